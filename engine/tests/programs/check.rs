@@ -66,6 +66,19 @@ fn a_plan_knows_shapes_lifetimes_and_memory() {
     assert_eq!(plan.weight_bytes(), (36 + 135 + 3) * 4);
 }
 
+/// The small U's first operation: input, weight and stride.
+fn conv(program: &mut Program) -> (&mut ValueId, &mut TensorId, &mut u32) {
+    match &mut program.ops[0] {
+        Op::Conv2d {
+            input,
+            weight,
+            stride,
+            ..
+        } => (input, weight, stride),
+        _ => panic!("the small U starts with a convolution"),
+    }
+}
+
 #[test]
 fn each_flaw_has_its_own_sentence() {
     let flaws: [(ProgramError, &str); 12] = [
@@ -130,18 +143,6 @@ fn each_flaw_has_its_own_sentence() {
     ];
     for (flaw, sentence) in flaws {
         assert_eq!(flaw.to_string(), sentence);
-    }
-
-    fn conv(program: &mut Program) -> (&mut ValueId, &mut TensorId, &mut u32) {
-        match &mut program.ops[0] {
-            Op::Conv2d {
-                input,
-                weight,
-                stride,
-                ..
-            } => (input, weight, stride),
-            _ => panic!("the small U starts with a convolution"),
-        }
     }
 }
 
