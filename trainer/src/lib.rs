@@ -1,1 +1,4 @@
-//! Under construction.
+//! The workstation trainer of Nephrobox: data, network, losses, training, evaluation and export.
+
+pub mod commands;
+pub mod data;
