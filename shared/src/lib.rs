@@ -1,4 +1,22 @@
 //! What must give the same answer on the workstation and on the box.
+//!
+//! The trainer, the engine and the box all call this crate for the HU window, the resize, Dice, areas and volumes,
+//! the report and the model package, so there is no second copy of any of them to drift away.
+//!
+//! * [`class`]: background, kidney and tumour, their numbering and colours.
+//! * [`preprocess`]: HU slice to network input, label slices there and back.
+//! * [`metrics`]: weighted confusion matrix, Dice, recall, precision, the three aggregations.
+//! * [`measure`]: areas in mm², volumes in mL, components, the patient's sides.
+//! * [`package`]: the `.nbx` model package, read without copying.
+//! * `report` (feature `alloc`): the report of one scan as plain structs.
+//!
+//! The crate is `no_std` and never names `std`. What needs a heap stands behind the feature `alloc`. Arithmetic is
+//! integer, or IEEE 754 in a fixed order without fused operations, so results are the same bytes on x86-64 and aarch64.
 #![no_std]
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
+
+pub mod class;
+pub mod measure;
+pub mod preprocess;
