@@ -5,7 +5,7 @@
 //! the same place. Limits: 3-D volumes whose axes lie within [`MAX_TILT_DEGREES`](crate::MAX_TILT_DEGREES) of the patient's;
 //! nothing is ever resampled.
 
-use crate::spacing::Spacing;
+use nephrobox_shared::measure::Spacing;
 
 use crate::affine::{self, Affine, Orientation, Unusable};
 use crate::error::GeometryError;

@@ -79,7 +79,12 @@ pub(crate) fn copy_box<T: Copy + Default>(
     }
 }
 
-fn copy_lines<T: Copy>(size: [usize; 3], along: usize, (from, from_view): (&[T], View), (to, to_view): (&mut [T], View)) {
+fn copy_lines<T: Copy>(
+    size: [usize; 3],
+    along: usize,
+    (from, from_view): (&[T], View),
+    (to, to_view): (&mut [T], View),
+) {
     let [outer, inner] = others(along);
     for i in 0..size[outer] {
         for j in 0..size[inner] {
