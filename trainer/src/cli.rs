@@ -1,0 +1,47 @@
+//! The command line as a whole.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Train and prove networks that outline kidneys and kidney tumours on CT
+#[derive(Debug, Parser)]
+#[command(name = "nephrotrain", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Stats(commands::stats::StatsArgs),
+    Prepare(commands::prepare::PrepareArgs),
+    Golden(commands::golden::GoldenArgs),
+}
+
+/// Parses `args` (the program's name first), runs the command and reports an error on stderr.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are "errors" of clap with exit code 0.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        Command::Stats(args) => args.run(),
+        Command::Prepare(args) => args.run(),
+        Command::Golden(args) => args.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The U-Net: its layer graph, its variables, and how both run on Burn tensors.
+//!
+//! [`architecture`] names the encoders and builds a [`graph::Graph`]; [`parameters::Parameters`] hold
+//! the values under Keras names; [`forward`] runs a graph in inference or in training; [`freeze`]
+//! decides what trains; [`lower`] turns graph and values into an engine program.
+
+pub mod architecture;
+pub mod forward;
+pub mod freeze;
+pub mod graph;
+mod ops;
+pub mod parameters;
+
+pub use architecture::{Encoder, UnetSpec};
+pub use forward::{Pass, infer, train_pass};
+pub use freeze::{Freeze, FrozenBatchNorm, RetrainFrom};
+pub use graph::Graph;
+pub use parameters::Parameters;

@@ -1,0 +1,146 @@
+//! One optimiser step: the state that a run carries from batch to batch.
+
+use burn::tensor::{Device, Tensor};
+
+use crate::adam::{Adam, AdamConfig};
+use crate::loss::Loss;
+use crate::network::forward::BatchStatistics;
+use crate::network::graph::Role;
+use crate::network::{Freeze, Graph, Parameters, train_pass};
+
+/// Keras' batch-norm momentum: the weight of the *old* moving statistic.
+const MOMENTUM: f64 = 0.99;
+
+/// A batch on the training device.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[batch, channels, height, width]`.
+    pub images: Tensor<4>,
+    /// One-hot truth, `[batch, classes, height, width]`.
+    pub truth: Tensor<4>,
+    /// Image weights, `[batch]`.
+    pub weights: Tensor<1>,
+}
+
+/// Network, variables, optimiser: all that a step changes.
+#[derive(Clone, Debug)]
+pub struct Learner {
+    graph: Graph,
+    freeze: Freeze,
+    loss: Loss,
+    /// The network's variables; they live on the plain device.
+    pub parameters: Parameters,
+    /// The optimiser's state.
+    pub adam: Adam,
+    device: Device,
+}
+
+/// Gradients of one pass by variable position, on the plain device.
+pub type Gradients = Vec<Option<Tensor<1>>>;
+
+/// What a pass gave besides changing the moving statistics.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Loss of the batch, `[1]`, not yet read back.
+    pub loss: Tensor<1>,
+    /// Logits, `[batch, classes, height, width]`.
+    pub logits: Tensor<4>,
+    /// Gradient of every variable that trains.
+    pub gradients: Gradients,
+}
+
+impl Learner {
+    /// A learner with fresh optimiser state; `device` is the plain device, its autodiff twin is used
+    /// for the passes.
+    pub fn new(
+        graph: Graph,
+        parameters: Parameters,
+        freeze: Freeze,
+        loss: Loss,
+        adam: AdamConfig,
+        device: &Device,
+    ) -> Self {
+        let adam = Adam::new(adam, parameters.entries().len());
+        Self {
+            graph,
+            freeze,
+            loss,
+            parameters,
+            adam,
+            device: device.clone().autodiff(),
+        }
+    }
+
+    /// The autodiff device that batches must live on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The network's layers.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Forward and backward pass in training mode; moves the moving statistics, not the weights.
+    pub fn pass(&mut self, batch: Batch) -> Outcome {
+        let pass = train_pass(
+            &self.graph,
+            &self.parameters,
+            &self.freeze,
+            batch.images,
+            &self.device,
+        );
+        let logits = pass.logits.clone().inner();
+        let loss = self.loss.value(pass.logits, batch.truth, batch.weights);
+        let mut tape = loss.backward();
+        let gradients = pass
+            .leaves
+            .into_iter()
+            .map(|leaf| leaf.and_then(|leaf| leaf.grad_remove(&mut tape)))
+            .collect();
+        for statistics in pass.statistics {
+            self.move_statistics(statistics);
+        }
+        Outcome {
+            loss: loss.inner(),
+            logits,
+            gradients,
+        }
+    }
+
+    /// Applies Adam to every variable that has a gradient.
+    pub fn apply(&mut self, gradients: Gradients, learning_rate: f64) {
+        self.adam.begin_step();
+        for (position, gradient) in gradients.into_iter().enumerate() {
+            if let Some(gradient) = gradient {
+                let value = self.parameters.entries()[position].value.clone();
+                let value = self.adam.update(position, value, gradient, learning_rate);
+                self.parameters.replace(position, value);
+            }
+        }
+    }
+
+    /// One step; returns the loss, not yet read back.
+    pub fn step(&mut self, batch: Batch, learning_rate: f64) -> Tensor<1> {
+        let outcome = self.pass(batch);
+        self.apply(outcome.gradients, learning_rate);
+        outcome.loss
+    }
+
+    /// Keras' update, with TensorFlow's fused kernel's unbiased variance: it stores n / (n - 1)
+    /// times the biased one that normalised the batch.
+    fn move_statistics(&mut self, s: BatchStatistics) {
+        let n = s.count as f64;
+        let unbiased = s.variance * (n / (n - 1.0).max(1.0));
+        for (role, batch) in [(Role::MovingMean, s.mean), (Role::MovingVariance, unbiased)] {
+            let name = format!("{}/{}", self.graph.nodes()[s.layer].name, role.name());
+            let position = self
+                .parameters
+                .position(&name)
+                .expect("batch norms have statistics");
+            let old = self.parameters.entries()[position].value.clone();
+            self.parameters
+                .replace(position, old * MOMENTUM + batch * (1.0 - MOMENTUM));
+        }
+    }
+}
