@@ -115,9 +115,12 @@ pub fn segment(
     if found != expected {
         return Err(ScanError::Size { found, expected });
     }
-    preprocess.check().map_err(|source| ScanError::Preprocess { slice: 0, source })?;
+    preprocess
+        .check()
+        .map_err(|source| ScanError::Preprocess { slice: 0, source })?;
     let [slices, rows, cols] = reader.geometry().shape();
-    let mut labels = LabelMap::new(rows, cols).map_err(|source| ScanError::Labels { slice: 0, source })?;
+    let mut labels =
+        LabelMap::new(rows, cols).map_err(|source| ScanError::Labels { slice: 0, source })?;
     let per_batch = model.batch().max(1);
     let mut network_labels = vec![0; per_batch * preprocess.rows * preprocess.cols];
     let mut slice_labels = vec![0; rows * cols];
@@ -137,18 +140,26 @@ pub fn segment(
             let found = &mut network_labels[..batch.slices.len() * pixels];
             model
                 .segment(&batch.images, batch.slices.len(), found)
-                .map_err(|source| ScanError::Engine { slice: batch.slices[0], source })?;
+                .map_err(|source| ScanError::Engine {
+                    slice: batch.slices[0],
+                    source,
+                })?;
             for (&slice, found) in batch.slices.iter().zip(found.chunks_exact(pixels)) {
                 preprocess
                     .labels_back(found, rows, cols, &mut slice_labels)
                     .map_err(|source| ScanError::Preprocess { slice, source })?;
-                labels.set(slice, &slice_labels).map_err(|source| ScanError::Labels { slice, source })?;
+                labels
+                    .set(slice, &slice_labels)
+                    .map_err(|source| ScanError::Labels { slice, source })?;
             }
             done += batch.slices.len();
             report(done)?;
         }
         match reading.join() {
-            Ok(midline) => Ok(SegmentedScan { labels, midline: midline? }),
+            Ok(midline) => Ok(SegmentedScan {
+                labels,
+                midline: midline?,
+            }),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -165,10 +176,15 @@ fn read(
     let pixels = preprocess.rows * preprocess.cols;
     let mut midline = Midline::new();
     let mut hu = vec![0; rows * cols];
-    let mut batch = Batch { slices: Vec::new(), images: Vec::new() };
+    let mut batch = Batch {
+        slices: Vec::new(),
+        images: Vec::new(),
+    };
     reader.rewind();
     while let Some(slice) = reader.next_slice(&mut hu)? {
-        midline.add(&hu, cols).map_err(|source| ScanError::Labels { slice, source })?;
+        midline
+            .add(&hu, cols)
+            .map_err(|source| ScanError::Labels { slice, source })?;
         let start = batch.images.len();
         batch.images.resize(start + pixels, 0.0);
         preprocess
@@ -176,7 +192,13 @@ fn read(
             .map_err(|source| ScanError::Preprocess { slice, source })?;
         batch.slices.push(slice);
         if batch.slices.len() == per_batch {
-            let full = std::mem::replace(&mut batch, Batch { slices: Vec::new(), images: Vec::new() });
+            let full = std::mem::replace(
+                &mut batch,
+                Batch {
+                    slices: Vec::new(),
+                    images: Vec::new(),
+                },
+            );
             if sender.send(full).is_err() {
                 return Ok(midline);
             }
