@@ -44,6 +44,7 @@ fn count(file: &str) -> Result<String, ImagingError> {
                 .count() as u64;
         }
     }
+    counts[0] = reader.geometry().voxels() - counts[1] - counts[2];
     Ok(format!(
         "{:?} slices x rows x columns, labels 0, 1, 2: {counts:?}",
         reader.geometry().shape()

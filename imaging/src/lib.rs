@@ -14,6 +14,7 @@
 
 mod affine;
 mod error;
+mod extent;
 mod file;
 pub mod geometry;
 mod header;
