@@ -193,7 +193,7 @@ fn read_labels(path: &Path, full: bool) -> Result<bool, Failure> {
         let geometry = reader.geometry().clone();
         let full = path.with_file_name("full.nii.gz");
         write_labels(&full, &geometry, &mut |index, out| {
-            out.fill(1 + (index % 2) as u8)
+            out.fill(1 + (index % 2) as u8);
         })?;
         reader = LabelReader::open(full)?;
     }

@@ -9,6 +9,7 @@ use crate::error::ImagingError;
 use crate::extent::{Extent, all_zero};
 use crate::geometry::Geometry;
 use crate::header::Header;
+use crate::memory::room;
 use crate::source::Source;
 use crate::voxel::{BadVoxel, Voxel};
 
@@ -50,12 +51,12 @@ impl VoxelFile {
     /// Stretches of background, most of a label map, are neither written nor given memory.
     pub(crate) fn load<V: Voxel>(&mut self) -> Result<(Vec<V>, Extent), ImagingError> {
         let lengths = self.geometry().file_shape();
-        let mut volume = self.room(lengths.iter().product())?;
+        let mut volume = room(self.path(), lengths.iter().product())?;
         let mut extent = Extent::whole(lengths);
         if V::ARE_LABELS {
             extent = Extent::empty(lengths);
             self.pieces(0, &mut volume, true, |at, piece| {
-                extent.cover(at as usize, piece)
+                extent.cover(at as usize, piece);
             })?;
         } else {
             self.pieces(0, &mut volume, true, |_, _| ())?;
@@ -97,15 +98,6 @@ impl VoxelFile {
         } else {
             Ok(())
         }
-    }
-
-    /// Room for `len` voxels. The system gives it page by page as it is written to, so a header that promises more than the file
-    /// holds costs nothing before the file's end shows.
-    pub(crate) fn room<V: Voxel>(&self, len: usize) -> Result<Vec<V>, ImagingError> {
-        bytemuck::allocation::try_zeroed_vec(len).map_err(|()| ImagingError::OutOfMemory {
-            path: self.path().to_owned(),
-            bytes: (len * size_of::<V>()) as u64,
-        })
     }
 }
 

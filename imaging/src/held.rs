@@ -8,10 +8,21 @@ use std::ops::Range;
 use crate::error::ImagingError;
 use crate::file::VoxelFile;
 use crate::layout::{View, copy_box};
+use crate::memory::room;
 use crate::voxel::Voxel;
 
-/// Most slices turned out at a time: a cache line of labels.
+/// Most slices turned at a time: a cache line of labels.
 const BLOCK: usize = 64;
+
+/// How many canonical slices to turn at a time between a held volume and the world. The promise is 1.2 times the volume in 16 bits:
+/// labels leave room for as many slices again, HU for a tenth of theirs and some to spare.
+pub(crate) fn block_slices<V: Voxel>(slices: usize) -> usize {
+    BLOCK.min(if V::ARE_LABELS {
+        slices
+    } else {
+        (slices / 10).max(1)
+    })
+}
 
 pub(crate) struct Held<V> {
     /// In the file's order.
@@ -30,13 +41,7 @@ impl<V: Voxel> Held<V> {
     pub(crate) fn load(file: &mut VoxelFile) -> Result<Self, ImagingError> {
         let shape = file.geometry().shape();
         let [slices, rows, cols] = shape;
-        // The promise is 1.2 times the volume in 16 bits: labels have room for as many slices again, HU for a tenth of theirs.
-        let most = BLOCK.min(if V::ARE_LABELS {
-            slices
-        } else {
-            (slices / 10).max(1)
-        });
-        let block = file.room(most * rows * cols)?;
+        let block = room(file.path(), block_slices::<V>(slices) * rows * cols)?;
         let (volume, extent) = file.load()?;
         let extent = file.geometry().canonical_ranges(extent.ranges());
         Ok(Self {

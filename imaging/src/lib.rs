@@ -20,6 +20,7 @@ pub mod geometry;
 mod header;
 mod held;
 mod layout;
+mod memory;
 mod reader;
 mod source;
 mod voxel;

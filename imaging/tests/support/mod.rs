@@ -234,12 +234,12 @@ impl Order {
             .flat_map(move |k| (0..n1).flat_map(move |j| (0..n0).map(move |i| [i, j, k])))
             .map(move |file| {
                 let mut canonical = [0; 3];
-                for axis in 0..3 {
+                for (axis, index) in file.into_iter().enumerate() {
                     let to = self.axes[axis];
                     canonical[to] = if self.reversed[axis] {
-                        shape[to] - 1 - file[axis]
+                        shape[to] - 1 - index
                     } else {
-                        file[axis]
+                        index
                     };
                 }
                 canonical
