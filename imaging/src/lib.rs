@@ -14,11 +14,13 @@
 
 mod affine;
 mod error;
+mod extent;
 mod file;
 pub mod geometry;
 mod header;
 mod held;
 mod layout;
+mod memory;
 mod reader;
 mod source;
 mod voxel;
