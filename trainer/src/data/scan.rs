@@ -269,7 +269,7 @@ mod tests {
             while let Some(s) = reader.next_slice(&mut slice).unwrap() {
                 preprocess.labels(&slice, shape[1], shape[2], &mut small).unwrap();
                 prop_assert_eq!(scan.slices[s], SliceCounts { full: count(&slice), small: count(&small) });
-                prop_assert_eq!(maps.get(&s).unwrap_or(&vec![0; small.len()]), &small);
+                prop_assert_eq!(maps.get(&s).cloned().unwrap_or(vec![0; small.len()]), small.clone());
             }
         }
     }
