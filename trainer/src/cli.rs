@@ -9,11 +9,7 @@ use crate::commands;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
-#[command(
-    name = "nephrotrain",
-    version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage."
-)]
+#[command(name = "nephrotrain", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

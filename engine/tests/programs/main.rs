@@ -4,3 +4,4 @@ mod check;
 mod execute;
 mod naive;
 mod random;
+mod storage;

@@ -1,6 +1,7 @@
 //! `nephrotrain prepare`: makes the training set from KiTS19 folders.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -153,15 +154,13 @@ impl PrepareArgs {
         for split in Split::ALL {
             let patients = prepared.cases().iter().filter(|c| c.split == split).count();
             let slices = thousands(prepared.split(split).len());
-            out += &format!("{:12}{patients:>10}{slices:>10}\n", split.name());
+            let _ = writeln!(out, "{:12}{patients:>10}{slices:>10}", split.name());
         }
-        out + &format!(
-            "{} volumes made, {} found from before\nfingerprint {}\nprepared in {}\n",
-            outcome.made + outcome.mended,
-            outcome.found,
-            outcome.fingerprint,
-            self.out.display()
-        )
+        let made = outcome.made + outcome.mended;
+        let _ = writeln!(out, "{made} volumes made, {} found from before", outcome.found);
+        let _ = writeln!(out, "fingerprint {}", outcome.fingerprint);
+        let _ = writeln!(out, "prepared in {}", self.out.display());
+        out
     }
 }
 
