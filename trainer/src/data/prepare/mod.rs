@@ -313,19 +313,16 @@ fn first_difference(
     use serde_json::Value::{Array, Null, Object};
     match (earlier, now) {
         (Object(a), Object(b)) => {
-            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for key in keys.into_iter().filter(|&key| a.get(key) != b.get(key)) {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort_unstable();
+            if let Some(key) = keys.into_iter().find(|&key| a.get(key) != b.get(key)) {
                 let deeper = if name.is_empty() {
                     key.clone()
                 } else {
                     format!("{name}.{key}")
                 };
-                return first_difference(
-                    &deeper,
-                    a.get(key).unwrap_or(&Null),
-                    b.get(key).unwrap_or(&Null),
-                    out,
-                );
+                let [earlier, now] = [a, b].map(|map| map.get(key).unwrap_or(&Null));
+                first_difference(&deeper, earlier, now, out);
             }
         }
         (Array(a), Array(b)) => {
