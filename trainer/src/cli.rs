@@ -9,7 +9,11 @@ use crate::commands;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
-#[command(name = "nephrotrain", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+#[command(
+    name = "nephrotrain",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,6 +23,7 @@ struct Cli {
 enum Command {
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
+    Train(Box<commands::train::TrainArgs>),
     Golden(commands::golden::GoldenArgs),
 }
 
@@ -35,6 +40,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
+        Command::Train(args) => args.run(),
         Command::Golden(args) => args.run(),
     };
     match result {

@@ -3,3 +3,4 @@
 pub mod golden;
 pub mod prepare;
 pub mod stats;
+pub mod train;
