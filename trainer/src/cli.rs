@@ -20,6 +20,7 @@ enum Command {
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
     Golden(commands::golden::GoldenArgs),
+    Phantom(commands::phantom::PhantomArgs),
 }
 
 /// Parses `args` (the program's name first), runs the command and reports an error on stderr.
@@ -36,6 +37,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
         Command::Golden(args) => args.run(),
+        Command::Phantom(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

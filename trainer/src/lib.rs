@@ -12,4 +12,5 @@ pub mod data;
 pub mod golden;
 pub mod loss;
 pub mod network;
+pub mod phantom;
 pub mod train;
