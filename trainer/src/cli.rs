@@ -25,6 +25,7 @@ enum Command {
     Prepare(commands::prepare::PrepareArgs),
     Train(Box<commands::train::TrainArgs>),
     Golden(commands::golden::GoldenArgs),
+    Phantom(commands::phantom::PhantomArgs),
 }
 
 /// Parses `args` (the program's name first), runs the command and reports an error on stderr.
@@ -42,6 +43,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Prepare(args) => args.run(),
         Command::Train(args) => args.run(),
         Command::Golden(args) => args.run(),
+        Command::Phantom(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,4 +14,5 @@ pub mod evaluate;
 pub mod golden;
 pub mod loss;
 pub mod network;
+pub mod phantom;
 pub mod train;
