@@ -35,6 +35,9 @@ pub struct TrainArgs {
     /// Go on with the run in --out, with the settings it was started with
     #[arg(long)]
     resume: bool,
+    /// Start from these weights: a checkpoint, or any safetensors file with the Keras names
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// resnet18, resnet34, resnet50, resnet101 or resnet152
     #[arg(long, default_value = "resnet101")]
     encoder: Encoder,
@@ -44,7 +47,7 @@ pub struct TrainArgs {
     /// Factor on the [0, 1] pixels: 255 with ImageNet weights
     #[arg(long, default_value_t = 1.0)]
     input_scale: f64,
-    /// ce, wce (the paper's weights), wce-computed (median frequency) or dice
+    /// ce, wce (the paper's weights), wce-computed (median frequency), dice, or dice-ce (their sum)
     #[arg(long, default_value = "dice")]
     loss: LossName,
     /// Focusing exponent of the Dice loss; 1 is the plain Dice loss
@@ -111,6 +114,7 @@ impl TrainArgs {
     fn config(&self, data: PathBuf) -> TrainConfig {
         TrainConfig {
             data,
+            weights: self.weights.clone(),
             encoder: self.encoder,
             channels: self.channels,
             input_scale: self.input_scale,

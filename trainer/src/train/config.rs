@@ -39,6 +39,9 @@ pub enum Schedule {
 pub struct TrainConfig {
     /// The prepared training set.
     pub data: PathBuf,
+    /// Checkpoint or weights file (Keras names) the variables start from, instead of random ones.
+    #[serde(default)]
+    pub weights: Option<PathBuf>,
     /// Encoder of the U-Net.
     pub encoder: Encoder,
     /// Input channels, 1 or 3; a slice fills them all.
@@ -95,6 +98,11 @@ impl TrainConfig {
                     class_weights: [b, k, t],
                 }
             }
+            LossName::DiceCe => Loss::DicePlusCrossEntropy {
+                gamma: self.gamma,
+                smooth: self.smooth,
+                reduction: self.reduction,
+            },
             LossName::Dice => Loss::FocalDice {
                 gamma: self.gamma,
                 smooth: self.smooth,

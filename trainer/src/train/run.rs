@@ -216,10 +216,13 @@ impl Run {
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm)
             .map_err(|e| TrainError::Config(e.to_string()))?;
         let trainable = freeze.trainable_count(&graph);
-        let parameters = Parameters::initialise(&graph, config.seed, device);
+        let last = self.checkpoint("last");
+        let parameters = match &config.weights {
+            Some(file) if !last.exists() => checkpoint::load_parameters(file, &graph, device)?,
+            _ => Parameters::initialise(&graph, config.seed, device),
+        };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;
         let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device);
-        let last = self.checkpoint("last");
         let mut position = if last.exists() {
             checkpoint::load(&last, &mut learner, device)?
         } else {
