@@ -1,6 +1,7 @@
 //! `nephrotrain prepare`: makes the training set from KiTS19 folders.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -35,8 +36,8 @@ pub struct PrepareArgs {
     /// Take the split from this file instead of PREPARED/split.toml or chance.
     #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
-    /// Patients that must be in the test part: names with commas between, or @FILE with one a line. A number stands for
-    /// the KiTS case, 26 for case_00026. Names that the data do not have are passed over.
+    /// Patients that must be in the test part: names with commas between, or @FILE with one a line. A
+    /// bare number stands for the KiTS case of that number. Names that the data do not have are passed over.
     #[arg(long, value_name = "NAMES")]
     pub test_cases: Option<String>,
     /// Accept changed sources and options, and prepare anew what they concern.
@@ -153,15 +154,17 @@ impl PrepareArgs {
         for split in Split::ALL {
             let patients = prepared.cases().iter().filter(|c| c.split == split).count();
             let slices = thousands(prepared.split(split).len());
-            out += &format!("{:12}{patients:>10}{slices:>10}\n", split.name());
+            let _ = writeln!(out, "{:12}{patients:>10}{slices:>10}", split.name());
         }
-        out + &format!(
-            "{} volumes made, {} found from before\nfingerprint {}\nprepared in {}\n",
-            outcome.made + outcome.mended,
-            outcome.found,
-            outcome.fingerprint,
-            self.out.display()
-        )
+        let made = outcome.made + outcome.mended;
+        let _ = writeln!(
+            out,
+            "{made} volumes made, {} found from before",
+            outcome.found
+        );
+        let _ = writeln!(out, "fingerprint {}", outcome.fingerprint);
+        let _ = writeln!(out, "prepared in {}", self.out.display());
+        out
     }
 }
 

@@ -194,7 +194,7 @@ impl Prepared {
         &self.slices[index as usize]
     }
 
-    /// "case_00012 slice 87", for messages.
+    /// Case and slice number in words, for messages.
     pub fn name(&self, index: u32) -> String {
         let meta = self.meta(index);
         let source = if self.sources.len() > 1 {

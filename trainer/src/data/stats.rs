@@ -155,3 +155,123 @@ impl Survey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::data::all_cores;
+    use crate::data::choice::{Base, Rounding};
+    use crate::data::progress::Silent;
+
+    /// All of KiTS19's labels. The numbers are the paper's (section 2.2) and those of `../shared/data/README.md`, which were
+    /// made with nibabel and numpy.
+    #[test]
+    fn the_210_label_volumes_give_the_numbers_of_the_paper() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/kits19-labels");
+        if !folder.is_dir() {
+            eprintln!("skipped: ../shared is not here");
+            return;
+        }
+        let survey = Survey::read(&[folder], all_cores(), &Silent).unwrap();
+        let paper = SliceChoice::default();
+        let s = survey.statistics(&paper, 1);
+        assert_eq!((s.cases, s.volumes, s.slices), (210, 210, 45_424));
+        assert_eq!(
+            [
+                s.background_only,
+                s.kidney_only,
+                s.kidney_and_tumour,
+                s.tumour_only
+            ],
+            [29_088, 10_624, 5_207, 505]
+        );
+        assert_eq!((s.kept, s.kept_background_only), (16_795, 459));
+        let near = |value: Option<f64>, expected: f64, within: f64| {
+            (value.unwrap() - expected).abs() < within
+        };
+        let (f, w) = (&s.class_frequencies, &s.class_weights);
+        assert!(
+            near(f.background, 0.977_07, 5e-6)
+                && near(f.kidney, 0.019_52, 5e-6)
+                && near(f.tumour, 0.013_36, 5e-6)
+        );
+        assert!(
+            near(w.background, 0.0200, 5e-5)
+                && near(w.kidney, 1.0, 1e-12)
+                && near(w.tumour, 1.461, 5e-4),
+            "{w:?}"
+        );
+
+        // Which background-only slices are kept is chance, how many is not, and the weights do not notice.
+        let other = survey.statistics(&paper, 2);
+        assert_ne!(s.background_slices, other.background_slices);
+        assert_eq!((s.kept, s.class_weights), (other.kept, other.class_weights));
+
+        let of_background = SliceChoice {
+            base: Base::Background,
+            minimum: 1,
+            ..paper
+        };
+        let readings = [
+            (
+                SliceChoice {
+                    rounding: Rounding::Down,
+                    ..of_background
+                },
+                16_652,
+            ),
+            (of_background, 16_677),
+            (
+                SliceChoice {
+                    rounding: Rounding::Up,
+                    ..of_background
+                },
+                16_740,
+            ),
+            (
+                SliceChoice {
+                    rounding: Rounding::Down,
+                    minimum: 1,
+                    ..paper
+                },
+                16_761,
+            ),
+            (
+                SliceChoice {
+                    minimum: 1,
+                    ..paper
+                },
+                16_806,
+            ),
+            (
+                SliceChoice {
+                    rounding: Rounding::HalfEven,
+                    ..paper
+                },
+                16_793,
+            ),
+        ];
+        for (rule, kept) in readings {
+            assert_eq!(
+                survey.statistics(&rule, 1).kept,
+                kept,
+                "{}",
+                rule.describe()
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_without_labels_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("case_00210")).unwrap(); // the challenge's test cases have no labels
+        std::fs::write(root.path().join("case_00210/imaging.nii.gz"), b"").unwrap();
+        let error = Survey::read(&[root.path().to_owned()], 1, &Silent).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.place()),
+            (DataErrorKind::Folder, root.path())
+        );
+    }
+}

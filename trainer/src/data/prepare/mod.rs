@@ -8,6 +8,8 @@
 //! Memory: one KiTS19-layout image volume as 16-bit integers for each of [`Request::jobs`].
 
 pub mod records;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 use std::collections::BTreeSet;
@@ -116,6 +118,9 @@ pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataEr
         }
         files::write_json(&layout.plan(), &plan)?;
     }
+
+    let volumes = layout.volumes();
+    fs::create_dir_all(&volumes).map_err(|e| DataError::io(&volumes, "make this folder", e))?;
 
     let (made, found, mended) = (
         AtomicUsize::new(0),
@@ -243,14 +248,21 @@ fn enter(layout: &Layout) -> Result<FolderLock, DataError> {
     let failed = |e| DataError::io(folder, "make this folder", e);
     fs::create_dir_all(folder).map_err(failed)?;
     if !layout.plan().exists() {
+        // A split file may have been laid ready, and a run killed early leaves one, whole or half-written.
+        let ours = [
+            "split.toml",
+            ".lock",
+            "split.toml.partial",
+            "prepare.json.partial",
+        ];
         let foreign = fs::read_dir(folder)
             .map_err(failed)?
             .flatten()
             .map(|entry| entry.path())
             .find(|path| {
-                !path.file_name().is_some_and(|n| {
-                    n == "split.toml" || n == ".lock" || n == "prepare.json.partial"
-                })
+                !path
+                    .file_name()
+                    .is_some_and(|name| ours.iter().any(|o| name == *o))
             });
         if let Some(foreign) = foreign {
             return Err(DataError::new(
@@ -264,10 +276,7 @@ fn enter(layout: &Layout) -> Result<FolderLock, DataError> {
             ));
         }
     }
-    let lock = FolderLock::take(folder)?;
-    fs::create_dir_all(layout.volumes())
-        .map_err(|e| DataError::io(layout.volumes(), "make this folder", e))?;
-    Ok(lock)
+    FolderLock::take(folder)
 }
 
 /// Compares with what the folder was prepared for. `Ok(false)` means that the plan has to be written.
@@ -304,19 +313,16 @@ fn first_difference(
     use serde_json::Value::{Array, Null, Object};
     match (earlier, now) {
         (Object(a), Object(b)) => {
-            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for key in keys.into_iter().filter(|&key| a.get(key) != b.get(key)) {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort_unstable();
+            if let Some(key) = keys.into_iter().find(|&key| a.get(key) != b.get(key)) {
                 let deeper = if name.is_empty() {
                     key.clone()
                 } else {
                     format!("{name}.{key}")
                 };
-                return first_difference(
-                    &deeper,
-                    a.get(key).unwrap_or(&Null),
-                    b.get(key).unwrap_or(&Null),
-                    out,
-                );
+                let [earlier, now] = [a, b].map(|map| map.get(key).unwrap_or(&Null));
+                first_difference(&deeper, earlier, now, out);
             }
         }
         (Array(a), Array(b)) => {

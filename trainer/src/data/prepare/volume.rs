@@ -112,11 +112,7 @@ fn make(
     options_blake3: String,
 ) -> Result<VolumeRecord, DataError> {
     let (case, source) = (sources.folder.case.as_str(), sources.folder.source);
-    // The labels go first and leave only their small maps behind, so that at most one whole volume is in memory.
-    let mut maps: Vec<(usize, Vec<u8>)> = Vec::new();
-    let scan = LabelScan::read(sources.segmentation, &options.preprocess, |slice, map| {
-        maps.push((slice, map.to_vec()));
-    })?;
+    let (scan, maps) = LabelScan::read_with_maps(sources.segmentation, &options.preprocess)?;
     let kept = options
         .rule
         .keep(options.seed, case, source, &scan.background_only());
@@ -124,12 +120,9 @@ fn make(
     let pixels = options.preprocess.rows * options.preprocess.cols;
     let labels = layout.labels(case, source);
     files::write_whole(&labels, |out| {
-        maps.sort_unstable_by_key(|&(slice, _)| slice);
         let nothing = vec![0; pixels]; // what a background-only slice has in place of a map
         for &slice in &kept {
-            let map = maps
-                .binary_search_by_key(&(slice as usize), |&(s, _)| s)
-                .map_or(&nothing, |at| &maps[at].1);
+            let map = maps.get(&(slice as usize)).unwrap_or(&nothing);
             out.write_all(map)
                 .map_err(|e| DataError::io(&labels, "write this file", e))?;
         }
