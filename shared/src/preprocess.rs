@@ -10,14 +10,13 @@
 //! OpenCV's own order depends on the processor, hence it differs from this by up to about 1e-7.
 
 mod axis;
+mod resample;
 
 use core::fmt;
 
-use axis::{Span, Tap, nearest};
+use axis::nearest;
+use resample::Slice;
 use serde::{Deserialize, Serialize};
-
-/// HU of air, which fills the border of an image that is padded to a square.
-const AIR_HU: i16 = -1000;
 
 /// Columns handled together: their source positions fit a small array on the stack.
 const BLOCK: usize = 64;
@@ -140,23 +139,13 @@ impl Preprocess {
         self.check()?;
         check_buffer(Buffer::Source, rows, cols, hu.len())?;
         check_buffer(Buffer::Network, self.rows, self.cols, out.len())?;
-        let source = Source {
+        let slice = Slice {
             hu,
             cols,
             frame: self.frame(rows, cols),
             window: self.window,
         };
-        let grid = (self.rows, self.cols);
-        match self.interpolation {
-            Interpolation::Linear => source.linear(out, grid, Tap::centred),
-            Interpolation::Area => {
-                if source.frame.rows >= self.rows && source.frame.cols >= self.cols {
-                    source.area(out, grid);
-                } else {
-                    source.linear(out, grid, Tap::cornered);
-                }
-            }
-        }
+        slice.resize(self.interpolation, out, self.rows, self.cols);
         Ok(())
     }
 
@@ -236,96 +225,6 @@ struct Frame {
     cols: usize,
     top: usize,
     left: usize,
-}
-
-/// A slice in HU seen through its frame: pixels are normalised as they are read, and are air outside the slice.
-struct Source<'a> {
-    hu: &'a [i16],
-    cols: usize,
-    frame: Frame,
-    window: Window,
-}
-
-/// One row of a [`Source`]; empty where the row lies in the padding.
-struct Row<'a> {
-    hu: &'a [i16],
-    left: usize,
-    window: Window,
-}
-
-impl Row<'_> {
-    #[inline]
-    fn at(&self, col: usize) -> f32 {
-        // Left of the slice the subtraction wraps to a huge index, so one bounds check covers both paddings.
-        let hu = self
-            .hu
-            .get(col.wrapping_sub(self.left))
-            .copied()
-            .unwrap_or(AIR_HU);
-        self.window.normalise(hu)
-    }
-}
-
-impl Source<'_> {
-    fn row(&self, row: usize) -> Row<'_> {
-        let hu = line_of(self.hu, row.wrapping_sub(self.frame.top), self.cols);
-        Row {
-            hu,
-            left: self.frame.left,
-            window: self.window,
-        }
-    }
-
-    /// Two taps an axis, horizontally first.
-    fn linear(
-        &self,
-        out: &mut [f32],
-        (rows, cols): (usize, usize),
-        tap: fn(usize, usize, usize) -> Tap,
-    ) {
-        let mut taps = [Tap::default(); BLOCK];
-        for left in (0..cols).step_by(BLOCK) {
-            let taps = &mut taps[..BLOCK.min(cols - left)];
-            for (col, slot) in (left..).zip(taps.iter_mut()) {
-                *slot = tap(col, self.frame.cols, cols);
-            }
-            for (row, line) in out.chunks_exact_mut(cols).enumerate() {
-                let vertical = tap(row, self.frame.rows, rows);
-                let (upper, lower) = (self.row(vertical.first), self.row(vertical.second));
-                for (pixel, t) in line[left..].iter_mut().zip(taps.iter()) {
-                    let above = t.mix(upper.at(t.first), upper.at(t.second));
-                    let below = t.mix(lower.at(t.first), lower.at(t.second));
-                    *pixel = vertical.mix(above, below);
-                }
-            }
-        }
-    }
-
-    /// Weighted mean over the covered area: along each source row first, then over the rows.
-    fn area(&self, out: &mut [f32], (rows, cols): (usize, usize)) {
-        let mut spans = [Span::default(); BLOCK];
-        for left in (0..cols).step_by(BLOCK) {
-            let spans = &mut spans[..BLOCK.min(cols - left)];
-            for (col, slot) in (left..).zip(spans.iter_mut()) {
-                *slot = Span::covered(col, self.frame.cols, cols);
-            }
-            for (row, line) in out.chunks_exact_mut(cols).enumerate() {
-                let line = &mut line[left..][..spans.len()];
-                line.fill(0.0);
-                for (source_row, row_weight) in Span::covered(row, self.frame.rows, rows).weights()
-                {
-                    let source = self.row(source_row);
-                    for (pixel, span) in line.iter_mut().zip(spans.iter()) {
-                        let mut along = 0.0;
-                        for (col, weight) in span.weights() {
-                            along += weight * source.at(col);
-                        }
-                        *pixel += row_weight * along;
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Fills `to` with the pixels of `from` at the picked rows and columns, background where those lie outside.

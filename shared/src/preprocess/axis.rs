@@ -78,11 +78,16 @@ impl Tap {
 /// The run of source pixels that a target pixel covers when an axis shrinks, with their weights, which sum to 1.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Span {
-    start: usize,
-    len: usize,
-    head: f32,
-    body: f32,
-    tail: f32,
+    /// The first pixel.
+    pub(super) start: usize,
+    /// How many pixels, at least 1.
+    pub(super) len: usize,
+    /// Weight of the first.
+    pub(super) head: f32,
+    /// Weight of those between.
+    pub(super) body: f32,
+    /// Weight of the last, equal to `head` if it is the only one.
+    pub(super) tail: f32,
 }
 
 impl Span {
@@ -126,7 +131,6 @@ impl Span {
     }
 
     /// Source pixels in rising order, each with its weight.
-    #[inline]
     pub(super) fn weights(self) -> impl Iterator<Item = (usize, f32)> {
         (0..self.len).map(move |offset| {
             let weight = match offset {
