@@ -5,6 +5,7 @@
 //! patient, column 0 the patient's right; pixels are HU (`i16`) or labels (`u8`: 0 background, 1 kidney, 2 tumour).
 //!
 //! * [`ScanReader`] and [`LabelReader`] read NIfTI-1 in one file (`.nii`, `.nii.gz`), slice by slice;
+//! * [`SliceReader::for_each_line`] hands out the same voxels in the file's order, for counting without holding a volume;
 //! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
 //! * [`write_labels`] and [`write_scan`] write a volume on such a grid.
 //!
@@ -21,6 +22,7 @@ mod header;
 mod held;
 mod layout;
 mod memory;
+mod lines;
 mod reader;
 mod source;
 mod voxel;
@@ -29,6 +31,7 @@ mod writer;
 pub use affine::MAX_TILT_DEGREES;
 pub use error::{GeometryError, ImagingError};
 pub use geometry::Geometry;
+pub use lines::Line;
 pub use nephrobox_shared::measure::Spacing;
 pub use reader::{LabelReader, ScanReader, SliceReader};
 pub use voxel::Voxel;

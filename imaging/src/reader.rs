@@ -130,6 +130,11 @@ impl<V: Voxel> SliceReader<V> {
         })
     }
 
+    /// Fills `out` with the voxels from the `start`-th on, in the file's order.
+    pub(crate) fn read_raw(&mut self, start: u64, out: &mut [V]) -> Result<(), ImagingError> {
+        self.file.read(start, out)
+    }
+
     fn stream(&mut self, index: usize, out: &mut [V]) -> Result<(), ImagingError> {
         let [_, rows, cols] = self.geometry().shape();
         if self.plane.is_empty() {

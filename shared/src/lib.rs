@@ -19,4 +19,8 @@ extern crate alloc;
 
 pub mod class;
 pub mod measure;
+pub mod metrics;
+pub mod package;
 pub mod preprocess;
+#[cfg(feature = "alloc")]
+pub mod report;

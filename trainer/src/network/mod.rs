@@ -8,6 +8,7 @@ pub mod architecture;
 pub mod forward;
 pub mod freeze;
 pub mod graph;
+pub mod lower;
 mod ops;
 pub mod parameters;
 
@@ -15,4 +16,5 @@ pub use architecture::{Encoder, UnetSpec};
 pub use forward::{Pass, infer, train_pass};
 pub use freeze::{Freeze, FrozenBatchNorm, RetrainFrom};
 pub use graph::Graph;
+pub use lower::lower;
 pub use parameters::Parameters;

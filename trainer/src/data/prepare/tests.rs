@@ -1,0 +1,612 @@
+//! `prepare` as a whole, on small made-up cases in the KiTS19 layout and on the real slices beside the repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nephrobox_imaging::{Geometry, LabelReader, ScanReader, write_labels, write_scan};
+use nephrobox_shared::measure::Spacing;
+use nephrobox_shared::preprocess::Preprocess;
+use tempfile::TempDir;
+
+use super::*;
+use crate::data::choice::SliceChoice;
+use crate::data::progress::Silent;
+use crate::data::{Prepared, Split};
+
+/// A case of `slices` slices of 48 x 64 whose middle third shows kidney, and tumour on every other of those. `tone`
+/// makes its voxels its own.
+fn write_case(folder: &Path, slices: usize, tone: i16) {
+    fs::create_dir_all(folder).unwrap();
+    let geometry = Geometry::kits([slices, 48, 64], Spacing::new(3.0, 0.8, 0.8).unwrap()).unwrap();
+    write_labels(
+        &folder.join("segmentation.nii.gz"),
+        &geometry,
+        &mut |s, out| {
+            if (slices / 3..2 * slices / 3).contains(&s) {
+                for row in 10..20 {
+                    out[row * 64 + 30..row * 64 + 44].fill(1);
+                }
+                if s % 2 == 0 {
+                    out[12 * 64 + 32..12 * 64 + 40].fill(2);
+                }
+            }
+        },
+    )
+    .unwrap();
+    write_scan(&folder.join("imaging.nii.gz"), &geometry, &mut |s, out| {
+        for (i, hu) in out.iter_mut().enumerate() {
+            *hu = ((i * 31 + s * 977) % 500) as i16 - 250 + tone;
+        }
+    })
+    .unwrap();
+}
+
+/// Two data folders: `a` with three cases and one without imaging, `b` with another volume of `case_00001`.
+fn data() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (n, slices) in [(0, 30), (1, 60), (2, 45)] {
+        write_case(
+            &root.path().join(format!("a/case_0000{n}")),
+            slices,
+            n as i16,
+        );
+    }
+    let labels_only = root.path().join("a/case_00003");
+    write_case(&labels_only, 20, 3);
+    fs::remove_file(labels_only.join("imaging.nii.gz")).unwrap();
+    write_case(&root.path().join("b/case_00001"), 21, 9);
+    root
+}
+
+fn request(root: &Path, out: &Path) -> Request {
+    Request {
+        data: vec![root.join("a"), root.join("b")],
+        out: out.to_owned(),
+        options: Options {
+            rule: SliceChoice {
+                fraction: 0.1,
+                ..SliceChoice::default()
+            },
+            seed: 5,
+            preprocess: Preprocess {
+                rows: 32,
+                cols: 32,
+                ..Preprocess::default()
+            },
+        },
+        split: None,
+        reserved: BTreeSet::new(),
+        update: false,
+        jobs: 2,
+    }
+}
+
+/// Every file below a folder, with its bytes.
+fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = PathBuf::from(path.file_name().unwrap());
+        if path.is_dir() {
+            found.extend(
+                bytes_of(&path)
+                    .into_iter()
+                    .map(|(below, bytes)| (name.join(below), bytes)),
+            );
+        } else {
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// Pixels of each label.
+fn count(labels: &[u8]) -> [u32; 3] {
+    let mut counts = [0; 3];
+    for &label in labels {
+        counts[usize::from(label)] += 1;
+    }
+    counts
+}
+
+fn run_ok(request: &Request) -> Outcome {
+    run(request, &Silent).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn a_training_set_holds_what_the_paper_describes() {
+    let root = data();
+    let out = root.path().join("prepared");
+    let outcome = run_ok(&request(root.path(), &out));
+    assert_eq!((outcome.made, outcome.found), (4, 0));
+    assert_eq!(outcome.left_out.len(), 1);
+    assert_eq!(outcome.left_out[0].case, "case_00003");
+
+    let prepared = Prepared::open(&out).unwrap();
+    let names: Vec<&str> = prepared.cases().iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["case_00000", "case_00001", "case_00002"]); // the two volumes of case_00001 are one patient
+    assert_eq!(prepared.sources(), ["a", "b"]);
+
+    // Labelled slices and a tenth of all: 10 + 3; 20 + 6 and 7 + 2; 15 + 5 (4.5, rounded up).
+    let kept: Vec<u32> = prepared.cases().iter().map(|c| c.slices).collect();
+    assert_eq!(kept, [13, 35, 20]);
+    let mut weights = [0.0; 3];
+    for index in 0..prepared.len() as u32 {
+        let meta = prepared.meta(index);
+        assert_eq!(meta.weight, 1.0 / f64::from(kept[meta.case as usize]));
+        weights[meta.case as usize] += meta.weight;
+        // The image and the labels are exactly what the box would make of the slice.
+        let folder = root
+            .path()
+            .join(["a", "b"][meta.source as usize])
+            .join(names[meta.case as usize]);
+        let (mut hu, mut labels) = (vec![0; 48 * 64], vec![0; 48 * 64]);
+        let slice = meta.slice as usize;
+        ScanReader::open(folder.join("imaging.nii.gz"))
+            .unwrap()
+            .read_slice(slice, &mut hu)
+            .unwrap();
+        LabelReader::open(folder.join("segmentation.nii.gz"))
+            .unwrap()
+            .read_slice(slice, &mut labels)
+            .unwrap();
+        let (mut image, mut small) = (vec![0.0; 32 * 32], vec![0; 32 * 32]);
+        prepared
+            .preprocess()
+            .image(&hu, 48, 64, &mut image)
+            .unwrap();
+        prepared
+            .preprocess()
+            .labels(&labels, 48, 64, &mut small)
+            .unwrap();
+        assert_eq!(prepared.image(index), image, "{}", prepared.name(index));
+        assert_eq!(prepared.labels(index), small, "{}", prepared.name(index));
+        assert_eq!(meta.counts, count(&small));
+    }
+    assert!(
+        weights.iter().all(|sum| (sum - 1.0).abs() < 1e-12),
+        "{weights:?}"
+    );
+
+    let mut parts: Vec<u32> = Split::ALL
+        .iter()
+        .flat_map(|&s| prepared.split(s))
+        .copied()
+        .collect();
+    parts.sort_unstable();
+    assert_eq!(parts, (0..prepared.len() as u32).collect::<Vec<_>>());
+    assert!(Split::ALL.iter().all(|&s| !prepared.split(s).is_empty()));
+
+    let fingerprint = prepared.fingerprint();
+    assert_eq!(fingerprint.overall, outcome.fingerprint);
+    assert_eq!(fingerprint.volumes[0].shape, [30, 48, 64]);
+    assert_eq!(
+        fingerprint.volumes[0].label_voxels,
+        [30 * 48 * 64 - 10 * 140, 10 * 140 - 5 * 8, 5 * 8]
+    );
+    assert_eq!(fingerprint.volumes[0].spacing.slice_mm, 3.0);
+    let imaging = fs::read(root.path().join("a/case_00000/imaging.nii.gz")).unwrap();
+    assert_eq!(
+        fingerprint.volumes[0].imaging.blake3,
+        blake3::hash(&imaging).to_hex().to_string()
+    );
+}
+
+#[test]
+fn two_runs_and_a_rerun_give_the_same_bytes_wherever_the_data_lie() {
+    let (here, there) = (data(), data());
+    let first = here.path().join("prepared");
+    let second = there.path().join("other name");
+    run_ok(&request(here.path(), &first));
+    run_ok(&Request {
+        jobs: 1,
+        ..request(there.path(), &second)
+    });
+    let bytes = bytes_of(&first);
+    assert_eq!(bytes.len(), 4 * 3 + 5); // four volumes; plan, split, fingerprint, index and the lock
+    assert_eq!(bytes, bytes_of(&second));
+    let again = run_ok(&request(here.path(), &first));
+    assert_eq!((again.made, again.found, again.mended), (0, 4, 0));
+    assert!(again.split_kept);
+    assert_eq!(bytes, bytes_of(&first));
+}
+
+#[test]
+fn a_run_killed_at_any_file_is_gone_on_with_to_the_same_bytes() {
+    let root = data();
+    let whole = root.path().join("whole");
+    run_ok(&request(root.path(), &whole));
+    let bytes = bytes_of(&whole);
+    // The order in which a run writes. A kill leaves the first few of these, and the next one half-written.
+    let mut written: Vec<PathBuf> = vec!["split.toml".into(), "prepare.json".into()];
+    for volume in [
+        "case_00000.0",
+        "case_00001.0",
+        "case_00001.1",
+        "case_00002.0",
+    ] {
+        written.extend(
+            ["u8", "f32", "json"].map(|ext| Path::new("volumes").join(format!("{volume}.{ext}"))),
+        );
+    }
+    written.extend(["fingerprint.json".into(), "index.json".into()]);
+    assert_eq!(written.len() + 1, bytes.len());
+    for done in 0..written.len() {
+        let out = root.path().join(format!("killed {done}"));
+        fs::create_dir_all(out.join("volumes")).unwrap();
+        if done < 2 {
+            fs::remove_dir(out.join("volumes")).unwrap();
+        }
+        fs::write(out.join(".lock"), b"").unwrap();
+        for path in &written[..done] {
+            fs::write(out.join(path), &bytes[path]).unwrap();
+        }
+        let half = &bytes[&written[done]];
+        let partial = format!("{}.{}", written[done].display(), files::PARTIAL);
+        fs::write(out.join(partial), &half[..half.len() / 2]).unwrap();
+        let whole_volumes = done.saturating_sub(2) / 3;
+        let outcome = run_ok(&request(root.path(), &out));
+        assert_eq!(
+            outcome.found,
+            whole_volumes.min(4),
+            "killed at {}",
+            written[done].display()
+        );
+        assert_eq!(
+            bytes_of(&out),
+            bytes,
+            "killed at {}",
+            written[done].display()
+        );
+        fs::remove_dir_all(out).unwrap();
+    }
+}
+
+#[test]
+fn a_changed_source_is_noticed_and_update_remakes_only_that_volume() {
+    let root = data();
+    let out = root.path().join("prepared");
+    run_ok(&request(root.path(), &out));
+    write_case(&root.path().join("a/case_00002"), 45, 100);
+    let error = run(&request(root.path(), &out), &Silent).unwrap_err();
+    assert_eq!(error.kind(), DataErrorKind::Changed);
+    assert_eq!(
+        error.place(),
+        root.path().join("a/case_00002/imaging.nii.gz")
+    );
+    assert!(error.remedy().contains("--update"), "{error}");
+
+    let outcome = run_ok(&Request {
+        update: true,
+        ..request(root.path(), &out)
+    });
+    assert_eq!((outcome.made, outcome.found), (1, 3));
+    let fresh = root.path().join("fresh");
+    run_ok(&request(root.path(), &fresh));
+    assert_eq!(bytes_of(&out), bytes_of(&fresh));
+}
+
+#[test]
+fn a_changed_option_or_list_of_cases_is_noticed_by_name() {
+    let root = data();
+    let out = root.path().join("prepared");
+    let standing = request(root.path(), &out);
+    run_ok(&standing);
+    let before = bytes_of(&out);
+    let mut seed = standing.clone();
+    seed.options.seed = 6;
+    let mut pad = standing.clone();
+    pad.options.preprocess.pad_to_square = true;
+    let mut fraction = standing.clone();
+    fraction.options.rule.fraction = 0.2;
+    let reserved = Request {
+        reserved: BTreeSet::from(["case_00002".to_owned()]),
+        ..standing.clone()
+    };
+    let fewer = Request {
+        data: vec![root.path().join("a")],
+        ..standing.clone()
+    };
+    let changes = [
+        (&seed, "options.seed was 5, now it is 6"),
+        (
+            &pad,
+            "options.preprocess.pad_to_square was false, now it is true",
+        ),
+        (&fraction, "options.rule.fraction was 0.1, now it is 0.2"),
+        (&reserved, "reserved now has \"case_00002\""),
+        (&fewer, "sources no longer has \"b\""),
+    ];
+    for (changed, expected) in changes {
+        let error = run(changed, &Silent).unwrap_err();
+        assert_eq!(error.kind(), DataErrorKind::Changed);
+        assert!(error.what().contains(expected), "{error}");
+        assert_eq!(
+            bytes_of(&out),
+            before,
+            "a refused run must not touch anything"
+        );
+    }
+
+    // Accepted, the folder becomes what a fresh one would be, but for the split, which is the user's.
+    let outcome = run_ok(&Request {
+        update: true,
+        ..pad.clone()
+    });
+    assert_eq!((outcome.made, outcome.found), (4, 0));
+    let fresh = root.path().join("fresh");
+    run_ok(&Request {
+        out: fresh.clone(),
+        ..pad
+    });
+    assert_eq!(bytes_of(&out), bytes_of(&fresh));
+    // Volumes that are no longer asked for go away.
+    run_ok(&Request {
+        update: true,
+        ..fewer
+    });
+    assert!(!out.join("volumes/case_00001.1.f32").exists());
+    assert_eq!(Prepared::open(&out).unwrap().sources(), ["a"]);
+}
+
+#[test]
+fn damaged_prepared_files_are_found_and_mended() {
+    let root = data();
+    let out = root.path().join("prepared");
+    run_ok(&request(root.path(), &out));
+    let before = bytes_of(&out);
+    let mut images = before[Path::new("volumes/case_00000.0.f32")].clone();
+    images[1000] ^= 1;
+    fs::write(out.join("volumes/case_00000.0.f32"), images).unwrap();
+    fs::write(out.join("volumes/case_00001.1.json"), b"{\"case\":").unwrap();
+    fs::remove_file(out.join("volumes/case_00002.0.u8")).unwrap();
+    let outcome = run_ok(&request(root.path(), &out));
+    assert_eq!((outcome.found, outcome.mended), (1, 3));
+    assert_eq!(bytes_of(&out), before);
+}
+
+#[test]
+fn an_edited_split_is_respected_and_a_wrong_one_refused() {
+    let root = data();
+    let out = root.path().join("prepared");
+    run_ok(&request(root.path(), &out));
+    let path = out.join("split.toml");
+    let edited =
+        "# mine\ntest = ['case_00000', 'case_00002']\nvalidation = []\ntrain = ['case_00001']\n";
+    fs::write(&path, edited).unwrap();
+    run_ok(&request(root.path(), &out));
+    assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+    let prepared = Prepared::open(&out).unwrap();
+    assert_eq!(prepared.split(Split::Train).len(), 35);
+    assert_eq!(prepared.split(Split::Test).len(), 13 + 20);
+
+    fs::write(
+        &path,
+        "test = ['case_00000']\nvalidation = []\ntrain = ['case_00001']\n",
+    )
+    .unwrap();
+    for error in [
+        run(&request(root.path(), &out), &Silent).unwrap_err(),
+        Prepared::open(&out).unwrap_err(),
+    ] {
+        assert_eq!(
+            (error.kind(), error.place()),
+            (DataErrorKind::Split, path.as_path())
+        );
+        assert!(error.what().contains("case_00002"), "{error}");
+    }
+
+    // A split from elsewhere is taken by name.
+    let elsewhere = root.path().join("paper.toml");
+    fs::write(
+        &elsewhere,
+        "train = ['case_00002']\nvalidation = ['case_00001']\ntest = ['case_00000']\n",
+    )
+    .unwrap();
+    run_ok(&Request {
+        split: Some(elsewhere),
+        ..request(root.path(), &out)
+    });
+    assert_eq!(Prepared::open(&out).unwrap().split(Split::Train).len(), 20);
+}
+
+#[test]
+fn reserved_patients_are_never_outside_the_test_part() {
+    let root = data();
+    let out = root.path().join("prepared");
+    let reserved: BTreeSet<String> = ["case_00001", "case_00002", "case_00199"]
+        .map(str::to_owned)
+        .into();
+    let request = Request {
+        reserved,
+        ..request(root.path(), &out)
+    };
+    let outcome = run_ok(&request);
+    assert_eq!(outcome.reserved, ["case_00001", "case_00002"]); // case_00199 is not among these data
+    let prepared = Prepared::open(&out).unwrap();
+    let test: Vec<&str> = prepared
+        .cases()
+        .iter()
+        .filter(|c| c.split == Split::Test)
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(test, ["case_00001", "case_00002"]);
+
+    // Nor can an edit of the file bring one back, even where the list is not given again.
+    let edited = "train = ['case_00001']\nvalidation = ['case_00000']\ntest = ['case_00002']\n";
+    fs::write(out.join("split.toml"), edited).unwrap();
+    for error in [
+        run(&request, &Silent).unwrap_err(),
+        Prepared::open(&out).unwrap_err(),
+    ] {
+        assert!(error.what().contains("case_00001, reserved"), "{error}");
+    }
+}
+
+#[test]
+fn image_and_labels_on_different_grids_are_refused_with_both_names() {
+    let root = data();
+    let strange = root.path().join("a/case_00000/segmentation.nii.gz");
+    let geometry = Geometry::kits([30, 48, 64], Spacing::new(2.5, 0.8, 0.8).unwrap()).unwrap();
+    write_labels(&strange, &geometry, &mut |_, _| {}).unwrap();
+    let out = root.path().join("prepared");
+    let error = run(&request(root.path(), &out), &Silent).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place()),
+        (DataErrorKind::Grid, strange.as_path())
+    );
+    assert!(error.what().contains("imaging.nii.gz"), "{error}");
+    assert!(!out.join("index.json").exists());
+    assert_eq!(
+        Prepared::open(&out).unwrap_err().kind(),
+        DataErrorKind::Damaged
+    );
+}
+
+#[test]
+fn a_broken_volume_stops_the_run_with_its_name_and_leaves_nothing_half_written() {
+    let root = data();
+    let broken = root.path().join("b/case_00001/imaging.nii.gz");
+    let bytes = fs::read(&broken).unwrap();
+    fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
+    let out = root.path().join("prepared");
+    let error = run(&request(root.path(), &out), &Silent).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place()),
+        (DataErrorKind::Volume, broken.as_path())
+    );
+    assert!(
+        bytes_of(&out)
+            .keys()
+            .all(|path| path.extension().is_none_or(|e| e != files::PARTIAL))
+    );
+    fs::write(&broken, &bytes).unwrap();
+    run_ok(&request(root.path(), &out)); // and mended, it goes on
+    Prepared::open(&out).unwrap();
+}
+
+#[test]
+fn wrong_requests_are_refused_before_anything_is_made() {
+    let root = data();
+    let out = root.path().join("prepared");
+    let good = request(root.path(), &out);
+    let refused = |request: &Request, kind| {
+        let error = run(request, &Silent).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!out.exists(), "{error}");
+    };
+    let mut odd = good.clone();
+    odd.options.preprocess.rows = 100;
+    refused(&odd, DataErrorKind::Option);
+    let mut negative = good.clone();
+    negative.options.rule.fraction = f64::NAN;
+    refused(&negative, DataErrorKind::Option);
+    let labels_only = root.path().join("labels");
+    fs::create_dir(&labels_only).unwrap();
+    fs::rename(
+        root.path().join("a/case_00003"),
+        labels_only.join("case_00003"),
+    )
+    .unwrap();
+    refused(
+        &Request {
+            data: vec![labels_only],
+            ..good.clone()
+        },
+        DataErrorKind::Folder,
+    );
+    refused(
+        &Request {
+            data: vec![root.path().join("nowhere")],
+            ..good.clone()
+        },
+        DataErrorKind::Io,
+    );
+
+    let foreign = root.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("thesis.tex"), b"").unwrap();
+    let error = run(
+        &Request {
+            out: foreign.clone(),
+            ..good
+        },
+        &Silent,
+    )
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place()),
+        (DataErrorKind::Folder, foreign.as_path())
+    );
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_a_finished_set_is_not_opened() {
+    let root = data();
+    assert_eq!(
+        Prepared::open(root.path()).unwrap_err().kind(),
+        DataErrorKind::Folder
+    );
+    let out = root.path().join("prepared");
+    run_ok(&request(root.path(), &out));
+    let cut = out.join("volumes/case_00002.0.f32");
+    let file = fs::File::options().write(true).open(&cut).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 4).unwrap();
+    let error = Prepared::open(&out).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.place()),
+        (DataErrorKind::Damaged, cut.as_path())
+    );
+    let index = fs::read_to_string(out.join("index.json")).unwrap();
+    fs::write(
+        out.join("index.json"),
+        index.replacen("\"format\": 1", "\"format\": 2", 1),
+    )
+    .unwrap();
+    assert!(
+        Prepared::open(&out)
+            .unwrap_err()
+            .what()
+            .contains("format 2, this program reads 1")
+    );
+}
+
+/// Real slices from two folders that share a patient.
+#[test]
+fn real_kits19_slices_are_prepared_and_joined_by_patient() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    if !data.is_dir() {
+        eprintln!("skipped: ../shared is not here");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("prepared");
+    let outcome = run_ok(&Request {
+        data: vec![data.join("kits19-slices-png"), data.join("ct-volumes")],
+        options: Options::default(),
+        reserved: BTreeSet::from(["case_00137".to_owned()]),
+        ..request(&data, &out)
+    });
+    let prepared = Prepared::open(&out).unwrap();
+    let names: Vec<&str> = prepared.cases().iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["case_00135", "case_00137", "case_chest", "case_totalseg"]
+    );
+    assert_eq!(prepared.cases()[1].split, Split::Test);
+    // The chest series shows no kidney and has fewer than 50 slices.
+    assert_eq!(outcome.without_slices, ["case_chest"]);
+    for index in 0..prepared.len() as u32 {
+        let image = prepared.image(index);
+        assert!(image.iter().all(|value| (0.0..=1.0).contains(value)));
+        assert!(
+            image.iter().any(|value| *value > 0.3),
+            "{} is empty",
+            prepared.name(index)
+        );
+        let labels = prepared.labels(index);
+        assert_eq!(count(labels), prepared.meta(index).counts);
+    }
+}
