@@ -9,7 +9,7 @@
 //! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
 //! * [`write_labels`] and [`write_scan`] write a volume on such a grid.
 //!
-//! Limits: NIfTI-1, one 3-D image a file, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
+//! Limits: 64-bit machines, NIfTI-1, one 3-D image a file, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
 //! Files are not trusted: every way in which one can be wrong is an [`ImagingError`], and no size in a header is believed before the
 //! file has shown that it can hold it. `docs/imaging.md` has the rules and the measurements.
 

@@ -2,7 +2,7 @@
 //!
 //! Used by everything that looks at a scan or its labels: training, evaluation, the box. Memory: where the slice axis varies slowest
 //! in the file ([`Geometry::streams`]), one slice is held at a time, however many there are. Otherwise the volume is held, 16 bits
-//! a voxel for HU and 8 for labels whatever the file's own type, plus at most a tenth of it.
+//! a voxel for HU and 8 for labels whatever the file's own type, plus a block of slices: at most 64, for HU at most a tenth of them.
 
 use std::path::Path;
 
