@@ -15,11 +15,13 @@
 
 mod affine;
 mod error;
+mod extent;
 mod file;
 pub mod geometry;
 mod header;
 mod held;
 mod layout;
+mod memory;
 mod lines;
 mod reader;
 mod source;

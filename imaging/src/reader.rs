@@ -11,6 +11,7 @@ use crate::file::VoxelFile;
 use crate::geometry::Geometry;
 use crate::held::Held;
 use crate::layout::{View, copy_box};
+use crate::memory::room;
 use crate::voxel::Voxel;
 
 /// Reads HU.
@@ -137,9 +138,9 @@ impl<V: Voxel> SliceReader<V> {
     fn stream(&mut self, index: usize, out: &mut [V]) -> Result<(), ImagingError> {
         let [_, rows, cols] = self.geometry().shape();
         if self.plane.is_empty() {
-            self.plane = self.file.room(out.len())?;
+            self.plane = room(self.path(), out.len())?;
         }
-        let mut view = self.geometry().view().starting_at(index);
+        let mut view = self.geometry().view().starting_at([index, 0, 0]);
         let start = view.base - view.base % out.len();
         view.base -= start;
         self.file.read(start as u64, &mut self.plane)?;

@@ -1,8 +1,8 @@
 //! Canonical slices in, a volume in its geometry's own file order out.
 //!
 //! Used by the box for label maps and by the trainer for phantoms. The header's transforms go out as they came in, so a label map
-//! lies exactly on its scan in any viewer. Memory: one slice where slices stream ([`Geometry::streams`]), otherwise the volume, one
-//! byte a voxel for labels and two for HU. A file appears under its name only when it is complete and on the disk.
+//! lies exactly on its scan in any viewer. Memory: two slices where slices stream ([`Geometry::streams`]), otherwise the volume,
+//! one byte a voxel for labels and two for HU, and a block of slices. A file appears under its name only when it is complete and on the disk.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -14,7 +14,9 @@ use nifti::NiftiType;
 use crate::error::ImagingError;
 use crate::geometry::Geometry;
 use crate::header;
+use crate::held::block_slices;
 use crate::layout::{View, copy_box};
+use crate::memory::room;
 use crate::voxel::Voxel;
 
 /// Voxels turned into bytes at a time.
@@ -120,58 +122,60 @@ fn write_voxels<V: Voxel>(
     fill: Fill<'_, V>,
 ) -> Result<(), ImagingError> {
     let [slices, rows, cols] = geometry.shape();
-    let room = |len: usize| {
-        bytemuck::allocation::try_zeroed_vec::<V>(len).map_err(|()| ImagingError::OutOfMemory {
-            path: path.to_owned(),
-            bytes: (len * size_of::<V>()) as u64,
-        })
-    };
     let len = rows * cols;
     let streams = geometry.streams();
-    let mut slice = room(len)?;
-    let mut in_file_order = room(if streams { len } else { len * slices })?;
-    let mut bytes = Vec::with_capacity(PIECE * size_of::<V>());
-    let mut put = |voxels: &[V]| -> io::Result<()> {
-        for piece in voxels.chunks(PIECE) {
-            bytes.clear();
-            V::encode(piece, &mut bytes);
-            out.write_all(&bytes)?;
-        }
-        Ok(())
+    // Slices that stream go out one by one; others are collected in blocks, as the reader turns them out, and go out at the end.
+    let most = if streams {
+        1
+    } else {
+        block_slices::<V>(slices)
     };
-    let put_all = |result: io::Result<()>| {
-        result.map_err(|source| ImagingError::Io {
-            path: path.to_owned(),
-            action: "write",
-            source,
-        })
-    };
-    for step in 0..slices {
-        let index = if streams {
-            geometry.slice_of((step * len) as u64)
+    let mut block = room::<V>(path, most * len)?;
+    let mut in_file_order = room::<V>(path, if streams { len } else { slices * len })?;
+    for first in (0..slices).step_by(most) {
+        let count = most.min(slices - first);
+        let start = if streams {
+            geometry.slice_of((first * len) as u64)
         } else {
-            step
+            first
         };
-        slice.fill(V::default());
-        fill(index, &mut slice)?;
-        let mut view = geometry.view().starting_at(index);
+        let block = &mut block[..count * len];
+        block.fill(V::default());
+        for (index, slice) in (start..).zip(block.chunks_exact_mut(len)) {
+            fill(index, slice)?;
+        }
+        let mut view = geometry.view().starting_at([start, 0, 0]);
         if streams {
-            view.base -= step * len;
+            view.base -= first * len;
         }
         copy_box(
-            [1, rows, cols],
-            (&slice, View::canonical(rows, cols)),
+            [count, rows, cols],
+            (block, View::canonical(rows, cols)),
             (&mut in_file_order, view),
         );
         if streams {
-            put_all(put(&in_file_order))?;
+            put(path, out, &in_file_order)?;
         }
     }
     if streams {
         Ok(())
     } else {
-        put_all(put(&in_file_order))
+        put(path, out, &in_file_order)
     }
+}
+
+fn put<V: Voxel>(path: &Path, out: &mut dyn Write, voxels: &[V]) -> Result<(), ImagingError> {
+    let mut bytes = Vec::with_capacity(PIECE * size_of::<V>());
+    for piece in voxels.chunks(PIECE) {
+        bytes.clear();
+        V::encode(piece, &mut bytes);
+        out.write_all(&bytes).map_err(|source| ImagingError::Io {
+            path: path.to_owned(),
+            action: "write",
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether the name asks for gzip.

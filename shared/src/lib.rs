@@ -22,3 +22,5 @@ pub mod measure;
 pub mod metrics;
 pub mod package;
 pub mod preprocess;
+#[cfg(feature = "alloc")]
+pub mod report;

@@ -9,7 +9,11 @@ use crate::commands;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
-#[command(name = "nephrotrain", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+#[command(
+    name = "nephrotrain",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,7 +23,9 @@ struct Cli {
 enum Command {
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
+    Train(Box<commands::train::TrainArgs>),
     Golden(commands::golden::GoldenArgs),
+    Phantom(commands::phantom::PhantomArgs),
 }
 
 /// Parses `args` (the program's name first), runs the command and reports an error on stderr.
@@ -35,7 +41,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
+        Command::Train(args) => args.run(),
         Command::Golden(args) => args.run(),
+        Command::Phantom(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,11 +5,14 @@
 //! the loop, [`golden`] the proof against the Python reference, [`commands`] one file a subcommand.
 
 pub mod adam;
+pub mod augment;
 pub mod cli;
 pub mod closed_form;
 pub mod commands;
 pub mod data;
+pub mod evaluate;
 pub mod golden;
 pub mod loss;
 pub mod network;
+pub mod phantom;
 pub mod train;

@@ -10,8 +10,10 @@ use crate::golden::{self, CaseReport, Outcome};
 
 /// Run every golden case of a folder and print its largest deviation against its tolerance
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 1 if any case fails; cases of unknown kinds are listed as not run.\n\n\
-    Example:\n  nephrotrain golden ../shared/golden")]
+#[command(
+    after_help = "Exit code 1 if any case fails; cases of unknown kinds are listed as not run.\n\n\
+    Example:\n  nephrotrain golden ../shared/golden"
+)]
 pub struct GoldenArgs {
     /// Folder with one subfolder per kind, each holding NAME.json and NAME.safetensors pairs
     dir: PathBuf,
@@ -26,7 +28,12 @@ pub struct GoldenArgs {
 impl GoldenArgs {
     /// Runs the command.
     pub fn run(&self) -> Result<()> {
-        let at = || format!("{} is not a folder of golden cases; name the folder that holds `model`, `losses`, ...", self.dir.display());
+        let at = || {
+            format!(
+                "{} is not a folder of golden cases; name the folder that holds `model`, `losses`, ...",
+                self.dir.display()
+            )
+        };
         let cases = golden::find(&self.dir).with_context(at)?;
         if cases.is_empty() {
             bail!("{}", at());
@@ -68,13 +75,21 @@ impl GoldenArgs {
             Outcome::NotRun { reason } => ("not run", reason.clone()),
         };
         let worst = report.outcome.worst().map_or(String::new(), |c| {
-            format!("; closest: {} off by {:.2e} of {:.2e}", c.what, c.deviation, c.tolerance)
+            format!(
+                "; closest: {} off by {:.2e} of {:.2e}",
+                c.what, c.deviation, c.tolerance
+            )
         });
         println!("{status:<8} {case:<40} {detail}{worst}");
-        if let (true, Outcome::Passed { checks } | Outcome::Failed { checks }) = (self.verbose, &report.outcome) {
+        if let (true, Outcome::Passed { checks } | Outcome::Failed { checks }) =
+            (self.verbose, &report.outcome)
+        {
             for c in checks {
                 let mark = if c.passes() { ' ' } else { '!' };
-                println!("       {mark} {:<60} {:.3e} of {:.3e}", c.what, c.deviation, c.tolerance);
+                println!(
+                    "       {mark} {:<60} {:.3e} of {:.3e}",
+                    c.what, c.deviation, c.tolerance
+                );
             }
         }
     }

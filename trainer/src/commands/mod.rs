@@ -1,5 +1,7 @@
 //! One file per subcommand: its arguments, and `run`.
 
 pub mod golden;
+pub mod phantom;
 pub mod prepare;
 pub mod stats;
+pub mod train;

@@ -23,11 +23,30 @@ struct Named {
 }
 
 fn parse(name: &str, class_weights: [f64; Class::COUNT]) -> Option<Named> {
-    let plain = |loss| Some(Named { loss, weighted: false, scale: 1.0 });
-    let mean_of_classes = |loss| Some(Named { loss, weighted: false, scale: 1.0 / Class::COUNT as f64 });
-    let library_dice = |reduction| Loss::FocalDice { gamma: 1.0, smooth: 1e-5, reduction };
+    let plain = |loss| {
+        Some(Named {
+            loss,
+            weighted: false,
+            scale: 1.0,
+        })
+    };
+    let mean_of_classes = |loss| {
+        Some(Named {
+            loss,
+            weighted: false,
+            scale: 1.0 / Class::COUNT as f64,
+        })
+    };
+    let library_dice = |reduction| Loss::FocalDice {
+        gamma: 1.0,
+        smooth: 1e-5,
+        reduction,
+    };
     if let Some(rest) = name.strip_suffix("_sample_weighted") {
-        return parse(rest, class_weights).map(|named| Named { weighted: true, ..named });
+        return parse(rest, class_weights).map(|named| Named {
+            weighted: true,
+            ..named
+        });
     }
     match name {
         // Keras renormalises and clips probabilities, which changes nothing unless they saturate.
@@ -43,7 +62,9 @@ fn parse(name: &str, class_weights: [f64; Class::COUNT]) -> Option<Named> {
 
 /// `focal_dice_gamma{A[_B]}_{per_image|batch}_smooth{S}`.
 fn focal_dice(name: &str) -> Option<Loss> {
-    let (rest, smooth) = name.strip_prefix("focal_dice_gamma")?.rsplit_once("_smooth")?;
+    let (rest, smooth) = name
+        .strip_prefix("focal_dice_gamma")?
+        .rsplit_once("_smooth")?;
     let (gamma, reduction) = match rest.strip_suffix("_per_image") {
         Some(gamma) => (gamma, Reduction::Image),
         None => (rest.strip_suffix("_batch")?, Reduction::Batch),
@@ -52,7 +73,11 @@ fn focal_dice(name: &str) -> Option<Loss> {
         Some((a, b)) => a.parse::<f64>().ok()? / b.parse::<f64>().ok()?,
         None => gamma.parse().ok()?,
     };
-    Some(Loss::FocalDice { gamma, smooth: smooth.parse().ok()?, reduction })
+    Some(Loss::FocalDice {
+        gamma,
+        smooth: smooth.parse().ok()?,
+        reduction,
+    })
 }
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Outcome, CaseError> {
@@ -67,18 +92,36 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Outcome, CaseError> {
     let values = case.meta["values"].as_object().cloned().unwrap_or_default();
     let mut checks = Vec::new();
     for (name, expected) in values {
-        let expected = expected.as_f64().ok_or_else(|| CaseError::Content(format!("`{name}` is no number")))?;
+        let expected = expected
+            .as_f64()
+            .ok_or_else(|| CaseError::Content(format!("`{name}` is no number")))?;
         let named = parse(&name, class_weights)
             .ok_or_else(|| CaseError::Content(format!("no loss is known as `{name}`")))?;
         let logits = case.tensor::<4>("logits", &device)?.require_grad();
-        let weights = if named.weighted { weights.clone() } else { Tensor::ones([shape[0]], &device) };
+        let weights = if named.weighted {
+            weights.clone()
+        } else {
+            Tensor::ones([shape[0]], &device)
+        };
         let value = named.loss.value(logits.clone(), truth.clone(), weights) * named.scale;
         let tape = value.backward();
-        let gradient = logits.grad(&tape).ok_or_else(|| CaseError::Content(format!("`{name}` has no gradient")))?;
-        checks.push(compare_number(&name, f64::from(value.into_scalar::<f32>()), expected, VALUE_TOLERANCE));
+        let gradient = logits
+            .grad(&tape)
+            .ok_or_else(|| CaseError::Content(format!("`{name}` has no gradient")))?;
+        checks.push(compare_number(
+            &name,
+            f64::from(value.into_scalar::<f32>()),
+            expected,
+            VALUE_TOLERANCE,
+        ));
         if let Some(reference) = case.find(&format!("grad_{name}")) {
             let what = format!("gradient of {name}");
-            checks.push(compare_relative(&what, &to_vec(gradient), &reference.values, GRADIENT_TOLERANCE));
+            checks.push(compare_relative(
+                &what,
+                &to_vec(gradient),
+                &reference.values,
+                GRADIENT_TOLERANCE,
+            ));
         }
     }
     Ok(Outcome::judge(checks))
@@ -91,8 +134,19 @@ mod tests {
     #[test]
     fn names_give_their_parameters() {
         let weights = [0.02, 1.0, 1.5];
-        let named = parse("focal_dice_gamma1_3_per_image_smooth1e-5_sample_weighted", weights).unwrap();
-        let Loss::FocalDice { gamma, smooth, reduction } = named.loss else { panic!("{:?}", named.loss) };
+        let named = parse(
+            "focal_dice_gamma1_3_per_image_smooth1e-5_sample_weighted",
+            weights,
+        )
+        .unwrap();
+        let Loss::FocalDice {
+            gamma,
+            smooth,
+            reduction,
+        } = named.loss
+        else {
+            panic!("{:?}", named.loss)
+        };
         assert!(named.weighted && reduction == Reduction::Image);
         assert!((gamma - 1.0 / 3.0).abs() < 1e-15 && smooth == 1e-5);
         assert!(parse("hinge", weights).is_none());

@@ -13,27 +13,45 @@ pub(super) fn run(case: &Case, _: &Device) -> Result<Outcome, CaseError> {
     let (truth, [images, height, width]) = case.labels::<3>("truth")?;
     let (prediction, shape) = case.labels::<3>("prediction")?;
     if shape != [images, height, width] {
-        return Err(CaseError::Content(format!("`prediction` has shape {shape:?}, `truth` another")));
+        return Err(CaseError::Content(format!(
+            "`prediction` has shape {shape:?}, `truth` another"
+        )));
     }
     let weights = case.numbers("/image_weight")?;
     if weights.len() != images {
-        return Err(CaseError::Content(format!("{} image weights for {images} images", weights.len())));
+        return Err(CaseError::Content(format!(
+            "{} image weights for {images} images",
+            weights.len()
+        )));
     }
     let plane = height * width;
     let (mut weighted, mut unweighted) = (ConfusionMatrix::new(), ConfusionMatrix::new());
     let mut frequencies = ClassFrequencies::default();
-    let pairs = truth.chunks_exact(plane).zip(prediction.chunks_exact(plane));
+    let pairs = truth
+        .chunks_exact(plane)
+        .zip(prediction.chunks_exact(plane));
     for ((truth, prediction), &weight) in pairs.zip(&weights) {
         let content = |e: &dyn std::fmt::Display| CaseError::Content(e.to_string());
-        weighted.add(truth, prediction, weight).map_err(|e| content(&e))?;
-        unweighted.add(truth, prediction, 1.0).map_err(|e| content(&e))?;
+        weighted
+            .add(truth, prediction, weight)
+            .map_err(|e| content(&e))?;
+        unweighted
+            .add(truth, prediction, 1.0)
+            .map_err(|e| content(&e))?;
         let count = |class: Class| truth.iter().filter(|&&l| l == class.label()).count() as u64;
         frequencies.add(Class::ALL.map(count));
     }
     let mut checks = Vec::new();
-    for (tag, matrix) in [("unweighted", &numbers_of(&unweighted)), ("weighted", &numbers_of(&weighted))] {
+    for (tag, matrix) in [
+        ("unweighted", &numbers_of(&unweighted)),
+        ("weighted", &numbers_of(&weighted)),
+    ] {
         for (what, found) in matrix {
-            checks.push(check(&format!("{tag} {what}"), found, &case.numbers(&format!("/{tag}/{what}"))?));
+            checks.push(check(
+                &format!("{tag} {what}"),
+                found,
+                &case.numbers(&format!("/{tag}/{what}"))?,
+            ));
         }
     }
     if case.meta.get("median_frequency_balancing").is_some() {
@@ -50,8 +68,14 @@ pub(super) fn run(case: &Case, _: &Device) -> Result<Outcome, CaseError> {
 fn numbers_of(matrix: &ConfusionMatrix) -> Vec<(&'static str, Vec<f64>)> {
     let m = matrix.or_zero();
     vec![
-        ("confusion", matrix.weights().iter().flatten().copied().collect()),
-        ("confusion_normalized_rows", m.row_normalised().iter().flatten().copied().collect()),
+        (
+            "confusion",
+            matrix.weights().iter().flatten().copied().collect(),
+        ),
+        (
+            "confusion_normalized_rows",
+            m.row_normalised().iter().flatten().copied().collect(),
+        ),
         ("dice", Class::ALL.map(|c| m.dice(c)).to_vec()),
         ("recall", Class::ALL.map(|c| m.recall(c)).to_vec()),
         ("precision", Class::ALL.map(|c| m.precision(c)).to_vec()),
@@ -61,9 +85,19 @@ fn numbers_of(matrix: &ConfusionMatrix) -> Vec<(&'static str, Vec<f64>)> {
 fn check(what: &str, found: &[f64], expected: &[f64]) -> Check {
     let deviation = if found.len() == expected.len() {
         let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-        differences.fold(0.0, |worst: f64, d| if d.is_nan() || worst.is_nan() { f64::NAN } else { worst.max(d) })
+        differences.fold(0.0, |worst: f64, d| {
+            if d.is_nan() || worst.is_nan() {
+                f64::NAN
+            } else {
+                worst.max(d)
+            }
+        })
     } else {
         f64::INFINITY
     };
-    Check { what: what.into(), deviation, tolerance: TOLERANCE }
+    Check {
+        what: what.into(),
+        deviation,
+        tolerance: TOLERANCE,
+    }
 }

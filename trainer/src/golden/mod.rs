@@ -78,7 +78,9 @@ pub enum Outcome {
 impl Outcome {
     fn judge(checks: Vec<Check>) -> Self {
         if checks.is_empty() {
-            Self::Broken { reason: "the case's files hold nothing to compare".into() }
+            Self::Broken {
+                reason: "the case's files hold nothing to compare".into(),
+            }
         } else if checks.iter().all(Check::passes) {
             Self::Passed { checks }
         } else {
@@ -90,7 +92,13 @@ impl Outcome {
     pub fn worst(&self) -> Option<&Check> {
         match self {
             Self::Passed { checks } | Self::Failed { checks } => {
-                let key = |c: &Check| if c.ratio().is_nan() { f64::INFINITY } else { c.ratio() };
+                let key = |c: &Check| {
+                    if c.ratio().is_nan() {
+                        f64::INFINITY
+                    } else {
+                        c.ratio()
+                    }
+                };
                 checks.iter().max_by(|a, b| key(a).total_cmp(&key(b)))
             }
             _ => None,
@@ -137,7 +145,11 @@ pub fn find(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
         if !kind.is_dir() {
             continue;
         }
-        let name = kind.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = kind
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let known = KINDS.iter().any(|(k, _)| *k == name);
         for file in std::fs::read_dir(&kind)? {
             let file = file?.path();
@@ -153,12 +165,24 @@ pub fn find(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
 
 /// Runs the case whose JSON file is `path`.
 pub fn run(kind: &str, path: &Path, device: &Device) -> CaseReport {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let outcome = match KINDS.iter().find(|(k, _)| *k == kind) {
-        None => Outcome::NotRun { reason: format!("cases of kind `{kind}` are not known here") },
+        None => Outcome::NotRun {
+            reason: format!("cases of kind `{kind}` are not known here"),
+        },
         Some((_, runner)) => Case::load(path)
             .and_then(|case| runner(&case, device))
-            .unwrap_or_else(|e| Outcome::Broken { reason: e.to_string() }),
+            .unwrap_or_else(|e| Outcome::Broken {
+                reason: e.to_string(),
+            }),
     };
-    CaseReport { kind: kind.into(), name, outcome }
+    CaseReport {
+        kind: kind.into(),
+        name,
+        outcome,
+    }
 }

@@ -19,8 +19,11 @@ pub(super) fn closed_form(variable: &Variable) -> Vec<f32> {
     let numbers = closed_form::signed(&variable.name(), n);
     match variable.role {
         Role::Kernel => {
-            let [out, from, height, width] = variable.shape[..] else { return Vec::new() };
-            let in_decoder = variable.layer.starts_with("decoder_") || variable.layer == "final_conv";
+            let [out, from, height, width] = variable.shape[..] else {
+                return Vec::new();
+            };
+            let in_decoder =
+                variable.layer.starts_with("decoder_") || variable.layer == "final_conv";
             let gain = if in_decoder { 1.0 } else { 0.75 };
             let limit = gain * (6.0 / (height * width * from) as f64).sqrt();
             // The index runs over Keras' HWIO; store OIHW.
@@ -48,7 +51,9 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Outcome, CaseError> {
     let graph = spec.graph();
     let multiple = graph.multiple();
     if height % multiple != 0 || width % multiple != 0 {
-        return Err(CaseError::Content(format!("{height} x {width} is not a multiple of {multiple}")));
+        return Err(CaseError::Content(format!(
+            "{height} x {width} is not a multiple of {multiple}"
+        )));
     }
     let parameters = Parameters::from_fn(&graph, device, closed_form);
     let tolerance = |name: &str| -> Result<f64, CaseError> {
@@ -60,32 +65,65 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Outcome, CaseError> {
         .repetitions
         .iter()
         .enumerate()
-        .map(|(s, units)| (format!("stage{}_unit{units}_out", s + 1), format!("stage{}_out", s + 1)))
+        .map(|(s, units)| {
+            (
+                format!("stage{}_unit{units}_out", s + 1),
+                format!("stage{}_out", s + 1),
+            )
+        })
         .collect();
     let mut checks = Vec::new();
     let mut seen = vec!["input".to_string(), "argmax".into(), "probabilities".into()];
     let mut failure = None;
-    let logits = infer(&graph, &parameters, case.tensor("input", device)?, |layer, value| {
-        let name = last_units.iter().find(|(unit, _)| unit == layer).map_or(layer, |(_, stage)| stage);
-        if let Some(expected) = case.find(name) {
-            seen.push(name.to_string());
-            match tolerance(name) {
-                Ok(tolerance) => {
-                    checks.push(compare(name, &to_vec(value.clone()), &expected.values, tolerance));
+    let logits = infer(
+        &graph,
+        &parameters,
+        case.tensor("input", device)?,
+        |layer, value| {
+            let name = last_units
+                .iter()
+                .find(|(unit, _)| unit == layer)
+                .map_or(layer, |(_, stage)| stage);
+            if let Some(expected) = case.find(name) {
+                seen.push(name.to_string());
+                match tolerance(name) {
+                    Ok(tolerance) => {
+                        checks.push(compare(
+                            name,
+                            &to_vec(value.clone()),
+                            &expected.values,
+                            tolerance,
+                        ));
+                    }
+                    Err(e) => failure = Some(e),
                 }
-                Err(e) => failure = Some(e),
             }
-        }
-    });
+        },
+    );
     if let Some(e) = failure {
         return Err(e);
     }
-    if let Some((unknown, _)) = case.arrays().find(|(name, _)| !seen.iter().any(|s| s == name)) {
-        return Err(CaseError::Content(format!("the network has no layer `{unknown}` to compare with")));
+    if let Some((unknown, _)) = case
+        .arrays()
+        .find(|(name, _)| !seen.iter().any(|s| s == name))
+    {
+        return Err(CaseError::Content(format!(
+            "the network has no layer `{unknown}` to compare with"
+        )));
     }
     let probabilities = to_vec(burn::tensor::activation::softmax(logits.clone(), 1));
-    checks.push(compare("probabilities", &probabilities, &case.array("probabilities")?.values, tolerance("probabilities")?));
-    checks.push(labels(case.array("argmax")?, case.array("final_conv")?, &to_vec(logits), tolerance("final_conv")?));
+    checks.push(compare(
+        "probabilities",
+        &probabilities,
+        &case.array("probabilities")?.values,
+        tolerance("probabilities")?,
+    ));
+    checks.push(labels(
+        case.array("argmax")?,
+        case.array("final_conv")?,
+        &to_vec(logits),
+        tolerance("final_conv")?,
+    ));
     Ok(Outcome::judge(checks))
 }
 
@@ -96,13 +134,21 @@ fn labels(expected: &Array, reference: &Array, logits: &[f32], tolerance: f64) -
     let mut wrong = 0_usize;
     for (pixel, &label) in expected.values.iter().enumerate() {
         let at = pixel / plane * image + pixel % plane;
-        let of = |values: &[f32]| -> [f32; Class::COUNT] { std::array::from_fn(|c| values[at + c * plane]) };
-        let best = |v: [f32; Class::COUNT]| (1..Class::COUNT).fold(0, |b, c| if v[c] > v[b] { c } else { b });
+        let of = |values: &[f32]| -> [f32; Class::COUNT] {
+            std::array::from_fn(|c| values[at + c * plane])
+        };
+        let best = |v: [f32; Class::COUNT]| {
+            (1..Class::COUNT).fold(0, |b, c| if v[c] > v[b] { c } else { b })
+        };
         if best(of(logits)) as f32 != label {
             let mut sorted = of(&reference.values);
             sorted.sort_by(|a, b| b.total_cmp(a));
             wrong += usize::from(f64::from(sorted[0] - sorted[1]) > tolerance);
         }
     }
-    Check { what: "argmax (labels that differ beyond a tie)".into(), deviation: wrong as f64, tolerance: 0.0 }
+    Check {
+        what: "argmax (labels that differ beyond a tie)".into(),
+        deviation: wrong as f64,
+        tolerance: 0.0,
+    }
 }

@@ -13,25 +13,40 @@ pub(super) fn run(case: &Case, _: &Device) -> Result<Outcome, CaseError> {
     let (hu, [rows, cols]) = case.shaped::<2>("hu")?;
     let hu: Vec<i16> = hu.values.iter().map(|&v| v as i16).collect();
     let content = |e: &dyn std::fmt::Display| CaseError::Content(e.to_string());
-    let settings = |interpolation, rows, cols| Preprocess { interpolation, rows, cols, ..Preprocess::default() };
+    let settings = |interpolation, rows, cols| Preprocess {
+        interpolation,
+        rows,
+        cols,
+        ..Preprocess::default()
+    };
     let image = |p: &Preprocess| -> Result<Vec<f32>, CaseError> {
         let mut out = vec![0.0; p.rows * p.cols];
-        p.image(&hu, rows, cols, &mut out).map_err(|e| content(&e))?;
+        p.image(&hu, rows, cols, &mut out)
+            .map_err(|e| content(&e))?;
         Ok(out)
     };
     let mut checks = Vec::new();
     if let Some(expected) = case.find("normalized") {
         let same_size = image(&settings(Interpolation::Linear, rows, cols))?;
-        checks.push(compare("normalized", &same_size, &expected.values, TOLERANCE));
+        checks.push(compare(
+            "normalized",
+            &same_size,
+            &expected.values,
+            TOLERANCE,
+        ));
     }
     let linear = case.array("linear")?;
     // Where `area` is missing it equals `linear`.
     let area = case.find("area").unwrap_or(linear);
-    for (what, expected, interpolation) in
-        [("linear", linear, Interpolation::Linear), ("area", area, Interpolation::Area)]
-    {
+    for (what, expected, interpolation) in [
+        ("linear", linear, Interpolation::Linear),
+        ("area", area, Interpolation::Area),
+    ] {
         let [out_rows, out_cols] = expected.shape[..] else {
-            return Err(CaseError::Content(format!("`{what}` has shape {:?}", expected.shape)));
+            return Err(CaseError::Content(format!(
+                "`{what}` has shape {:?}",
+                expected.shape
+            )));
         };
         let found = image(&settings(interpolation, out_rows, out_cols))?;
         checks.push(compare(what, &found, &expected.values, TOLERANCE));

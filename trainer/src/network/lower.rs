@@ -3,7 +3,9 @@
 //! Batch norms become per-channel scale and shift of their stored statistics, with the rectifier
 //! behind them; convolutions keep their kernels. Executors that fold further do so on the program.
 
-use nephrobox_engine::program::{Builder, Program, ProgramError, Tensor, TensorError, Tensors, ValueId};
+use nephrobox_engine::program::{
+    Builder, Program, ProgramError, Tensor, TensorError, Tensors, ValueId,
+};
 
 use super::graph::{Graph, LayerOp, NodeId, Role};
 use super::parameters::Parameters;
@@ -57,24 +59,43 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn read(&self, id: NodeId, role: Role) -> Option<Vec<f32>> {
         let name = format!("{}/{}", self.graph.nodes()[id].name, role.name());
-        self.parameters.position(&name).map(|position| self.parameters.read(position))
+        self.parameters
+            .position(&name)
+            .map(|position| self.parameters.read(position))
     }
 
     fn need(&self, id: NodeId, role: Role) -> Vec<f32> {
-        self.read(id, role).expect("parameters belong to this graph")
+        self.read(id, role)
+            .expect("parameters belong to this graph")
     }
 
     fn affine(&mut self, id: NodeId, epsilon: f64, relu: bool) -> Result<ValueId, LowerError> {
         let name = &self.graph.nodes()[id].name;
-        let (mean, variance) = (self.need(id, Role::MovingMean), self.need(id, Role::MovingVariance));
-        let gamma = self.read(id, Role::Gamma).unwrap_or_else(|| vec![1.0; mean.len()]);
-        let scale: Vec<f64> =
-            gamma.iter().zip(&variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt()).collect();
+        let (mean, variance) = (
+            self.need(id, Role::MovingMean),
+            self.need(id, Role::MovingVariance),
+        );
+        let gamma = self
+            .read(id, Role::Gamma)
+            .unwrap_or_else(|| vec![1.0; mean.len()]);
+        let scale: Vec<f64> = gamma
+            .iter()
+            .zip(&variance)
+            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + epsilon).sqrt())
+            .collect();
         let beta = self.need(id, Role::Beta);
-        let shift = beta.iter().zip(&mean).zip(&scale).map(|((&b, &m), s)| (f64::from(b) - f64::from(m) * s) as f32);
+        let shift = beta
+            .iter()
+            .zip(&mean)
+            .zip(&scale)
+            .map(|((&b, &m), s)| (f64::from(b) - f64::from(m) * s) as f32);
         let shape = vec![scale.len()];
         let shift = Tensor::f32(format!("{name}/shift"), shape.clone(), shift.collect())?;
-        let scale = Tensor::f32(format!("{name}/scale"), shape, scale.iter().map(|&s| s as f32).collect())?;
+        let scale = Tensor::f32(
+            format!("{name}/scale"),
+            shape,
+            scale.iter().map(|&s| s as f32).collect(),
+        )?;
         let (scale, shift) = (self.builder.tensor(scale), self.builder.tensor(shift));
         let input = self.values[self.graph.nodes()[id].inputs[0]];
         Ok(self.builder.affine(input, scale, shift, relu))
@@ -84,19 +105,30 @@ impl Lowering<'_> {
         let node = &self.graph.nodes()[id];
         let input = self.values[node.inputs[0]];
         Ok(match node.op {
-            LayerOp::Conv { kernel, stride, padding, bias } => {
+            LayerOp::Conv {
+                kernel,
+                stride,
+                padding,
+                bias,
+            } => {
                 let from = self.graph.nodes()[node.inputs[0]].channels;
                 let shape = vec![node.channels, from, kernel, kernel];
-                let weight = Tensor::f32(format!("{}/kernel", node.name), shape, self.need(id, Role::Kernel))?;
+                let weight = Tensor::f32(
+                    format!("{}/kernel", node.name),
+                    shape,
+                    self.need(id, Role::Kernel),
+                )?;
                 let weight = self.builder.tensor(weight);
                 let bias = if bias {
                     let values = self.need(id, Role::Bias);
-                    let tensor = Tensor::f32(format!("{}/bias", node.name), vec![node.channels], values)?;
+                    let tensor =
+                        Tensor::f32(format!("{}/bias", node.name), vec![node.channels], values)?;
                     Some(self.builder.tensor(tensor))
                 } else {
                     None
                 };
-                self.builder.conv2d(input, weight, bias, stride as u32, padding as u32)
+                self.builder
+                    .conv2d(input, weight, bias, stride as u32, padding as u32)
             }
             LayerOp::Relu => self.builder.relu(input),
             LayerOp::MaxPool => self.builder.max_pool2d(input, 3, 2, 1),

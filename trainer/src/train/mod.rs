@@ -1,3 +1,69 @@
 //! Training: the step, the loop around it, checkpoints and the run folder.
+//!
+//! A run folder holds `config.json`, `versions.json`, `fingerprint.json`, `metrics.jsonl` (a line per
+//! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
+//! `last.safetensors`, on the CPU to the same bits.
 
+pub mod checkpoint;
+pub mod config;
+pub mod curves;
+pub mod loader;
+pub mod run;
 pub mod step;
+
+use std::path::PathBuf;
+
+pub use config::TrainConfig;
+pub use run::{EpochRecord, Event, Options, Run};
+
+use crate::data::DataError;
+
+/// Why training or evaluation stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The prepared set cannot be used.
+    #[error("{0}")]
+    Data(#[from] DataError),
+    /// Settings that cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// The run folder is not usable.
+    #[error("the run folder {path}: {reason}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is the matter, and what to do.
+        reason: String,
+    },
+    /// A checkpoint cannot be read or written.
+    #[error("{0}")]
+    Checkpoint(#[from] checkpoint::CheckpointError),
+    /// A result cannot be written.
+    #[error("{path} cannot be written: {reason}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The network cannot be run.
+    #[error("{0}")]
+    Network(String),
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}; the batch held {slices}; the state before it is in {kept}: \
+         look at these slices, or lower --lr"
+    )]
+    NonFinite {
+        /// The loss.
+        loss: f32,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in it, from 1.
+        step: usize,
+        /// Case and slice of every image in the batch.
+        slices: String,
+        /// The checkpoint.
+        kept: PathBuf,
+    },
+}

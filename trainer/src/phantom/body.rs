@@ -1,0 +1,298 @@
+//! The container: skin, fat, muscle wall, lungs, and what lies under and over the patient (table, cloth).
+
+use super::field::{Noise, lerp, smoothstep};
+use super::rng::Rng;
+use super::scene::{EVERYWHERE, Point, Scene, around, at, stroke};
+use super::tissue::Tissues;
+
+/// What is known about the size of a body before it is drawn, millimetres from the middle of the vertebral body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room<'a> {
+    /// Points that must lie within the muscle outline.
+    pub(super) hull: &'a [Point],
+    /// The front of the muscle outline, where the image tells it.
+    pub(super) front: Option<f32>,
+    /// The most the body should take, so that it mostly stays inside the image.
+    pub(super) side_limit: f32,
+    pub(super) front_limit: f32,
+}
+
+impl Room<'_> {
+    /// Nothing is known.
+    pub(super) const FREE: Self = Self {
+        hull: &[],
+        front: None,
+        side_limit: 250.0,
+        front_limit: 250.0,
+    };
+}
+
+/// One patient's outline.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    /// Half width of the muscle outline; `front` and `back` of the vertebral body. Millimetres.
+    pub(super) side: f32,
+    pub(super) front: f32,
+    pub(super) back: f32,
+    power: f32,
+    fat: [f32; 3],
+    /// Thickness of the muscle wall at the flank.
+    pub(super) wall: f32,
+    streaky: f32,
+    shape: Noise,
+    /// Height of the domes of the diaphragm and how steeply they fall.
+    dome: f32,
+    cloth: Option<f32>,
+    table: Table,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    gap: f32,
+    sag: f32,
+    half_width: f32,
+    thickness: f32,
+    hu: f32,
+    second: Option<f32>,
+    hooks: bool,
+    foam: f32,
+}
+
+impl Body {
+    pub(super) fn draw(rng: &mut Rng, room: Room<'_>) -> Self {
+        let thin = rng.chance(0.25);
+        let back = rng.normal(76.0, 4.0);
+        let front = room
+            .front
+            .unwrap_or_else(|| rng.normal(115.0, 14.0))
+            .min(room.front_limit);
+        // Bodies are about 1.4 times as wide as deep.
+        let side = ((front + back) * rng.normal(0.70, 0.04)).min(room.side_limit);
+        let fat = if thin {
+            [
+                rng.range(3.0, 8.0),
+                rng.range(3.0, 7.0),
+                rng.range(3.0, 8.0),
+            ]
+        } else {
+            [
+                rng.range(8.0, 34.0),
+                rng.range(6.0, 26.0),
+                rng.range(5.0, 24.0),
+            ]
+        };
+        let mut body = Self {
+            side,
+            front,
+            back,
+            power: rng.range(2.05, 2.6),
+            fat,
+            wall: rng.range(8.0, 15.0),
+            streaky: rng.range(0.0, 0.6),
+            shape: Noise::new(rng.bits(), 80.0),
+            dome: rng.normal(-150.0, 12.0),
+            cloth: rng.chance(0.3).then(|| rng.range(3.0, 12.0)),
+            table: Table {
+                gap: rng.range(2.0, 14.0),
+                sag: rng.range(0.0, 45.0),
+                half_width: rng.range(190.0, 260.0),
+                thickness: rng.range(0.8, 2.2),
+                hu: rng.range(-150.0, 500.0),
+                second: rng.chance(0.6).then(|| rng.range(12.0, 40.0)),
+                hooks: rng.chance(0.4),
+                foam: rng.range(-995.0, -880.0),
+            },
+        };
+        body.grow_around(room.hull);
+        body
+    }
+
+    /// Widens the outline until every point lies well inside it.
+    fn grow_around(&mut self, hull: &[Point]) {
+        for _ in 0..12 {
+            let worst = hull
+                .iter()
+                .map(|&p| (self.wall_distance(p, 0.0), p))
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((distance, p)) = worst.filter(|(distance, _)| *distance > -11.0) else {
+                return;
+            };
+            let more = distance + 12.0;
+            self.side += more;
+            if p.y > 0.0 {
+                self.back += more * 0.6;
+            } else {
+                self.front += more * 0.6;
+            }
+        }
+    }
+
+    fn radii(&self, z: f32) -> (f32, f32, f32) {
+        let breathe = 1.0 + 0.03 * self.shape.at(500.0, 0.0, z);
+        let side = self.side * breathe * (1.0 + 0.05 * smoothstep(90.0, 190.0, z));
+        (
+            side,
+            (self.front + self.back) * 0.5,
+            (self.back - self.front) * 0.5,
+        )
+    }
+
+    /// Distance to the outline of the muscles, negative inside; a superellipse, of first order near the edge.
+    pub(super) fn wall_distance(&self, p: Point, z: f32) -> f32 {
+        let (rx, ry, middle) = self.radii(z);
+        let ripple = 3.0 * self.shape.at(p.x, p.y, z);
+        let (u, v) = (p.x.abs() / rx, (p.y - middle).abs() / ry);
+        let f = (u.powf(self.power) + v.powf(self.power)).powf(1.0 / self.power);
+        if f < 0.2 {
+            return (f - 1.0) * rx.min(ry);
+        }
+        let steep = |share: f32, radius: f32| (share / f).powf(self.power - 1.0) / radius;
+        let slope = steep(u, rx).hypot(steep(v, ry));
+        // The two columns of back muscle leave a furrow over the spine.
+        let furrow = 7.0 * (-(p.x / 14.0).powi(2)).exp() * smoothstep(0.0, self.back, p.y);
+        (f - 1.0) / slope + ripple + furrow
+    }
+
+    /// Thickness of the muscle wall in the direction of a point: thin in front, thick at the flanks.
+    pub(super) fn wall_thickness(&self, p: Point) -> f32 {
+        let steep = (p.y / self.front).clamp(-1.0, 1.0);
+        if steep < 0.0 {
+            lerp(self.wall, self.wall * 0.6, steep * steep)
+        } else {
+            self.wall
+        }
+    }
+
+    fn fat_thickness(&self, p: Point, z: f32) -> f32 {
+        let (rx, ry, middle) = self.radii(z);
+        let (u, v) = (p.x / rx, (p.y - middle) / ry);
+        let v = v / u.hypot(v).max(1e-3);
+        let toward = if v < 0.0 { self.fat[0] } else { self.fat[2] };
+        let furrow = 5.0 * (-(p.x / 14.0).powi(2)).exp() * f32::from(u8::from(v > 0.0));
+        lerp(self.fat[1], toward, v * v)
+            * (1.0 + 0.25 * self.shape.at(p.x * 0.6, p.y * 0.6, z + 300.0))
+            + 2.0
+            - furrow.min(self.fat[2] * 0.6)
+    }
+
+    /// The point of the muscle outline, moved inwards by `depth`, at `angle` radians from the back round the left
+    /// (positive) or right side.
+    pub(super) fn on_wall(&self, angle: f32, depth: f32, z: f32) -> Point {
+        let (rx, ry, middle) = self.radii(z);
+        let (sin, cos) = angle.sin_cos();
+        let f = (sin.abs().powf(self.power) + cos.abs().powf(self.power)).powf(1.0 / self.power);
+        at((rx - depth) * sin / f, middle + (ry - depth) * cos / f)
+    }
+
+    /// Distance to the diaphragm within the slice, negative in the lung.
+    pub(super) fn lung(&self, p: Point, z: f32) -> f32 {
+        // A dome for each side, lower at the back than in front; the right one is higher.
+        let side = p.x.signum() * 70.0;
+        let top = self.dome + if p.x > 0.0 { 8.0 } else { 0.0 };
+        let (u, v) = (
+            (p.x - side) / 75.0,
+            (p.y + 15.0) / if p.y > -15.0 { 80.0 } else { 110.0 },
+        );
+        let r2 = u * u + v * v;
+        let height = top + 95.0 * r2 + 3.0 * self.shape.at(p.x * 2.0, p.y * 2.0, z);
+        let slope = (2.0 * 95.0 * r2.sqrt() / 80.0).max(0.8);
+        (z - height) / slope
+    }
+
+    /// Paints skin, fat, the muscle wall and the fat of the cavity.
+    pub(super) fn paint(&self, scene: &mut Scene, tissues: &Tissues) {
+        let z = scene.z;
+        let skin = |p: Point, wall: f32| wall - self.fat_thickness(p, z);
+        if let Some(gap) = self.cloth {
+            scene.paint(
+                EVERYWHERE,
+                |s| (skin(s.p, s.wall) - gap + 3.0 * s.lumps).abs() - 0.7,
+                |s| -450.0 + 200.0 * s.grain,
+            );
+        }
+        scene.paint(EVERYWHERE, |s| skin(s.p, s.wall), |s| 10.0 + 25.0 * s.grain);
+        scene.paint(
+            EVERYWHERE,
+            |s| skin(s.p, s.wall) + 2.0,
+            |s| tissues.fat + 5.0 * s.lumps + 6.0 * s.grain,
+        );
+        scene.paint(
+            EVERYWHERE,
+            |s| s.wall,
+            |s| {
+                // Fat between the muscle layers and, in some patients, within them.
+                let thickness = self.wall_thickness(s.p);
+                let layer = (s.wall / thickness * 3.0 + 0.4 * s.lumps).rem_euclid(1.0);
+                let seam = smoothstep(0.25, 0.0, (layer - 0.5).abs()) * self.streaky;
+                let streak = smoothstep(0.35, 0.8, s.grain) * self.streaky;
+                lerp(
+                    tissues.muscle + 6.0 * s.grain,
+                    tissues.fat,
+                    (seam + streak).min(0.8),
+                )
+            },
+        );
+        scene.paint(
+            EVERYWHERE,
+            |s| s.wall + self.wall_thickness(s.p),
+            |s| tissues.fat - 3.0 + 5.0 * s.lumps + 6.0 * s.grain,
+        );
+    }
+
+    /// Paints the lungs, over the organs under the diaphragm.
+    pub(super) fn paint_lungs(&self, scene: &mut Scene) {
+        let z = scene.z;
+        scene.paint(
+            EVERYWHERE,
+            |s| {
+                let beside_spine = 26.0 - s.p.x.abs() - 0.25 * (s.p.y + 10.0).max(0.0);
+                self.lung(s.p, z)
+                    .max(s.wall + self.wall_thickness(s.p) * 0.9)
+                    .max(beside_spine)
+                    .max(4.0 - s.clear)
+            },
+            |s| -850.0 + 40.0 * s.lumps + 400.0 * smoothstep(0.55, 0.85, s.grain),
+        );
+    }
+
+    /// Paints the table under the patient.
+    pub(super) fn paint_table(&self, scene: &mut Scene) {
+        let t = &self.table;
+        let top = self.back + self.fat[2] + 2.0 + t.gap;
+        let plate = |p: Point, depth: f32| {
+            let rise = t.sag * (p.x / t.half_width).powi(2);
+            let slope = 2.0 * t.sag * p.x / (t.half_width * t.half_width);
+            ((p.y - top - depth + rise) / 1f32.hypot(slope)).max(p.x.abs() - t.half_width)
+        };
+        let depth = t.second.unwrap_or(0.0);
+        if t.second.is_some() {
+            scene.paint(
+                EVERYWHERE,
+                |s| plate(s.p, depth).max(-plate(s.p, 0.0)).max(1.0 - s.wall),
+                |_| t.foam,
+            );
+        }
+        for depth in [Some(0.0), t.second].into_iter().flatten() {
+            scene.paint(
+                EVERYWHERE,
+                |s| {
+                    (plate(s.p, depth).abs() - t.thickness)
+                        .max(s.p.x.abs() - t.half_width)
+                        .max(8.0 - s.wall)
+                },
+                |s| t.hu + 60.0 * s.grain,
+            );
+        }
+        if t.hooks {
+            for side in [-1.0, 1.0] {
+                let edge = at(side * t.half_width, top - t.sag);
+                let end = at(edge.x - side * 12.0, edge.y - 14.0);
+                scene.paint(
+                    around(edge, end, 6.0),
+                    |s| stroke(s.p, edge, end, 3.5).max(8.0 - s.wall),
+                    |_| t.hu + 300.0,
+                );
+            }
+        }
+    }
+}

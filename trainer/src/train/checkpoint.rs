@@ -1,0 +1,204 @@
+//! A run's state on disk: variables under Keras names, Adam's moments, and where the run stands.
+//!
+//! One safetensors file. `LAYER/ROLE` are the variables (kernels OIHW), `adam.first/LAYER/ROLE` and
+//! `adam.second/LAYER/ROLE` the moments; the position is in the file's metadata. Files are written
+//! beside their target, synced and renamed, so a kill leaves the old one or the new one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde::{Deserialize, Serialize};
+
+use super::step::Learner;
+use crate::adam::Moments;
+use crate::network::parameters::{flat, to_vec};
+use crate::network::{Graph, Parameters};
+
+/// Key of the position in the file's metadata.
+const POSITION: &str = "nephrotrain.position";
+
+/// Where a run stands, between two steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epoch under way, from 0; equal to the number of epochs when the run is over.
+    pub epoch: usize,
+    /// Steps of it that are done.
+    pub step: usize,
+    /// Sum of those steps' losses, each times its number of images.
+    pub loss_sum: f64,
+    /// Images of those steps.
+    pub images: usize,
+    /// Seconds the epoch has taken so far, and of those how long steps waited for data.
+    pub seconds: f64,
+    /// Of `seconds`, how long steps waited for their batch.
+    pub waited: f64,
+    /// Best validation score so far, and its epoch.
+    pub best: Option<(f64, usize)>,
+}
+
+/// Why a checkpoint could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("the checkpoint {path} {problem}")]
+pub struct CheckpointError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is the matter.
+    pub problem: String,
+}
+
+fn error(path: &Path, problem: impl std::fmt::Display) -> CheckpointError {
+    CheckpointError {
+        path: path.into(),
+        problem: problem.to_string(),
+    }
+}
+
+/// Writes bytes beside `path`, syncs, and renames.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Saves variables, moments and position.
+pub fn save(path: &Path, learner: &Learner, position: &Position) -> Result<(), CheckpointError> {
+    let mut arrays: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    let moments = learner.adam.moments();
+    for (i, parameter) in learner.parameters.entries().iter().enumerate() {
+        let (name, shape) = (parameter.variable.name(), &parameter.variable.shape);
+        if let Some(Moments { first, second }) = &moments[i] {
+            arrays.push((
+                format!("adam.first/{name}"),
+                shape.clone(),
+                to_vec(first.clone()),
+            ));
+            arrays.push((
+                format!("adam.second/{name}"),
+                shape.clone(),
+                to_vec(second.clone()),
+            ));
+        }
+        arrays.push((name, shape.clone(), learner.parameters.read(i)));
+    }
+    let views: Vec<(&str, TensorView<'_>)> = arrays
+        .iter()
+        .map(|(name, shape, values)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
+            view.map(|view| (name.as_str(), view))
+                .map_err(|e| error(path, e))
+        })
+        .collect::<Result<_, _>>()?;
+    let position = serde_json::to_string(&(position, learner.adam.step_count()))
+        .map_err(|e| error(path, e))?;
+    let metadata = HashMap::from([(POSITION.to_string(), position)]);
+    let bytes = serialize(views, Some(metadata)).map_err(|e| error(path, e))?;
+    write_atomically(path, &bytes).map_err(|e| {
+        error(
+            path,
+            format!("cannot be written: {e}; free disk space or choose another run folder"),
+        )
+    })
+}
+
+/// Puts a saved state into `learner` and returns where the run stood.
+pub fn load(
+    path: &Path,
+    learner: &mut Learner,
+    device: &Device,
+) -> Result<Position, CheckpointError> {
+    let bytes = read(path)?;
+    let (position, steps): (Position, u64) = {
+        let (_, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|e| error(path, format!("is damaged: {e}")))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(POSITION));
+        let text = text.ok_or_else(|| error(path, "was not written by nephrotrain train"))?;
+        serde_json::from_str(text).map_err(|e| error(path, format!("is damaged: {e}")))?
+    };
+    let file =
+        SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
+    set_parameters(path, &file, &mut learner.parameters)?;
+    let moments = learner
+        .parameters
+        .entries()
+        .iter()
+        .map(|p| {
+            let of = |which: &str| values(&file, &format!("adam.{which}/{}", p.variable.name()));
+            match (of("first"), of("second")) {
+                (Some(first), Some(second)) => Some(Moments {
+                    first: flat(first, device),
+                    second: flat(second, device),
+                }),
+                _ => None,
+            }
+        })
+        .collect();
+    learner.adam.restore(steps, moments);
+    Ok(position)
+}
+
+/// The variables of a checkpoint, for evaluation and export.
+pub fn load_parameters(
+    path: &Path,
+    graph: &Graph,
+    device: &Device,
+) -> Result<Parameters, CheckpointError> {
+    let bytes = read(path)?;
+    let file =
+        SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
+    let mut parameters =
+        Parameters::from_fn(graph, device, |v| vec![0.0; v.shape.iter().product()]);
+    set_parameters(path, &file, &mut parameters)?;
+    Ok(parameters)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    fs::read(path).map_err(|e| error(path, format!("cannot be read: {e}")))
+}
+
+fn values(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
+    let view = file
+        .tensor(name)
+        .ok()
+        .filter(|view| view.dtype() == Dtype::F32)?;
+    Some(
+        view.data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
+    )
+}
+
+fn set_parameters(
+    path: &Path,
+    file: &SafeTensors<'_>,
+    parameters: &mut Parameters,
+) -> Result<(), CheckpointError> {
+    let names: Vec<String> = parameters
+        .entries()
+        .iter()
+        .map(|p| p.variable.name())
+        .collect();
+    for name in names {
+        let values = values(file, &name).ok_or_else(|| {
+            error(
+                path,
+                format!("lacks `{name}`: it belongs to another network"),
+            )
+        })?;
+        parameters.set(&name, values).map_err(|e| error(path, e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Batches of a training epoch, made one ahead of the step that uses them.
+//!
+//! Order and changes of images depend on (seed, epoch) and the slice alone, so a resumed epoch
+//! continues with exactly the batches it would have seen.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use super::config::{ImageWeights, TrainConfig};
+use crate::augment::{self, Sample};
+use crate::closed_form::Stream;
+use crate::data::{Prepared, Split};
+
+/// Host side of a batch.
+#[derive(Clone, Debug)]
+pub struct HostBatch {
+    /// Numbers of its slices in the prepared set.
+    pub slices: Vec<u32>,
+    /// Rows and columns of its images.
+    pub side: usize,
+    /// `[batch, side, side]`, in [0, 1].
+    pub images: Vec<f32>,
+    /// `[batch, side, side]`.
+    pub labels: Vec<u8>,
+    /// Image weights, `[batch]`.
+    pub weights: Vec<f32>,
+}
+
+/// The slices of one epoch in their order: all training slices, folders with a repeat several times.
+pub fn order(data: &Prepared, config: &TrainConfig, epoch: usize) -> Vec<u32> {
+    let repeats = |index: u32| {
+        let source = &data.sources()[data.meta(index).source as usize];
+        config
+            .repeat
+            .iter()
+            .find(|(name, _)| name == source)
+            .map_or(1, |(_, times)| *times)
+    };
+    let slices = data.split(Split::Train).iter();
+    let mut order: Vec<u32> = slices
+        .flat_map(|&i| std::iter::repeat_n(i, repeats(i)))
+        .collect();
+    Stream::new(&format!("{}/{epoch}/order", config.seed)).shuffle(&mut order);
+    order
+}
+
+/// Starts a thread that makes the batches of `epoch` from batch `first` on, at most two ahead.
+pub fn batches<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    data: &'scope Prepared,
+    config: &'scope TrainConfig,
+    epoch: usize,
+    first: usize,
+) -> Receiver<HostBatch> {
+    let (sender, receiver) = sync_channel(2);
+    scope.spawn(move || {
+        let order = order(data, config, epoch);
+        let factor = weight_factor(data, config);
+        for (number, slices) in order.chunks(config.batch).enumerate().skip(first) {
+            let places = number * config.batch;
+            if sender
+                .send(make(data, config, epoch, places, slices, factor))
+                .is_err()
+            {
+                return; // the run stopped
+            }
+        }
+    });
+    receiver
+}
+
+/// Factor on patient weights; `None` where all images count alike.
+fn weight_factor(data: &Prepared, config: &TrainConfig) -> Option<f64> {
+    match config.image_weights {
+        ImageWeights::Patient => Some(1.0),
+        ImageWeights::Equal => None,
+        ImageWeights::PatientMeanOne => {
+            let slices = data.split(Split::Train);
+            let sum: f64 = slices.iter().map(|&i| data.meta(i).weight).sum();
+            Some(slices.len() as f64 / sum)
+        }
+    }
+}
+
+fn make(
+    data: &Prepared,
+    config: &TrainConfig,
+    epoch: usize,
+    place: usize,
+    slices: &[u32],
+    factor: Option<f64>,
+) -> HostBatch {
+    let mut batch = HostBatch {
+        slices: slices.to_vec(),
+        side: 0,
+        images: Vec::new(),
+        labels: Vec::new(),
+        weights: Vec::new(),
+    };
+    for (place, &index) in (place..).zip(slices) {
+        // A slice that comes several times in an epoch changes differently each time.
+        let mut draw = Stream::new(&format!("{}/{epoch}/{index}/{place}", config.seed));
+        let mut sample = Sample {
+            side: data.side(),
+            image: data.image(index).to_vec(),
+            labels: data.labels(index).to_vec(),
+        };
+        config.augmentation.apply(&mut sample, &mut draw);
+        if let Some(side) = config.crop {
+            sample = augment::crop(&sample, side, &mut draw);
+        }
+        batch.side = sample.side;
+        batch.images.extend(sample.image);
+        batch.labels.extend(sample.labels);
+        batch
+            .weights
+            .push(factor.map_or(1.0, |f| f * data.meta(index).weight) as f32);
+    }
+    batch
+}
