@@ -135,7 +135,7 @@ impl PrepareArgs {
         if !request.reserved.is_empty() {
             let (here, all) = (outcome.reserved.len(), request.reserved.len());
             console.note(&format!(
-                "{here} of the {all} patients of --test-cases are in these data; they are in test"
+                "{here} of the {all} patients of --test-cases are in these data, and stand in the test part"
             ));
         }
         if outcome.split_kept && self.split.is_none() {

@@ -23,18 +23,18 @@ pub struct StatsArgs {
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "clap would take a comment here for the text of the whole command"
-    )]
-    pub rule: RuleArgs,
     /// Seed of the random choice of background-only slices.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub seed: u64,
     /// Volumes read at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "clap would take a comment here for the text of the whole command"
+    )]
+    pub rule: RuleArgs,
 }
 
 /// Which of the background-only slices are kept.
