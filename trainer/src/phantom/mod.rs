@@ -22,6 +22,7 @@ mod scene;
 mod spine;
 mod survey;
 mod tissue;
+mod vessels;
 mod whole;
 
 pub use acquisition::Storage;

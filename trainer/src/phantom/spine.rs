@@ -21,6 +21,8 @@ pub(super) struct Skeleton {
     ribs: [f32; 6],
     slope: f32,
     crest: f32,
+    /// How far the ribs of the two sides differ, radians.
+    skew: f32,
 }
 
 impl Skeleton {
@@ -43,6 +45,7 @@ impl Skeleton {
             ribs,
             slope: rng.range(80.0, 130.0),
             crest: rng.range(95.0, 125.0),
+            skew: rng.normal(0.0, 0.05),
         }
     }
 
@@ -71,7 +74,7 @@ impl Skeleton {
                 column.bounds(30.0),
                 |s| {
                     super::scene::merge(column.distance(s.soft), plate.distance(s.soft), 8.0)
-                        .max(s.wall + 1.5)
+                        .max(s.body.muscle + 1.5)
                         .max(2.0 - s.clear)
                 },
                 |s| flesh(s, self.streaky),
@@ -221,14 +224,14 @@ impl Skeleton {
             if !(0.0..end).contains(&along) {
                 continue;
             }
-            let angle = 0.42 + 2.1 * along;
-            let half = lerp(8.0, 4.5, along) / body.side;
+            let half = lerp(10.0, 5.5, along) / body.side;
             for side in [-1.0, 1.0] {
+                let angle = 0.42 + 2.1 * along + side * self.skew;
                 let depth = body.wall * 0.62;
                 let a = body.on_wall(side * (angle - half), depth, z);
                 let b = body.on_wall(side * (angle + half), depth, z);
                 self.bone(scene, around(a, b, 8.0), tissues, |s| {
-                    stroke(s.p, a, b, 3.6).max(1.5 - s.clear)
+                    stroke(s.p, a, b, 3.3).max(1.5 - s.clear)
                 });
             }
         }
@@ -261,7 +264,9 @@ impl Skeleton {
             let outer = |p: Point| at(p.x + side * 12.0, p.y + 14.0);
             scene.paint(
                 EVERYWHERE,
-                |s| stroke(s.soft, outer(back), outer(front), 16.0 * grown).max(s.wall + 2.0),
+                |s| {
+                    stroke(s.soft, outer(back), outer(front), 16.0 * grown).max(s.body.muscle + 2.0)
+                },
                 flesh,
             );
             scene.paint(
@@ -271,7 +276,7 @@ impl Skeleton {
             );
             self.bone(scene, around(back, front, 12.0), tissues, |s| {
                 stroke(s.p, back, front, lerp(3.0, 6.0, grown))
-                    .max(body.wall * 0.3 + s.wall)
+                    .max(body.wall * 0.3 + s.body.muscle)
                     .max(1.5 - s.clear)
             });
         }
