@@ -160,10 +160,10 @@ impl Renal {
         let renal = lerp(tissues.cortex, tissues.medulla, 0.4);
         let hu = match (build, enhanced) {
             (Build::Hot, true) => match tissues.phase {
-                Phase::Arterial => rng.range(85.0, 185.0),
-                _ => rng.range(70.0, 130.0),
+                Phase::Arterial => rng.range(70.0, 170.0),
+                _ => rng.range(60.0, 120.0),
             },
-            (Build::Cold, true) => rng.range(40.0, 85.0),
+            (Build::Cold, true) => rng.range(35.0, 78.0),
             (Build::Even, true) => renal + rng.range(-20.0, 20.0),
             (Build::Cystic, _) => rng.range(0.0, 24.0),
             (Build::Fatty, _) => rng.range(-50.0, 30.0),

@@ -21,6 +21,8 @@ mod rng;
 mod scene;
 mod spine;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod tissue;
 mod vessels;
 mod whole;

@@ -18,7 +18,7 @@ pub(super) struct Skeleton {
     psoas: f32,
     back: [f32; 2],
     streaky: f32,
-    ribs: [f32; 6],
+    ribs: [f32; 10],
     slope: f32,
     crest: f32,
     /// How far the ribs of the two sides differ, radians.
@@ -28,7 +28,7 @@ pub(super) struct Skeleton {
 impl Skeleton {
     /// `narrow` is the free half width between the kidneys.
     pub(super) fn draw(rng: &mut Rng, narrow: f32) -> Self {
-        let mut ribs = [0.0; 6];
+        let mut ribs = [0.0; 10];
         let first = rng.range(-36.0, -8.0);
         for (index, rib) in ribs.iter_mut().enumerate() {
             *rib = first - 27.0 * index as f32 + rng.range(-3.0, 3.0);
@@ -220,7 +220,7 @@ impl Skeleton {
         // Each rib runs from the spine forwards and down; the lowest two are short.
         for (index, &root) in self.ribs.iter().enumerate() {
             let along = (z - root) / self.slope;
-            let end = [0.35, 0.55, 0.9, 1.0, 1.0, 1.0][index];
+            let end = [0.35, 0.55, 0.9].get(index).copied().unwrap_or(1.0);
             if !(0.0..end).contains(&along) {
                 continue;
             }
