@@ -133,6 +133,7 @@ impl PhantomArgs {
             })
             .collect::<Result<_>>()?;
         bar.finish_and_clear();
+        self.write_notice()?;
         let slices: usize = made.iter().map(|case| case.slices).sum();
         let clipped = made
             .iter()
@@ -144,6 +145,19 @@ impl PhantomArgs {
             made.len()
         );
         Ok(())
+    }
+
+    /// Leaves the recipe and the licence beside the cases: whoever finds the folder must know what it is.
+    fn write_notice(&self) -> Result<()> {
+        let path = self.out.join("NOTICE.txt");
+        let text = format!(
+            "Synthetic CT slices painted around the label maps of KiTS19 by nephrotrain {}, seed {}.\n\
+             Nothing but the label maps is real. They are from Heller et al., \"The KiTS19 Challenge Data\",\n\
+             arXiv:1904.00445, licence CC BY-NC-SA 4.0, and so are these files.\n",
+            env!("CARGO_PKG_VERSION"),
+            self.seed
+        );
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The cases to paint, and how many were left out because they are reserved.
@@ -289,4 +303,40 @@ fn describe(made: &CaseSummary) -> String {
         "{} slices, {kidney} voxels of kidney, {tumour} of tumour",
         made.slices
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(items: &[&str]) -> Result<Selection> {
+        let items: Vec<String> = items.iter().map(|&item| item.to_owned()).collect();
+        Selection::parse(&items, "--cases")
+    }
+
+    #[test]
+    fn cases_are_chosen_by_name_number_range_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list.txt");
+        fs::write(&list, "case_00150 # held back\n\n7\n20..22\n").unwrap();
+        let chosen =
+            selection(&["case_00003", "4", "10..12", &format!("@{}", list.display())]).unwrap();
+        for held in [3, 4, 7, 10, 11, 12, 20, 22, 150] {
+            assert!(chosen.holds(&format!("case_{held:05}")), "{held}");
+        }
+        for other in ["case_00005", "case_00013", "case_sample", "4"] {
+            assert!(!chosen.holds(other), "{other}");
+        }
+        assert!(selection(&["3..x"]).is_err());
+        assert!(selection(&["@/no/such/list"]).is_err());
+    }
+
+    #[test]
+    fn a_spacing_is_three_lengths() {
+        let spacing = parse_spacing("5, 1.6,1.6").unwrap();
+        assert_eq!((spacing.slice_mm, spacing.row_mm), (5.0, 1.6));
+        for wrong in ["5,1.6", "5,1.6,x", "5,0,1", "", "nan,1,1"] {
+            assert!(parse_spacing(wrong).is_err(), "{wrong}");
+        }
+    }
 }

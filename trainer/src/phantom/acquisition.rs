@@ -37,7 +37,8 @@ impl Acquisition {
     pub(super) fn draw(rng: &mut Rng, storage: Storage) -> Self {
         Self {
             storage,
-            noise: 4.0 * (rng.range(0.0, 1.0) * 10f32.ln()).exp() * 0.9,
+            // Evenly spread over the orders of magnitude from 5 to 30 HU.
+            noise: 5.0 * (rng.unit() * 6f32.ln()).exp(),
             grain_mm: rng.range(0.3, 1.3),
             sharp: rng.range(0.0, 0.7),
             spread_mm: rng.range(0.35, 1.2),

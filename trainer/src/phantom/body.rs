@@ -2,7 +2,7 @@
 
 use super::field::{Noise, lerp, smoothstep};
 use super::rng::Rng;
-use super::scene::{EVERYWHERE, Point, Scene, around, at, stroke};
+use super::scene::{EVERYWHERE, Ellipse, Layers, Point, Scene, around, at, stroke};
 use super::tissue::Tissues;
 
 /// What is known about the size of a body before it is drawn, millimetres from the middle of the vertebral body.
@@ -137,8 +137,19 @@ impl Body {
         )
     }
 
+    /// Where a place lies in the layers of the body.
+    pub(super) fn layers(&self, p: Point, z: f32) -> Layers {
+        let muscle = self.wall_distance(p, z);
+        Layers {
+            skin: muscle - self.fat_thickness(p, z),
+            muscle,
+            cavity: muscle + self.wall_thickness(p),
+            lung: self.lung(p, z),
+        }
+    }
+
     /// Distance to the outline of the muscles, negative inside; a superellipse, of first order near the edge.
-    pub(super) fn wall_distance(&self, p: Point, z: f32) -> f32 {
+    fn wall_distance(&self, p: Point, z: f32) -> f32 {
         let (rx, ry, middle) = self.radii(z);
         let ripple = 3.0 * self.shape.at(p.x, p.y, z);
         let (u, v) = (p.x.abs() / rx, (p.y - middle).abs() / ry);
@@ -153,14 +164,20 @@ impl Body {
         (f - 1.0) / slope + ripple + furrow
     }
 
-    /// Thickness of the muscle wall in the direction of a point: thin in front, thick at the flanks.
-    pub(super) fn wall_thickness(&self, p: Point) -> f32 {
-        let steep = (p.y / self.front).clamp(-1.0, 1.0);
-        if steep < 0.0 {
-            lerp(self.wall, self.wall * 0.6, steep * steep)
-        } else {
-            self.wall
+    /// Thickness of the muscle wall in the direction of a point: three layers at the flanks, the two straight muscles
+    /// with the white line between them in front.
+    fn wall_thickness(&self, p: Point) -> f32 {
+        let forward = (-p.y / self.front).clamp(-1.0, 1.0);
+        let uneven = 1.0 + 0.45 * self.shape.at(p.x, p.y, 700.0);
+        if forward < 0.0 {
+            return self.wall * lerp(1.0, 0.8, -forward) * uneven;
         }
+        let straight = smoothstep(3.0, 14.0, p.x.abs()) * smoothstep(75.0, 50.0, p.x.abs());
+        lerp(
+            self.wall * uneven,
+            3.0 + self.wall * 0.55 * straight,
+            forward * forward,
+        )
     }
 
     fn fat_thickness(&self, p: Point, z: f32) -> f32 {
@@ -185,7 +202,7 @@ impl Body {
     }
 
     /// Distance to the diaphragm within the slice, negative in the lung.
-    pub(super) fn lung(&self, p: Point, z: f32) -> f32 {
+    fn lung(&self, p: Point, z: f32) -> f32 {
         // A dome for each side, lower at the back than in front; the right one is higher.
         let side = p.x.signum() * 70.0;
         let top = self.dome + if p.x > 0.0 { 8.0 } else { 0.0 };
@@ -201,28 +218,26 @@ impl Body {
 
     /// Paints skin, fat, the muscle wall and the fat of the cavity.
     pub(super) fn paint(&self, scene: &mut Scene, tissues: &Tissues) {
-        let z = scene.z;
-        let skin = |p: Point, wall: f32| wall - self.fat_thickness(p, z);
         if let Some(gap) = self.cloth {
             scene.paint(
                 EVERYWHERE,
-                |s| (skin(s.p, s.wall) - gap + 3.0 * s.lumps).abs() - 0.7,
+                |s| (s.body.skin - gap + 3.0 * s.lumps).abs() - 0.7,
                 |s| -450.0 + 200.0 * s.grain,
             );
         }
-        scene.paint(EVERYWHERE, |s| skin(s.p, s.wall), |s| 10.0 + 25.0 * s.grain);
+        scene.paint(EVERYWHERE, |s| s.body.skin, |s| 10.0 + 25.0 * s.grain);
         scene.paint(
             EVERYWHERE,
-            |s| skin(s.p, s.wall) + 2.0,
+            |s| s.body.skin + 2.0,
             |s| tissues.fat + 5.0 * s.lumps + 6.0 * s.grain,
         );
         scene.paint(
             EVERYWHERE,
-            |s| s.wall,
+            |s| s.body.muscle,
             |s| {
                 // Fat between the muscle layers and, in some patients, within them.
-                let thickness = self.wall_thickness(s.p);
-                let layer = (s.wall / thickness * 3.0 + 0.4 * s.lumps).rem_euclid(1.0);
+                let thickness = s.body.cavity - s.body.muscle;
+                let layer = (s.body.muscle / thickness * 3.0 + 0.4 * s.lumps).rem_euclid(1.0);
                 let seam = smoothstep(0.25, 0.0, (layer - 0.5).abs()) * self.streaky;
                 let streak = smoothstep(0.35, 0.8, s.grain) * self.streaky;
                 lerp(
@@ -234,24 +249,24 @@ impl Body {
         );
         scene.paint(
             EVERYWHERE,
-            |s| s.wall + self.wall_thickness(s.p),
+            |s| s.body.cavity,
             |s| tissues.fat - 3.0 + 5.0 * s.lumps + 6.0 * s.grain,
         );
     }
 
-    /// Paints the lungs, over the organs under the diaphragm.
+    /// Paints the lungs; before the organs.
     pub(super) fn paint_lungs(&self, scene: &mut Scene) {
-        let z = scene.z;
+        let between = Ellipse::new(4.0, -35.0, 30.0, 75.0, 0.0);
         scene.paint(
             EVERYWHERE,
             |s| {
-                let beside_spine = 26.0 - s.p.x.abs() - 0.25 * (s.p.y + 10.0).max(0.0);
-                self.lung(s.p, z)
-                    .max(s.wall + self.wall_thickness(s.p) * 0.9)
-                    .max(beside_spine)
+                s.body
+                    .lung
+                    .max(0.2 * s.body.muscle + 0.8 * s.body.cavity)
+                    .max(-between.distance(s.soft))
                     .max(4.0 - s.clear)
             },
-            |s| -850.0 + 40.0 * s.lumps + 400.0 * smoothstep(0.55, 0.85, s.grain),
+            |s| -860.0 + 60.0 * s.lumps + 700.0 * smoothstep(0.38, 0.6, s.grain),
         );
     }
 
@@ -262,13 +277,18 @@ impl Body {
         let plate = |p: Point, depth: f32| {
             let rise = t.sag * (p.x / t.half_width).powi(2);
             let slope = 2.0 * t.sag * p.x / (t.half_width * t.half_width);
-            ((p.y - top - depth + rise) / 1f32.hypot(slope)).max(p.x.abs() - t.half_width)
+            (p.y - top - depth + rise) / 1f32.hypot(slope)
         };
         let depth = t.second.unwrap_or(0.0);
         if t.second.is_some() {
             scene.paint(
                 EVERYWHERE,
-                |s| plate(s.p, depth).max(-plate(s.p, 0.0)).max(1.0 - s.wall),
+                |s| {
+                    plate(s.p, depth)
+                        .max(-plate(s.p, 0.0))
+                        .max(s.p.x.abs() - t.half_width)
+                        .max(8.0 - s.body.muscle)
+                },
                 |_| t.foam,
             );
         }
@@ -278,7 +298,7 @@ impl Body {
                 |s| {
                     (plate(s.p, depth).abs() - t.thickness)
                         .max(s.p.x.abs() - t.half_width)
-                        .max(8.0 - s.wall)
+                        .max(8.0 - s.body.muscle)
                 },
                 |s| t.hu + 60.0 * s.grain,
             );
@@ -289,7 +309,7 @@ impl Body {
                 let end = at(edge.x - side * 12.0, edge.y - 14.0);
                 scene.paint(
                     around(edge, end, 6.0),
-                    |s| stroke(s.p, edge, end, 3.5).max(8.0 - s.wall),
+                    |s| stroke(s.p, edge, end, 3.5).max(8.0 - s.body.muscle),
                     |_| t.hu + 300.0,
                 );
             }

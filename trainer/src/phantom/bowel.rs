@@ -48,8 +48,8 @@ impl Bowel {
         let gassy = rng.range(0.1, 0.6);
         let mut loops = Vec::new();
         // The more visceral fat, the fewer and the further apart the loops.
-        let crowd = rng.range(0.25, 1.0);
-        let count = (150.0 * crowd) as usize;
+        let crowd = rng.range(0.35, 1.0);
+        let count = (260.0 * crowd) as usize;
         for _ in 0..count {
             let z = rng.range(-45.0, 230.0);
             let reach = rng.range(0.0, 1.0).sqrt();
@@ -61,7 +61,7 @@ impl Bowel {
             if z < 5.0 && x < 15.0 {
                 continue;
             }
-            let radius = rng.range(8.0, 17.0);
+            let radius = rng.range(8.0, 18.0);
             let content = match rng.weighted(&[
                 3.0,
                 3.0,
@@ -193,7 +193,7 @@ impl Bowel {
     }
 
     /// Paints all loops that the slice cuts.
-    pub(super) fn paint(&self, scene: &mut Scene, body: &Body, tissues: &Tissues) {
+    pub(super) fn paint(&self, scene: &mut Scene, tissues: &Tissues) {
         let z = scene.z;
         for part in &self.loops {
             let Some(cut) = part.shape.cut(z) else {
@@ -204,9 +204,9 @@ impl Bowel {
             }
             let shape = |s: &Site| {
                 cut.distance(s.soft)
-                    .max(s.wall + body.wall_thickness(s.p) + 2.5)
+                    .max(s.body.cavity + 2.5)
                     .max(part.gap - s.clear)
-                    .max(2.0 - body.lung(s.p, z))
+                    .max(2.0 - s.body.lung)
             };
             scene.paint_by_depth(cut.bounds(0.0), shape, |s, depth| {
                 let wall = tissues.gut_wall + part.wall_gain + 6.0 * s.grain;

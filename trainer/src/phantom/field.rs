@@ -4,41 +4,67 @@
 
 use super::rng::mix;
 
-/// Smooth noise in `[-1, 1]`: random values on a cubic lattice, blended by a quintic (Perlin 2002).
+/// Smooth noise in `[-1, 1]`, mostly within half of that: gradient noise (Perlin 2002) on a lattice that is turned
+/// against the image, so that no rows or columns show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Noise {
     seed: u64,
     per_mm: f32,
 }
 
+/// The directions from a cube's middle to its edges, four of them twice to make sixteen.
+#[rustfmt::skip]
+const EDGES: [[f32; 3]; 16] = [
+    [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [-1.0, -1.0, 0.0],
+    [1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 0.0, -1.0],
+    [0.0, 1.0, 1.0], [0.0, -1.0, 1.0], [0.0, 1.0, -1.0], [0.0, -1.0, -1.0],
+    [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -1.0, 1.0], [0.0, -1.0, -1.0],
+];
+
 impl Noise {
     /// A field whose lumps are about `scale_mm` wide.
     pub(super) fn new(seed: u64, scale_mm: f32) -> Self {
         Self {
-            seed,
+            seed: mix(seed),
             per_mm: 1.0 / scale_mm,
         }
     }
 
     /// The value at a place in millimetres.
     pub(super) fn at(&self, x: f32, y: f32, z: f32) -> f32 {
-        let corner = |v: f32| {
-            let low = (v * self.per_mm).floor();
-            (low as i64, fade(v * self.per_mm - low))
+        // A turn about two axes by angles of no meaning.
+        let (x, y) = (0.829 * x - 0.559 * y, 0.559 * x + 0.829 * y);
+        let (y, z) = (0.788 * y - 0.616 * z, 0.616 * y + 0.788 * z);
+        let cell = |v: f32| {
+            // By hand: without SSE4.1, the baseline of x86-64, `floor` is a call into the C library.
+            let v = v * self.per_mm;
+            let low = v as i32 - i32::from(v < 0.0);
+            (low, v - low as f32)
         };
-        let ((ix, fx), (iy, fy), (iz, fz)) = (corner(x), corner(y), corner(z));
-        let value = |dx: i64, dy: i64, dz: i64| {
-            let key = (ix + dx) as u64 & 0x1f_ffff
-                | ((iy + dy) as u64 & 0x1f_ffff) << 21
-                | ((iz + dz) as u64 & 0x1f_ffff) << 42;
-            (mix(self.seed ^ mix(key)) >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+        let ((ix, fx), (iy, fy), (iz, fz)) = (cell(x), cell(y), cell(z));
+        let key = |index: i32, factor: u64| {
+            let first = (i64::from(index) as u64).wrapping_mul(factor);
+            [first, first.wrapping_add(factor)]
         };
-        let row = |dy, dz| lerp(value(0, dy, dz), value(1, dy, dz), fx);
-        lerp(
-            lerp(row(0, 0), row(1, 0), fy),
-            lerp(row(0, 1), row(1, 1), fy),
-            fz,
-        )
+        let (kx, ky, kz) = (
+            key(ix, 0x9e37_79b9_7f4a_7c15),
+            key(iy, 0xbf58_476d_1ce4_e5b9),
+            key(iz, 0x94d0_49bb_1331_11eb),
+        );
+        let slope = |dx: usize, dy: usize, dz: usize| {
+            let bits = (self.seed ^ kx[dx] ^ ky[dy] ^ kz[dz]).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            let bits = (bits ^ bits >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            let [a, b, c] = EDGES[(bits >> 60) as usize];
+            a * (fx - dx as f32) + b * (fy - dy as f32) + c * (fz - dz as f32)
+        };
+        let (tx, ty, tz) = (fade(fx), fade(fy), fade(fz));
+        let row = |dy, dz| lerp(slope(0, dy, dz), slope(1, dy, dz), tx);
+        let value = lerp(
+            lerp(row(0, 0), row(1, 0), ty),
+            lerp(row(0, 1), row(1, 1), ty),
+            tz,
+        );
+        (1.3 * value).clamp(-1.0, 1.0)
     }
 }
 
@@ -109,6 +135,9 @@ pub(super) fn distance(inside: impl Fn(usize) -> bool, size: usize) -> Vec<f32> 
         for start in (0..size).map(|index| index * step) {
             for (index, value) in line.iter_mut().enumerate() {
                 *value = squared[start + index * stride];
+            }
+            if line.iter().all(|&value| value == line[0]) {
+                continue;
             }
             // The lower envelope of the parabolas rooted at each pixel.
             let mut last = 0;

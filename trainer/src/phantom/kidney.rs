@@ -4,7 +4,7 @@
 
 use super::field::{Noise, distance, lerp, smoothstep};
 use super::rng::Rng;
-use super::scene::{Grid, Point, Scene, around, at, stroke};
+use super::scene::{Grid, Point, Scene, at};
 use super::tissue::{Phase, Tissues};
 
 /// The kidneys and tumours of one slice on the painter's grid.
@@ -83,6 +83,20 @@ impl Surroundings {
             deepest_tumour,
         }
     }
+
+    /// The middle of the renal sinus on one side (1 the patient's left, -1 the right) and its area in mm².
+    pub(super) fn sinus(&self, masks: &Masks, grid: &Grid, side: f32) -> Option<(Point, f32)> {
+        let (mut count, mut x, mut y) = (0.0, 0.0, 0.0);
+        for (pixel, &share) in masks.share.iter().enumerate() {
+            let p = grid.point(pixel);
+            if self.depth[pixel] > 1.5 && share == 0.0 && p.x * side > 20.0 {
+                count += 1.0;
+                x += p.x;
+                y += p.y;
+            }
+        }
+        (count > 0.0).then(|| (at(x / count, y / count), count * grid.pixel * grid.pixel))
+    }
 }
 
 /// How a tumour is built.
@@ -146,10 +160,10 @@ impl Renal {
         let renal = lerp(tissues.cortex, tissues.medulla, 0.4);
         let hu = match (build, enhanced) {
             (Build::Hot, true) => match tissues.phase {
-                Phase::Arterial => rng.range(85.0, 185.0),
-                _ => rng.range(70.0, 130.0),
+                Phase::Arterial => rng.range(70.0, 170.0),
+                _ => rng.range(60.0, 120.0),
             },
-            (Build::Cold, true) => rng.range(40.0, 85.0),
+            (Build::Cold, true) => rng.range(35.0, 78.0),
             (Build::Even, true) => renal + rng.range(-20.0, 20.0),
             (Build::Cystic, _) => rng.range(0.0, 24.0),
             (Build::Fatty, _) => rng.range(-50.0, 30.0),
@@ -348,56 +362,5 @@ impl Renal {
             hu = lerp(hu, 450.0, smoothstep(0.62, 0.8, t.flecks.at(p.x, p.y, z)));
         }
         hu
-    }
-
-    /// Paints the renal artery and vein from the great vessels to the kidneys' hollow sides.
-    pub(super) fn paint_vessels(
-        &self,
-        scene: &mut Scene,
-        masks: &Masks,
-        tissues: &Tissues,
-        aorta: Point,
-        cava: Point,
-    ) {
-        if scene.z.abs() > 22.0 {
-            return;
-        }
-        for side in [-1.0f32, 1.0] {
-            let mut nearest: Option<(f32, Point)> = None;
-            for (pixel, _) in masks
-                .labels
-                .iter()
-                .enumerate()
-                .filter(|(_, label)| **label == 1)
-            {
-                let p = scene.grid.point(pixel);
-                let away = (p.x - aorta.x).hypot(p.y - aorta.y - 10.0);
-                if p.x * side > 12.0 && nearest.is_none_or(|(least, _)| away < least) {
-                    nearest = Some((away, p));
-                }
-            }
-            let Some((away, hilum)) = nearest.filter(|(away, _)| *away < 85.0) else {
-                continue;
-            };
-            let reach = smoothstep(85.0, 55.0, away);
-            let bend = at((aorta.x + hilum.x) * 0.5, (aorta.y + hilum.y) * 0.5 + 3.0);
-            let paths = [
-                (cava, 4.8, tissues.vein, -5.0),
-                (aorta, 2.8, tissues.artery, 3.0),
-            ];
-            for (trunk, girth, blood, lift) in paths {
-                let knee = at(bend.x, bend.y + lift);
-                for (a, b) in [(trunk, knee), (knee, hilum)] {
-                    let shown = girth * reach;
-                    if shown > 1.0 {
-                        scene.paint(
-                            around(a, b, girth),
-                            |s| stroke(s.p, a, b, shown).max(0.6 - s.clear),
-                            |_| blood,
-                        );
-                    }
-                }
-            }
-        }
     }
 }

@@ -21,7 +21,10 @@ mod rng;
 mod scene;
 mod spine;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod tissue;
+mod vessels;
 mod whole;
 
 pub use acquisition::Storage;

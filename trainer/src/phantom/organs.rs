@@ -1,4 +1,4 @@
-//! Solid organs and great vessels: liver, gall bladder, spleen, pancreas, adrenals, heart, bladder, aorta, vena cava.
+//! Solid organs and bladders: liver, gall bladder, spleen, pancreas, adrenals, heart, urinary bladder.
 //!
 //! All of them keep a film of fat between themselves and the kidneys, as the perirenal space does in life; they are
 //! the neighbours that a network must not mistake for kidney.
@@ -7,7 +7,7 @@ use super::body::Body;
 use super::field::{Noise, lerp, smoothstep};
 use super::rng::Rng;
 use super::scene::{
-    Bounds, EVERYWHERE, Ellipse, Ellipsoid, Point, Scene, Site, around, at, merge, stroke,
+    Bounds, EVERYWHERE, Ellipse, Ellipsoid, Scene, Site, around, at, merge, stroke,
 };
 use super::tissue::{Phase, Tissues};
 
@@ -38,15 +38,10 @@ pub(super) struct Organs {
     veins: [Noise; 2],
     zebra: Noise,
     film: f32,
-    aorta: [f32; 3],
-    cava: [f32; 4],
-    calcium: Option<f32>,
-    mesentery: [Noise; 2],
 }
 
 impl Organs {
-    /// `front_of_spine` is the front of the vertebral body, millimetres before its middle.
-    pub(super) fn draw(rng: &mut Rng, body: &Body, front_of_spine: f32, tissues: &Tissues) -> Self {
+    pub(super) fn draw(rng: &mut Rng, body: &Body, tissues: &Tissues) -> Self {
         let (wide, deep) = (body.side / 138.0, body.front / 112.0);
         let mut around = |x: f32, y: f32, z: f32, radii: [f32; 3], loose: f32| Ellipsoid {
             at: [
@@ -110,7 +105,6 @@ impl Organs {
                 }
             })
             .collect();
-        let lumen = rng.range(8.0, 12.5);
         Self {
             right_lobe,
             left_lobe,
@@ -129,58 +123,18 @@ impl Organs {
             veins: [Noise::new(rng.bits(), 24.0), Noise::new(rng.bits(), 24.0)],
             zebra: Noise::new(rng.bits(), 11.0),
             film: rng.range(0.8, 6.0),
-            aorta: [
-                rng.range(1.0, 13.0),
-                -front_of_spine - lumen - rng.range(1.0, 4.0),
-                lumen,
-            ],
-            cava: [
-                rng.range(-24.0, -16.0),
-                -front_of_spine - rng.range(8.0, 13.0),
-                rng.range(9.0, 14.0),
-                rng.range(6.0, 11.0),
-            ],
-            calcium: rng.chance(0.35).then(|| rng.range(-3.0, 3.0)),
-            mesentery: [Noise::new(rng.bits(), 13.0), Noise::new(rng.bits(), 13.0)],
         }
     }
 
-    /// Where the aorta lies.
-    pub(super) fn aorta(&self) -> Point {
-        at(self.aorta[0], self.aorta[1])
-    }
-
-    /// Where the inferior vena cava lies.
-    pub(super) fn cava(&self) -> Point {
-        at(self.cava[0], self.cava[1])
-    }
-
-    /// Paints the vessels of the mesentery into the fat of the cavity; before the bowel.
-    pub(super) fn paint_mesentery(&self, scene: &mut Scene, body: &Body, tissues: &Tissues) {
-        let z = scene.z;
-        let blood = lerp(tissues.vein, tissues.artery, 0.25);
-        scene.paint(
-            EVERYWHERE,
-            |s| {
-                // Two noise surfaces cross in curves: thin vessels that run on from slice to slice.
-                let [a, b] = self.mesentery.map(|n| n.at(s.p.x, s.p.y, z * 0.8));
-                (a.hypot(b) - 0.13) * 9.0
-                    + (s.wall + body.wall_thickness(s.p) + 8.0).max(0.0)
-                    + (12.0 - s.clear).max(0.0)
-                    + (s.p.y + 12.0).max(0.0)
-            },
-            |_| blood,
-        );
-    }
-
     /// Paints the organs.
-    pub(super) fn paint(&self, scene: &mut Scene, body: &Body, tissues: &Tissues) {
+    pub(super) fn paint(&self, scene: &mut Scene, tissues: &Tissues) {
         let z = scene.z;
         let film = self.film;
         let inside = |s: &Site| {
-            (s.wall + body.wall_thickness(s.p) + 1.5)
-                .max(film * (1.0 + 0.5 * s.lumps) - s.clear)
-                .max(3.0 - body.lung(s.p, z))
+            (s.body.cavity + 1.5)
+                // Organs lie before and beside the kidneys; behind them is only fat and muscle.
+                .max(film * (1.0 + 0.5 * s.lumps) + 16.0 * smoothstep(5.0, 38.0, s.p.y) - s.clear)
+                .max(3.0 - s.body.lung)
         };
         self.paint_pancreas(scene, tissues, &inside);
         self.paint_adrenals(scene, tissues, &inside);
@@ -199,7 +153,7 @@ impl Organs {
             );
         }
         if let Some(cut) = self.heart.cut(z) {
-            let free = |s: &Site| (s.wall + body.wall_thickness(s.p) + 2.0).max(3.0 - s.clear);
+            let free = |s: &Site| (s.body.cavity + 2.0).max(3.0 - s.clear);
             scene.paint(
                 cut.bounds(0.0),
                 |s| cut.distance(s.soft).max(free(s)),
@@ -289,7 +243,7 @@ impl Organs {
             let hollow = Ellipse::new(
                 cut.centre.x - cut.rx * 1.5,
                 cut.centre.y - 8.0,
-                cut.rx * 1.25,
+                cut.rx * 1.05,
                 cut.ry * 0.95,
                 0.0,
             );
@@ -367,89 +321,6 @@ impl Organs {
                 |s| cut.distance(s.soft).max(inside(s)),
                 |s| tissues.pancreas - 30.0 + 20.0 * s.lumps,
             );
-        }
-    }
-
-    /// Paints aorta, vena cava and the vessels of the gut; after the organs.
-    pub(super) fn paint_vessels(&self, scene: &mut Scene, tissues: &Tissues) {
-        let z = scene.z;
-        let free = |s: &Site| (1.0 - s.clear).max(s.wall + 3.0);
-        let [x, y, r] = self.aorta;
-        let sway = 4.0 * (z / 60.0).sin();
-        let parted = smoothstep(95.0, 125.0, z);
-        let up = smoothstep(-60.0, -140.0, z);
-        let mut tubes = vec![];
-        for side in [-1.0, 1.0] {
-            // Below the fourth lumbar vertebra aorta and cava part into the iliac vessels.
-            let spread = side * parted * (9.0 + (z - 110.0).max(0.0) * 0.55);
-            let shrink = 1.0 - 0.35 * parted;
-            tubes.push((
-                Ellipse::new(
-                    x + sway * 0.5 + spread + up * 10.0,
-                    y + up * 10.0 + parted * 8.0,
-                    r * shrink,
-                    r * shrink,
-                    0.0,
-                ),
-                tissues.artery,
-                true,
-            ));
-            let [vx, vy, a, b] = self.cava;
-            tubes.push((
-                Ellipse::new(
-                    vx * (1.0 - 0.6 * parted) + spread * 1.2,
-                    vy + parted * 14.0 - up * 22.0,
-                    a * shrink,
-                    b * shrink,
-                    0.2,
-                ),
-                tissues.vein,
-                false,
-            ));
-        }
-        let forward = smoothstep(-45.0, 20.0, z) * 12.0;
-        let gut = smoothstep(110.0, 80.0, z) * smoothstep(-55.0, -35.0, z);
-        if gut > 0.2 {
-            tubes.push((
-                Ellipse::new(x - 2.0, y - r - 6.0 - forward, 3.6 * gut, 3.6 * gut, 0.0),
-                tissues.artery,
-                false,
-            ));
-            tubes.push((
-                Ellipse::new(x - 18.0, y - r - 10.0 - forward, 6.0 * gut, 6.0 * gut, 0.0),
-                tissues.vein,
-                false,
-            ));
-        }
-        if z < -20.0 {
-            let portal = at(-34.0 + 0.3 * (z + 60.0), -48.0);
-            tubes.push((
-                Ellipse::new(portal.x, portal.y, 8.0, 6.5, 0.4),
-                tissues.vein * 0.9 + 10.0,
-                false,
-            ));
-        }
-        for (tube, blood, aorta) in tubes {
-            scene.paint(
-                tube.bounds(1.0),
-                |s| (tube.distance(s.p) - 1.0).max(free(s)),
-                |_| 50.0,
-            );
-            scene.paint(
-                tube.bounds(0.0),
-                |s| tube.distance(s.p).max(free(s)),
-                |s| blood + 4.0 * s.lumps,
-            );
-            if let (Some(angle), true) = (self.calcium, aorta) {
-                let (sin, cos) = (angle + z * 0.05).sin_cos();
-                let plaque = at(tube.centre.x + cos * tube.rx, tube.centre.y + sin * tube.ry);
-                let end = at(plaque.x - sin * 4.0, plaque.y + cos * 4.0);
-                scene.paint(
-                    around(plaque, end, 2.0),
-                    |s| stroke(s.p, plaque, end, 1.1).max(free(s)),
-                    |_| 620.0,
-                );
-            }
         }
     }
 }

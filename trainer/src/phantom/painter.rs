@@ -9,6 +9,7 @@ use super::rng::Rng;
 use super::scene::{Fields, Grid, Scene};
 use super::spine::Skeleton;
 use super::tissue::{Phase, Tissues};
+use super::vessels::Vessels;
 
 /// Everything about a patient but the kidneys' masks.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Patient {
     body: Body,
     skeleton: Skeleton,
     organs: Organs,
+    vessels: Vessels,
     bowel: Bowel,
     renal: Renal,
     acquisition: Acquisition,
@@ -42,7 +44,8 @@ impl Patient {
         let tissues = Tissues::draw(phase, rng);
         let body = Body::draw(rng, wishes.room);
         let skeleton = Skeleton::draw(rng, wishes.narrow);
-        let organs = Organs::draw(rng, &body, skeleton.ry, &tissues);
+        let organs = Organs::draw(rng, &body, &tissues);
+        let vessels = Vessels::draw(rng, skeleton.ry);
         let bowel = Bowel::draw(rng, &body);
         let with_cysts = rng.chance(0.25);
         let mut renal = Renal::draw(rng, &tissues, with_cysts);
@@ -57,6 +60,7 @@ impl Patient {
             body,
             skeleton,
             organs,
+            vessels,
             bowel,
             renal,
             acquisition,
@@ -79,26 +83,20 @@ impl Patient {
     pub(super) fn paint(&self, grid: Grid, z: f32, masks: &Masks) -> Scene {
         let near = Surroundings::of(masks, &grid);
         let mut scene = Scene::new(grid, z, self.fields, &near.clear, |p| {
-            self.body.wall_distance(p, z)
+            self.body.layers(p, z)
         });
         self.body.paint(&mut scene, &self.tissues);
-        self.organs
-            .paint_mesentery(&mut scene, &self.body, &self.tissues);
+        self.body.paint_lungs(&mut scene);
+        self.vessels.paint_mesentery(&mut scene, &self.tissues);
         self.skeleton
             .paint_muscles(&mut scene, &self.body, &self.tissues);
-        self.bowel.paint(&mut scene, &self.body, &self.tissues);
-        self.organs.paint(&mut scene, &self.body, &self.tissues);
-        self.organs.paint_vessels(&mut scene, &self.tissues);
-        self.body.paint_lungs(&mut scene);
+        self.bowel.paint(&mut scene, &self.tissues);
+        self.organs.paint(&mut scene, &self.tissues);
+        self.vessels.paint_great(&mut scene, &self.tissues);
         self.skeleton
             .paint_bones(&mut scene, &self.body, &self.tissues);
-        self.renal.paint_vessels(
-            &mut scene,
-            masks,
-            &self.tissues,
-            self.organs.aorta(),
-            self.organs.cava(),
-        );
+        self.vessels
+            .paint_renal(&mut scene, masks, &near, &self.tissues);
         self.renal.paint(&mut scene, masks, &near, &self.tissues);
         self.body.paint_table(&mut scene);
         scene

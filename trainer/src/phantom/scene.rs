@@ -152,6 +152,19 @@ pub(super) const EVERYWHERE: Bounds = Bounds {
     high: at(1e6, 1e6),
 };
 
+/// Signed distances to the layers of the body, millimetres, negative inside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layers {
+    /// To the skin.
+    pub(super) skin: f32,
+    /// To the outline of the muscles.
+    pub(super) muscle: f32,
+    /// To the inner side of the muscle wall.
+    pub(super) cavity: f32,
+    /// To the diaphragm, within the slice; negative in the lung.
+    pub(super) lung: f32,
+}
+
 /// What a brush knows about the pixel it paints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site {
@@ -161,8 +174,8 @@ pub(super) struct Site {
     pub(super) soft: Point,
     /// Distance to the patient's kidneys and tumours, millimetres.
     pub(super) clear: f32,
-    /// Distance to the outline of the muscles, negative inside.
-    pub(super) wall: f32,
+    /// Where it lies in the layers of the body.
+    pub(super) body: Layers,
     /// Coarse tissue unevenness (about 25 mm), in [-1, 1].
     pub(super) lumps: f32,
     /// Fine tissue unevenness (about 5 mm), in [-1, 1].
@@ -176,6 +189,9 @@ pub(super) struct Fields {
     /// How far soft organs are pushed out of shape, millimetres.
     pub(super) warp: f32,
 }
+
+/// Air further than this from the skin is left without texture.
+const AROUND_MM: f32 = 20.0;
 
 /// The largest move of `Site::soft`, as a multiple of `Fields::warp`.
 const WARP_REACH: f32 = 1.35;
@@ -198,7 +214,7 @@ impl Scene {
         z: f32,
         fields: Fields,
         clear: &[f32],
-        wall: impl Fn(Point) -> f32,
+        layers: impl Fn(Point) -> Layers,
     ) -> Self {
         let noise = |salt, scale| Noise::new(fields.seed.wrapping_add(salt), scale);
         let (push_x, push_y) = (noise(1, 55.0), noise(2, 55.0));
@@ -209,20 +225,27 @@ impl Scene {
             .enumerate()
             .map(|(pixel, &clear)| {
                 let p = grid.point(pixel);
-                let push = |long: &Noise, short: &Noise| {
-                    fields.warp * (long.at(p.x, p.y, z) + 0.3 * short.at(p.x, p.y, z))
-                };
-                Site {
+                let body = layers(p);
+                let mut site = Site {
                     p,
-                    soft: at(
+                    soft: p,
+                    clear,
+                    body,
+                    lumps: 0.0,
+                    grain: 0.0,
+                };
+                if body.skin < AROUND_MM {
+                    let push = |long: &Noise, short: &Noise| {
+                        fields.warp * (long.at(p.x, p.y, z) + 0.3 * short.at(p.x, p.y, z))
+                    };
+                    site.soft = at(
                         p.x + push(&push_x, &crumple_x),
                         p.y + push(&push_y, &crumple_y),
-                    ),
-                    clear,
-                    wall: wall(p),
-                    lumps: lumps.at(p.x, p.y, z),
-                    grain: grain.at(p.x, p.y, z),
+                    );
+                    site.lumps = lumps.at(p.x, p.y, z);
+                    site.grain = grain.at(p.x, p.y, z);
                 }
+                site
             })
             .collect();
         Self {

@@ -18,15 +18,17 @@ pub(super) struct Skeleton {
     psoas: f32,
     back: [f32; 2],
     streaky: f32,
-    ribs: [f32; 6],
+    ribs: [f32; 10],
     slope: f32,
     crest: f32,
+    /// How far the ribs of the two sides differ, radians.
+    skew: f32,
 }
 
 impl Skeleton {
     /// `narrow` is the free half width between the kidneys.
     pub(super) fn draw(rng: &mut Rng, narrow: f32) -> Self {
-        let mut ribs = [0.0; 6];
+        let mut ribs = [0.0; 10];
         let first = rng.range(-36.0, -8.0);
         for (index, rib) in ribs.iter_mut().enumerate() {
             *rib = first - 27.0 * index as f32 + rng.range(-3.0, 3.0);
@@ -43,6 +45,7 @@ impl Skeleton {
             ribs,
             slope: rng.range(80.0, 130.0),
             crest: rng.range(95.0, 125.0),
+            skew: rng.normal(0.0, 0.05),
         }
     }
 
@@ -71,7 +74,7 @@ impl Skeleton {
                 column.bounds(30.0),
                 |s| {
                     super::scene::merge(column.distance(s.soft), plate.distance(s.soft), 8.0)
-                        .max(s.wall + 1.5)
+                        .max(s.body.muscle + 1.5)
                         .max(2.0 - s.clear)
                 },
                 |s| flesh(s, self.streaky),
@@ -217,18 +220,18 @@ impl Skeleton {
         // Each rib runs from the spine forwards and down; the lowest two are short.
         for (index, &root) in self.ribs.iter().enumerate() {
             let along = (z - root) / self.slope;
-            let end = [0.35, 0.55, 0.9, 1.0, 1.0, 1.0][index];
+            let end = [0.35, 0.55, 0.9].get(index).copied().unwrap_or(1.0);
             if !(0.0..end).contains(&along) {
                 continue;
             }
-            let angle = 0.42 + 2.1 * along;
-            let half = lerp(8.0, 4.5, along) / body.side;
+            let half = lerp(10.0, 5.5, along) / body.side;
             for side in [-1.0, 1.0] {
+                let angle = 0.42 + 2.1 * along + side * self.skew;
                 let depth = body.wall * 0.62;
                 let a = body.on_wall(side * (angle - half), depth, z);
                 let b = body.on_wall(side * (angle + half), depth, z);
                 self.bone(scene, around(a, b, 8.0), tissues, |s| {
-                    stroke(s.p, a, b, 3.6).max(1.5 - s.clear)
+                    stroke(s.p, a, b, 3.3).max(1.5 - s.clear)
                 });
             }
         }
@@ -261,7 +264,9 @@ impl Skeleton {
             let outer = |p: Point| at(p.x + side * 12.0, p.y + 14.0);
             scene.paint(
                 EVERYWHERE,
-                |s| stroke(s.soft, outer(back), outer(front), 16.0 * grown).max(s.wall + 2.0),
+                |s| {
+                    stroke(s.soft, outer(back), outer(front), 16.0 * grown).max(s.body.muscle + 2.0)
+                },
                 flesh,
             );
             scene.paint(
@@ -271,7 +276,7 @@ impl Skeleton {
             );
             self.bone(scene, around(back, front, 12.0), tissues, |s| {
                 stroke(s.p, back, front, lerp(3.0, 6.0, grown))
-                    .max(body.wall * 0.3 + s.wall)
+                    .max(body.wall * 0.3 + s.body.muscle)
                     .max(1.5 - s.clear)
             });
         }

@@ -126,11 +126,6 @@ impl Survey {
         }
     }
 
-    /// Kidney and tumour pixels of a slice.
-    pub(super) fn counts(&self, index: usize) -> [u32; 2] {
-        self.counts[index]
-    }
-
     /// Rows and columns of the source.
     pub(super) fn plane(&self) -> [usize; 2] {
         [self.rows, self.cols]

@@ -7,7 +7,7 @@ use super::rng::Rng;
 
 /// How long ago the contrast agent was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// No agent.
     Plain,
     /// 25 to 40 s: bright arteries, renal cortex over medulla.
@@ -57,8 +57,8 @@ impl Tissues {
         };
         let artery = by_phase([(42.0, 4.0), (300.0, 55.0), (160.0, 22.0), (125.0, 12.0)]);
         let vein = by_phase([(42.0, 4.0), (110.0, 28.0), (155.0, 20.0), (122.0, 12.0)]);
-        let cortex = by_phase([(32.0, 4.0), (175.0, 28.0), (170.0, 24.0), (130.0, 16.0)]);
-        let medulla = by_phase([(30.0, 4.0), (85.0, 18.0), (158.0, 22.0), (132.0, 16.0)]);
+        let cortex = by_phase([(32.0, 4.0), (192.0, 32.0), (182.0, 26.0), (138.0, 18.0)]);
+        let medulla = by_phase([(30.0, 4.0), (88.0, 20.0), (168.0, 24.0), (140.0, 18.0)]);
         let urine = by_phase([(4.0, 4.0), (6.0, 5.0), (10.0, 6.0), (700.0, 260.0)]);
         let liver = by_phase([(55.0, 7.0), (78.0, 12.0), (108.0, 14.0), (90.0, 10.0)]);
         let spleen = by_phase([(48.0, 4.0), (130.0, 20.0), (122.0, 12.0), (95.0, 8.0)]);
