@@ -1,0 +1,322 @@
+//! The reference executor: a checked program, operation by operation, on Burn tensors in `f32`.
+//!
+//! One implementation serves every device Burn has. It holds no architecture: what it runs is what the program says.
+//! Values are dropped after their last use, so that memory is that of [`Plan::peak_value_bytes`] plus the backend's
+//! working space.
+//!
+//! Between a slice and the program's image lie two steps, and they are done here and nowhere else: the slice is
+//! repeated over the program's input channels, and multiplied by the model's input scale.
+
+use ::burn::tensor::module::{conv2d, interpolate, max_pool2d};
+use ::burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
+use ::burn::tensor::{Device, Tensor, TensorData, activation};
+
+use crate::device;
+use crate::model::{EngineError, SliceModel};
+use crate::program::{self, Op, Plan, Program, ProgramError, TensorId, Tensors, ValueId, argmax};
+
+/// A program on a device, ready to run.
+pub struct Executor {
+    program: Program,
+    plan: Plan,
+    weights: Vec<Tensor<4>>,
+    device: Device,
+    rows: usize,
+    cols: usize,
+    input_scale: f32,
+}
+
+impl Executor {
+    /// Checks a program and puts its tensors on a device, as `f32` whatever their storage.
+    ///
+    /// `[rows, cols]` is the size of slices that [`SliceModel::segment`] takes; [`logits`](Self::logits) takes any the program accepts.
+    /// `input_scale` is what pixels in 0 ..= 1 are multiplied by before they enter the program.
+    pub fn from_program(
+        program: &Program,
+        tensors: &Tensors,
+        [rows, cols]: [usize; 2],
+        input_scale: f32,
+        device: &Device,
+    ) -> Result<Self, ExecutorError> {
+        let plan = program.check(tensors)?;
+        if !plan.accepts(rows, cols) {
+            return Err(EngineError::Size {
+                rows,
+                cols,
+                multiple: program.multiple,
+            }
+            .into());
+        }
+        let weights = tensors
+            .iter()
+            .map(|tensor| upload_weight(tensor, device))
+            .collect();
+        Ok(Self {
+            program: program.clone(),
+            plan,
+            weights,
+            device: device.clone(),
+            rows,
+            cols,
+            input_scale,
+        })
+    }
+
+    /// Logits of `batch` slices: from `[batch, rows, cols]`, normalised to 0 ..= 1, to `[batch, classes, rows, cols]`.
+    pub fn logits(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        let slices = self.upload(images, [batch, 1, rows, cols])?;
+        let channels = self.program.input_channels as usize;
+        self.download(self.forward(slices.mul_scalar(self.input_scale).repeat_dim(1, channels)))
+    }
+
+    /// Logits of values as the program itself reads them, `[batch, input channels, rows, cols]`: neither repeated nor scaled.
+    ///
+    /// For comparing the program with the network it was lowered from.
+    pub fn raw_logits(
+        &mut self,
+        values: &[f32],
+        batch: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Vec<f32>, EngineError> {
+        let values = self.upload(
+            values,
+            [batch, self.program.input_channels as usize, rows, cols],
+        )?;
+        self.download(self.forward(values))
+    }
+
+    /// Labels of `batch` slices of any size the program accepts; `images` and `labels` are `[batch, rows, cols]`.
+    pub fn labels(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        rows: usize,
+        cols: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        length(
+            "the label buffer",
+            batch.saturating_mul(rows).saturating_mul(cols),
+            labels.len(),
+        )?;
+        let logits = self.logits(images, batch, rows, cols)?;
+        let pixels = rows * cols;
+        let classes = self.program.classes as usize;
+        for (logits, labels) in logits
+            .chunks_exact(classes * pixels)
+            .zip(labels.chunks_exact_mut(pixels))
+        {
+            argmax(logits, labels)?;
+        }
+        Ok(())
+    }
+
+    /// What was found when the program was checked.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Where it runs.
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn upload(&self, values: &[f32], shape: [usize; 4]) -> Result<Tensor<4>, EngineError> {
+        let [batch, _, rows, cols] = shape;
+        if !self.plan.accepts(rows, cols) {
+            return Err(EngineError::Size {
+                rows,
+                cols,
+                multiple: self.program.multiple,
+            });
+        }
+        let expected = shape
+            .iter()
+            .try_fold(1_usize, |n, &axis| n.checked_mul(axis))
+            .unwrap_or(usize::MAX);
+        length("the batch of images", expected, values.len())?;
+        if batch == 0 {
+            return Err(EngineError::Length {
+                what: "the batch of images",
+                expected: rows * cols,
+                found: 0,
+            });
+        }
+        Ok(Tensor::from_data(
+            TensorData::new(values.to_vec(), shape),
+            &self.device,
+        ))
+    }
+
+    fn download(&self, logits: Tensor<4>) -> Result<Vec<f32>, EngineError> {
+        let failed = |reason: String| EngineError::Device {
+            device: device::name(&self.device),
+            reason,
+        };
+        let data = logits
+            .try_into_data_as::<f32>()
+            .map_err(|e| failed(e.to_string()))?;
+        data.try_into_vec::<f32>()
+            .map_err(|e| failed(e.to_string()))
+    }
+
+    fn weight(&self, id: TensorId) -> Tensor<4> {
+        self.weights[id.index()].clone()
+    }
+
+    /// Runs every operation up to the logits.
+    fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        let mut values = Values(vec![None; self.plan.values()]);
+        values.0[ValueId::INPUT.index()] = Some(image);
+        for (index, op) in self.program.ops.iter().enumerate() {
+            let frees = self.plan.frees(index);
+            let result = match *op {
+                Op::Conv2d {
+                    input,
+                    weight,
+                    bias,
+                    stride,
+                    padding,
+                    ..
+                } => conv2d(
+                    values.read(input, frees),
+                    self.weight(weight),
+                    bias.map(|bias| self.weight(bias).reshape([-1])),
+                    ConvOptions::new([stride as usize; 2], [padding as usize; 2], [1, 1], 1),
+                ),
+                Op::Affine {
+                    input,
+                    scale,
+                    shift,
+                    relu,
+                    ..
+                } => {
+                    let sum = values.read(input, frees) * self.weight(scale) + self.weight(shift);
+                    if relu { activation::relu(sum) } else { sum }
+                }
+                Op::Relu { input, .. } => activation::relu(values.read(input, frees)),
+                Op::Add { a, b, .. } => {
+                    let (a, b) = values.read_two(a, b, frees);
+                    a + b
+                }
+                Op::MaxPool2d {
+                    input,
+                    kernel,
+                    stride,
+                    padding,
+                    ..
+                } => max_pool2d(
+                    values.read(input, frees),
+                    MaxPoolOptions::new([kernel as usize; 2])
+                        .with_stride([stride as usize; 2])
+                        .with_padding([padding as usize; 2]),
+                ),
+                Op::Upsample2x { input, .. } => double(values.read(input, frees)),
+                Op::Concat { a, b, .. } => {
+                    let (a, b) = values.read_two(a, b, frees);
+                    Tensor::cat(vec![a, b], 1)
+                }
+                // Labels and logits are not touched by it, and it comes last.
+                Op::Softmax { .. } => break,
+            };
+            values.0[op.output().index()] = Some(result);
+            for value in frees {
+                values.0[value.index()] = None;
+            }
+        }
+        values.read(self.program.output, &[])
+    }
+}
+
+impl SliceModel for Executor {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn batch(&self) -> usize {
+        // Measured: on the CPU each image is computed on all cores anyway, so more of them only take memory.
+        if self.device == Device::flex() { 1 } else { 8 }
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        self.labels(images, batch, self.rows, self.cols, labels)
+    }
+}
+
+/// Copies a tensor to the device: kernels as they are, one number per channel as `[1, channels, 1, 1]`.
+fn upload_weight(tensor: &program::Tensor, device: &Device) -> Tensor<4> {
+    let shape = match *tensor.shape() {
+        [out, channels, rows, cols] => [out, channels, rows, cols],
+        // The check has seen every tensor in use, with four axes or with one.
+        _ => [1, tensor.elements(), 1, 1],
+    };
+    Tensor::from_data(TensorData::new(tensor.to_f32(), shape), device)
+}
+
+/// Values by number; those not yet defined or already freed are `None`.
+struct Values(Vec<Option<Tensor<4>>>);
+
+impl Values {
+    /// Hands out a value. One that is freed by this operation is moved, so that the backend may work in place.
+    fn read(&mut self, value: ValueId, frees: &[ValueId]) -> Tensor<4> {
+        let slot = &mut self.0[value.index()];
+        let tensor = if frees.contains(&value) {
+            slot.take()
+        } else {
+            slot.clone()
+        };
+        tensor.expect("the check found every value defined before it is read and freed after")
+    }
+
+    fn read_two(&mut self, a: ValueId, b: ValueId, frees: &[ValueId]) -> (Tensor<4>, Tensor<4>) {
+        let first = self.read(a, if a == b { &[] } else { frees });
+        (first, self.read(b, frees))
+    }
+}
+
+/// Repeats each pixel twice along rows and columns.
+fn double(x: Tensor<4>) -> Tensor<4> {
+    let [_, _, rows, cols] = x.dims();
+    let options =
+        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([rows * 2, cols * 2]);
+    interpolate(x, options)
+}
+
+fn length(what: &'static str, expected: usize, found: usize) -> Result<(), EngineError> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(EngineError::Length {
+            what,
+            expected,
+            found,
+        })
+    }
+}
+
+/// Why an executor could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutorError {
+    /// The program is not sound.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The slice size does not fit.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}

@@ -1,0 +1,467 @@
+//! A network as data: a list of operations over numbered values, with its tensors beside it.
+//!
+//! The trainer *lowers* a trained network to a [`Program`]; every executor, on whatever device, runs
+//! that and nothing else. No executor knows which architecture it runs.
+//!
+//! ```text
+//! v0 = input            [input_channels, rows, cols]     rows and cols are multiples of `multiple`
+//! v1 = op(v0)                                            each operation defines exactly one value
+//! v2 = op(v1, v0) ...                                    and reads values defined before it
+//! logits = vK           [classes, rows, cols]
+//! ```
+//!
+//! A program decoded from bytes proves nothing until [`Program::check`] has passed: it finds every
+//! reference to something undefined, every tensor that does not fit, every mismatch of channels or
+//! extents, for **all** permitted input sizes at once, and returns the [`Plan`] which executors follow.
+//!
+//! Limits: two-dimensional, square kernels, symmetric padding, one input and one output, straight-line code.
+//! That is what segmentation networks of the residual and U-shaped kind need. The byte format is specified in
+//! `docs/formats/program.md`.
+
+mod check;
+mod plan;
+mod tensor;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::ProgramError;
+pub use plan::{Extent, Plan, ValueShape};
+pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
+
+/// Most operations a program may have. The deepest reference network needs about 600.
+pub const MAX_OPS: usize = 16_384;
+/// Most channels any value may have.
+pub const MAX_CHANNELS: usize = 65_536;
+/// Largest convolution or pooling kernel, in pixels.
+pub const MAX_KERNEL: u32 = 31;
+/// Largest stride, in pixels.
+pub const MAX_STRIDE: u32 = 16;
+/// Largest permitted [`Program::multiple`], in pixels.
+pub const MAX_MULTIPLE: u32 = 1024;
+/// Most classes: labels are bytes, and no use is near this.
+pub const MAX_CLASSES: u32 = 64;
+
+/// Names a value: an activation `[channels, rows, cols]` of each image of a batch.
+///
+/// Values are numbered densely: a program of `n` operations uses the numbers `0..=n`, and
+/// [`ValueId::INPUT`] is the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// The value every program starts with.
+    pub const INPUT: Self = Self(0);
+
+    /// The number as an index into tables of values.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl std::fmt::Display for ValueId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+/// Names a tensor by its position in [`Tensors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TensorId(pub u32);
+
+impl TensorId {
+    /// The number as an index into the tensor table.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl std::fmt::Display for TensorId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "t{}", self.0)
+    }
+}
+
+/// One operation. It applies to every image of a batch alike.
+///
+/// The order of the variants is part of the byte format: append, never reorder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Cross-correlation, as every deep-learning library calls convolution: zero padding of `padding` pixels on all
+    /// four sides, `out = (in + 2 * padding - kernel) / stride + 1`, rounded down.
+    Conv2d {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+        /// Tensor `[output channels, input channels, kernel, kernel]`.
+        weight: TensorId,
+        /// Tensor `[output channels]`, added to each output pixel.
+        bias: Option<TensorId>,
+        /// Stride in pixels, both axes.
+        stride: u32,
+        /// Zero padding in pixels, all sides.
+        padding: u32,
+    },
+    /// `x * scale + shift` for each channel, and negative results become 0 if `relu`: a batch norm in inference, folded.
+    Affine {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+        /// Tensor `[channels]`.
+        scale: TensorId,
+        /// Tensor `[channels]`.
+        shift: TensorId,
+        /// Whether negative results become 0.
+        relu: bool,
+    },
+    /// `max(x, 0)`.
+    Relu {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+    },
+    /// `a + b`, element by element; both have the same shape.
+    Add {
+        /// First term.
+        a: ValueId,
+        /// Second term.
+        b: ValueId,
+        /// Value defined.
+        output: ValueId,
+    },
+    /// Largest value under the kernel. Padding counts as minus infinity, so it never wins; every window
+    /// holds at least one real pixel because `padding <= kernel / 2`.
+    MaxPool2d {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+        /// Kernel in pixels, both axes.
+        kernel: u32,
+        /// Stride in pixels, both axes.
+        stride: u32,
+        /// Padding in pixels, all sides.
+        padding: u32,
+    },
+    /// Doubles rows and columns by repeating each pixel (nearest neighbour).
+    Upsample2x {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+    },
+    /// The channels of `a`, then those of `b`; rows and columns agree.
+    Concat {
+        /// Supplies the first channels.
+        a: ValueId,
+        /// Supplies the channels after those of `a`.
+        b: ValueId,
+        /// Value defined.
+        output: ValueId,
+    },
+    /// Class probabilities: softmax over the channels of the logits. Only as the last operation, on [`Program::output`].
+    /// Labels do not need it, so executors skip it; converters for other runtimes carry it over.
+    Softmax {
+        /// Value read: the logits.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+    },
+}
+
+impl Op {
+    /// The value this operation defines.
+    pub const fn output(&self) -> ValueId {
+        match self {
+            Self::Conv2d { output, .. }
+            | Self::Affine { output, .. }
+            | Self::Relu { output, .. }
+            | Self::Add { output, .. }
+            | Self::MaxPool2d { output, .. }
+            | Self::Upsample2x { output, .. }
+            | Self::Concat { output, .. }
+            | Self::Softmax { output, .. } => *output,
+        }
+    }
+
+    /// The values this operation reads: one, or two.
+    pub fn inputs(&self) -> impl Iterator<Item = ValueId> + use<> {
+        let (first, second) = match self {
+            Self::Conv2d { input, .. }
+            | Self::Affine { input, .. }
+            | Self::Relu { input, .. }
+            | Self::MaxPool2d { input, .. }
+            | Self::Upsample2x { input, .. }
+            | Self::Softmax { input, .. } => (*input, None),
+            Self::Add { a, b, .. } | Self::Concat { a, b, .. } => (*a, Some(*b)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    /// The tensors this operation reads, in the order weight, bias or scale, shift.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorId> + use<> {
+        let (first, second) = match self {
+            Self::Conv2d { weight, bias, .. } => (Some(*weight), *bias),
+            Self::Affine { scale, shift, .. } => (Some(*scale), Some(*shift)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The operation's name in error messages and listings.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Conv2d { .. } => "conv2d",
+            Self::Affine { .. } => "affine",
+            Self::Relu { .. } => "relu",
+            Self::Add { .. } => "add",
+            Self::MaxPool2d { .. } => "max_pool2d",
+            Self::Upsample2x { .. } => "upsample2x",
+            Self::Concat { .. } => "concat",
+            Self::Softmax { .. } => "softmax",
+        }
+    }
+}
+
+/// A network as data. Build it with [`Builder`], or decode it and [`check`](Program::check) it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Channels of the image value `v0`. A slice has one; it is repeated to fill this many.
+    pub input_channels: u32,
+    /// Channels of the logits.
+    pub classes: u32,
+    /// Rows and columns of the input must each be a positive multiple of this, in pixels (32 for a U-Net on a residual encoder).
+    pub multiple: u32,
+    /// The value that holds the logits, `[classes, rows, cols]` at the input's own resolution.
+    pub output: ValueId,
+    /// Operations in the order they run.
+    pub ops: Vec<Op>,
+}
+
+impl Program {
+    /// Decodes a program from its postcard bytes. All of them must be used.
+    ///
+    /// The result is well-formed, not yet sensible: [`check`](Self::check) it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProgramError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((program, [])) => Ok(program),
+            Ok((_, rest)) => Err(ProgramError::TrailingBytes(rest.len())),
+            Err(e) => Err(ProgramError::Decode(e)),
+        }
+    }
+
+    /// Encodes the program as postcard bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ProgramError> {
+        postcard::to_stdvec(self).map_err(ProgramError::Encode)
+    }
+}
+
+/// Writes a program one operation at a time and numbers its values and tensors.
+///
+/// Each method appends one operation and returns the value it defines; [`finish`](Self::finish) checks the whole.
+///
+/// ```
+/// use nephrobox_engine::program::{Builder, Tensor};
+///
+/// let mut b = Builder::new(1, 32);
+/// let weight = b.tensor(Tensor::f32("head", vec![3, 1, 1, 1], vec![0.0, 1.0, -1.0]).unwrap());
+/// let logits = b.conv2d(b.input(), weight, None, 1, 0);
+/// let (program, tensors) = b.finish(logits, 3).unwrap();
+/// assert!(program.check(&tensors).is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    input_channels: u32,
+    multiple: u32,
+    ops: Vec<Op>,
+    tensors: Tensors,
+}
+
+impl Builder {
+    /// Starts a program whose image has `input_channels` channels and sizes in multiples of `multiple` pixels.
+    pub fn new(input_channels: u32, multiple: u32) -> Self {
+        Self {
+            input_channels,
+            multiple,
+            ops: Vec::new(),
+            tensors: Tensors::default(),
+        }
+    }
+
+    /// The image.
+    pub const fn input(&self) -> ValueId {
+        ValueId::INPUT
+    }
+
+    /// Adds a tensor.
+    pub fn tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor)
+    }
+
+    fn push(&mut self, op: impl FnOnce(ValueId) -> Op) -> ValueId {
+        let output = ValueId(self.ops.len() as u32 + 1);
+        self.ops.push(op(output));
+        output
+    }
+
+    /// Appends [`Op::Conv2d`].
+    pub fn conv2d(
+        &mut self,
+        input: ValueId,
+        weight: TensorId,
+        bias: Option<TensorId>,
+        stride: u32,
+        padding: u32,
+    ) -> ValueId {
+        self.push(|output| Op::Conv2d {
+            input,
+            output,
+            weight,
+            bias,
+            stride,
+            padding,
+        })
+    }
+
+    /// Appends [`Op::Affine`].
+    pub fn affine(
+        &mut self,
+        input: ValueId,
+        scale: TensorId,
+        shift: TensorId,
+        relu: bool,
+    ) -> ValueId {
+        self.push(|output| Op::Affine {
+            input,
+            output,
+            scale,
+            shift,
+            relu,
+        })
+    }
+
+    /// Appends [`Op::Relu`].
+    pub fn relu(&mut self, input: ValueId) -> ValueId {
+        self.push(|output| Op::Relu { input, output })
+    }
+
+    /// Appends [`Op::Add`].
+    pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.push(|output| Op::Add { a, b, output })
+    }
+
+    /// Appends [`Op::MaxPool2d`].
+    pub fn max_pool2d(
+        &mut self,
+        input: ValueId,
+        kernel: u32,
+        stride: u32,
+        padding: u32,
+    ) -> ValueId {
+        self.push(|output| Op::MaxPool2d {
+            input,
+            output,
+            kernel,
+            stride,
+            padding,
+        })
+    }
+
+    /// Appends [`Op::Upsample2x`].
+    pub fn upsample2x(&mut self, input: ValueId) -> ValueId {
+        self.push(|output| Op::Upsample2x { input, output })
+    }
+
+    /// Appends [`Op::Concat`].
+    pub fn concat(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.push(|output| Op::Concat { a, b, output })
+    }
+
+    /// Appends [`Op::Softmax`]. Last, and on the logits.
+    pub fn softmax(&mut self, input: ValueId) -> ValueId {
+        self.push(|output| Op::Softmax { input, output })
+    }
+
+    /// Names the logits and checks the program.
+    pub fn finish(self, logits: ValueId, classes: u32) -> Result<(Program, Tensors), ProgramError> {
+        let Self {
+            input_channels,
+            multiple,
+            ops,
+            tensors,
+        } = self;
+        let program = Program {
+            input_channels,
+            classes,
+            multiple,
+            output: logits,
+            ops,
+        };
+        program.check(&tensors)?;
+        Ok((program, tensors))
+    }
+}
+
+/// The label of every pixel of one image: the class with the largest logit.
+///
+/// The one place in the house where logits become labels. Ties go to the **lowest** class.
+///
+/// `logits` is `[classes, pixels]`, channel by channel; `labels` has `pixels` places. The number of classes is the
+/// quotient of the two lengths.
+///
+/// A logit that is not a number is refused: a broken network must not look like a healthy patient.
+pub fn argmax(logits: &[f32], labels: &mut [u8]) -> Result<(), ArgmaxError> {
+    let pixels = labels.len();
+    if pixels == 0 || logits.is_empty() || !logits.len().is_multiple_of(pixels) {
+        return Err(ArgmaxError::Lengths {
+            logits: logits.len(),
+            pixels,
+        });
+    }
+    if logits.len() / pixels > MAX_CLASSES as usize {
+        return Err(ArgmaxError::Lengths {
+            logits: logits.len(),
+            pixels,
+        });
+    }
+    let (background, others) = logits.split_at(pixels);
+    let mut best = background.to_vec();
+    labels.fill(0);
+    let mut nan = background.iter().any(|v| v.is_nan());
+    for (class, plane) in others.chunks_exact(pixels).enumerate() {
+        for ((&v, best), label) in plane.iter().zip(&mut best).zip(labels.iter_mut()) {
+            nan |= v.is_nan();
+            if v > *best {
+                *best = v;
+                *label = class as u8 + 1;
+            }
+        }
+    }
+    if nan {
+        Err(ArgmaxError::NotANumber)
+    } else {
+        Ok(())
+    }
+}
+
+/// Why logits could not become labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArgmaxError {
+    /// The lengths do not go together.
+    #[error(
+        "{logits} logits do not give a whole number of classes, at most {MAX_CLASSES}, for {pixels} pixels"
+    )]
+    Lengths {
+        /// Logits given.
+        logits: usize,
+        /// Labels asked for.
+        pixels: usize,
+    },
+    /// The network computed something that is not a number.
+    #[error(
+        "the network computed logits that are not numbers; the image or the model's weights are damaged"
+    )]
+    NotANumber,
+}

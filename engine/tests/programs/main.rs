@@ -1,0 +1,6 @@
+//! Programs: what the check accepts and refuses, and that executors compute what a program says.
+
+mod check;
+mod execute;
+mod naive;
+mod random;
