@@ -1,1 +1,34 @@
-//! Under construction.
+//! Volumes in, canonical transverse slices out, label maps back in the geometry of the input.
+//!
+//! Used by the trainer, the engine and the box: whatever reads or writes a scan does it here, so that the patient's sides and the
+//! spacing are decided in one place. A **canonical slice** is transverse; slices count from the head end, row 0 is the front of the
+//! patient, column 0 the patient's right; pixels are HU (`i16`) or labels (`u8`: 0 background, 1 kidney, 2 tumour).
+//!
+//! * [`ScanReader`] and [`LabelReader`] read NIfTI-1 in one file (`.nii`, `.nii.gz`), slice by slice;
+//! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
+//! * [`write_labels`] and [`write_scan`] write a volume on such a grid.
+//!
+//! Limits: NIfTI-1, one 3-D image a file, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
+//! Files are not trusted: every way in which one can be wrong is an [`ImagingError`], and no size in a header is believed before the
+//! file has shown that it can hold it. `docs/imaging.md` has the rules and the measurements.
+
+mod affine;
+mod error;
+mod file;
+pub mod geometry;
+mod header;
+mod held;
+mod layout;
+mod reader;
+mod source;
+mod spacing;
+mod voxel;
+mod writer;
+
+pub use affine::MAX_TILT_DEGREES;
+pub use error::{GeometryError, ImagingError};
+pub use geometry::Geometry;
+pub use reader::{LabelReader, ScanReader, SliceReader};
+pub use spacing::Spacing;
+pub use voxel::Voxel;
+pub use writer::{write_labels, write_scan};

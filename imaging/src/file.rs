@@ -1,0 +1,85 @@
+//! A volume's file behind its checked header: voxels by their place in the file.
+//!
+//! Used by the reader only. Reads a few ten thousand voxels at a time and converts them at once, so that the file's own type never
+//! takes more room than that.
+
+use std::path::Path;
+
+use crate::error::ImagingError;
+use crate::geometry::Geometry;
+use crate::header::Header;
+use crate::source::Source;
+use crate::voxel::{BadVoxel, Voxel};
+
+/// Raw bytes inflated and decoded at a time: they stay in the cache between the two.
+const PIECE: usize = 1 << 16;
+
+pub(crate) struct VoxelFile {
+    source: Source,
+    header: Header,
+    raw: Vec<u8>,
+}
+
+impl VoxelFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, ImagingError> {
+        let mut source = Source::open(path)?;
+        let header = Header::read(&mut source)?;
+        Ok(Self {
+            source,
+            header,
+            raw: vec![0; PIECE],
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.header.geometry
+    }
+
+    /// Fills `out` with the voxels from the `start`-th on, in the file's order. With the file's last voxel its end is checked, too.
+    pub(crate) fn read<V: Voxel>(&mut self, start: u64, out: &mut [V]) -> Result<(), ImagingError> {
+        let Header {
+            geometry,
+            encoding,
+            offset,
+        } = &self.header;
+        let size = encoding.number.size();
+        let expected = self.header.expected();
+        self.source.seek(offset + start * size as u64, expected)?;
+        let mut at = start;
+        for piece in out.chunks_mut(PIECE / size) {
+            let raw = &mut self.raw[..piece.len() * size];
+            self.source.read_all(raw, expected)?;
+            V::decode(encoding, raw, piece)
+                .map_err(|bad| refusal::<V>(self.source.path(), geometry, at, bad))?;
+            at += piece.len() as u64;
+        }
+        if at == geometry.voxels() {
+            self.source.expect_end()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Room for `len` voxels. The system gives it page by page as it is written to, so a header that promises more than the file
+    /// holds costs nothing before the file's end shows.
+    pub(crate) fn room<V: Voxel>(&self, len: usize) -> Result<Vec<V>, ImagingError> {
+        bytemuck::allocation::try_zeroed_vec(len).map_err(|()| ImagingError::OutOfMemory {
+            path: self.path().to_owned(),
+            bytes: (len * size_of::<V>()) as u64,
+        })
+    }
+}
+
+fn refusal<V: Voxel>(path: &Path, geometry: &Geometry, start: u64, bad: BadVoxel) -> ImagingError {
+    let (path, value) = (path.to_owned(), bad.value);
+    let slice = geometry.slice_of(start + bad.index as u64);
+    if V::ARE_LABELS && value.is_finite() {
+        ImagingError::NotALabel { path, slice, value }
+    } else {
+        ImagingError::NotFinite { path, slice, value }
+    }
+}

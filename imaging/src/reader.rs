@@ -1,0 +1,168 @@
+//! Volumes in, canonical transverse slices out, one at a time.
+//!
+//! Used by everything that looks at a scan or its labels: training, evaluation, the box. Memory: where the slice axis varies slowest
+//! in the file ([`Geometry::streams`]), one slice is held at a time, however many there are. Otherwise the volume is held, 16 bits
+//! a voxel for HU and 8 for labels whatever the file's own type, plus at most a tenth of it.
+
+use std::path::Path;
+
+use crate::error::ImagingError;
+use crate::file::VoxelFile;
+use crate::geometry::Geometry;
+use crate::held::Held;
+use crate::layout::{View, copy_box};
+use crate::voxel::Voxel;
+
+/// Reads HU.
+pub type ScanReader = SliceReader<i16>;
+
+/// Reads labels and refuses any but 0, 1 and 2.
+pub type LabelReader = SliceReader<u8>;
+
+/// A volume's file, read slice by slice: [`ScanReader`] or [`LabelReader`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), nephrobox_imaging::ImagingError> {
+/// use nephrobox_imaging::ScanReader;
+///
+/// let mut scan = ScanReader::open("case_00000/imaging.nii.gz")?;
+/// let mut slice = vec![0; scan.geometry().slice_len()];
+/// while let Some(index) = scan.next_slice(&mut slice)? {
+///     println!("slice {index}: {} HU in the front right corner", slice[0]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct SliceReader<V: Voxel> {
+    file: VoxelFile,
+    /// Slices handed out by `next_slice` so far.
+    handed_out: usize,
+    /// One slice in the file's order, where slices stream.
+    plane: Vec<V>,
+    /// The volume, where they do not; read when the first slice is asked for.
+    held: Option<Held<V>>,
+}
+
+impl<V: Voxel> SliceReader<V> {
+    /// Opens a volume and checks its header; voxels are read when slices are asked for.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ImagingError> {
+        let file = VoxelFile::open(path.as_ref())?;
+        Ok(Self {
+            file,
+            handed_out: 0,
+            plane: Vec::new(),
+            held: None,
+        })
+    }
+
+    /// The volume's grid.
+    pub fn geometry(&self) -> &Geometry {
+        self.file.geometry()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Fills `out` (rows x columns, row 0 the front, column 0 the patient's right) and returns the slice's canonical index, 0 at the
+    /// head end; `None` after the last. Slices come in the order that is cheap for the file, each once.
+    ///
+    /// Errors: unreadable, truncated or overlong data, voxels that are no HU or no label, a buffer of another length. The file's end
+    /// and checksum are checked before its last slice is handed out. After an error the same call tries the same slice again.
+    pub fn next_slice(&mut self, out: &mut [V]) -> Result<Option<usize>, ImagingError> {
+        self.check_buffer(out)?;
+        if self.handed_out == self.geometry().slices() {
+            return Ok(None);
+        }
+        let index = if self.geometry().streams() {
+            let index = self
+                .geometry()
+                .slice_of((self.handed_out * out.len()) as u64);
+            self.stream(index, out)?;
+            index
+        } else {
+            let index = self.handed_out;
+            self.hold()?.next(index, out);
+            index
+        };
+        self.handed_out += 1;
+        Ok(Some(index))
+    }
+
+    /// Fills `out` with one canonical slice, out of turn; `next_slice` afterwards continues where it was.
+    ///
+    /// Cheap in a held volume or an uncompressed file. In a compressed file that streams, everything between the slice read before
+    /// and this one is inflated, from the file's start if this one lies behind: ask in the file's order where there is a choice.
+    /// Errors as [`next_slice`](Self::next_slice), and an index beyond the volume.
+    pub fn read_slice(&mut self, index: usize, out: &mut [V]) -> Result<(), ImagingError> {
+        self.check_buffer(out)?;
+        let slices = self.geometry().slices();
+        if index >= slices {
+            return Err(ImagingError::NoSuchSlice {
+                path: self.path().to_owned(),
+                index,
+                slices,
+            });
+        }
+        if self.geometry().streams() {
+            return self.stream(index, out);
+        }
+        self.hold()?.slice(index, out);
+        Ok(())
+    }
+
+    /// Makes `next_slice` begin again.
+    pub fn rewind(&mut self) {
+        self.handed_out = 0;
+    }
+
+    fn check_buffer(&self, out: &[V]) -> Result<(), ImagingError> {
+        let expected = self.geometry().slice_len();
+        if out.len() == expected {
+            return Ok(());
+        }
+        Err(ImagingError::BufferSize {
+            path: self.path().to_owned(),
+            expected,
+            found: out.len(),
+        })
+    }
+
+    fn stream(&mut self, index: usize, out: &mut [V]) -> Result<(), ImagingError> {
+        let [_, rows, cols] = self.geometry().shape();
+        if self.plane.is_empty() {
+            self.plane = self.file.room(out.len())?;
+        }
+        let mut view = self.geometry().view().starting_at(index);
+        let start = view.base - view.base % out.len();
+        view.base -= start;
+        self.file.read(start as u64, &mut self.plane)?;
+        copy_box(
+            [1, rows, cols],
+            (&self.plane, view),
+            (out, View::canonical(rows, cols)),
+        );
+        Ok(())
+    }
+
+    fn hold(&mut self) -> Result<&mut Held<V>, ImagingError> {
+        match self.held {
+            Some(ref mut held) => Ok(held),
+            ref mut none => Ok(none.insert(Held::load(&mut self.file)?)),
+        }
+    }
+}
+
+impl ScanReader {
+    /// Errors unless `labels` lie on this scan's grid, as [`Geometry::same_grid`] judges; the message names both files and grids.
+    pub fn check_labels(&self, labels: &LabelReader) -> Result<(), ImagingError> {
+        self.geometry()
+            .same_grid(labels.geometry())
+            .map_err(|source| ImagingError::GridsDiffer {
+                image: self.path().to_owned(),
+                labels: labels.path().to_owned(),
+                source,
+            })
+    }
+}
