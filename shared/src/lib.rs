@@ -19,4 +19,5 @@ extern crate alloc;
 
 pub mod class;
 pub mod measure;
+pub mod metrics;
 pub mod preprocess;

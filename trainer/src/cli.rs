@@ -17,6 +17,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Stats(commands::stats::StatsArgs),
+    Prepare(commands::prepare::PrepareArgs),
     Golden(commands::golden::GoldenArgs),
 }
 
@@ -31,6 +33,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Stats(args) => args.run(),
+        Command::Prepare(args) => args.run(),
         Command::Golden(args) => args.run(),
     };
     match result {

@@ -8,6 +8,7 @@ pub mod adam;
 pub mod cli;
 pub mod closed_form;
 pub mod commands;
+pub mod data;
 pub mod golden;
 pub mod loss;
 pub mod network;

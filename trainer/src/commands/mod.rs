@@ -1,3 +1,5 @@
 //! One file per subcommand: its arguments, and `run`.
 
 pub mod golden;
+pub mod prepare;
+pub mod stats;

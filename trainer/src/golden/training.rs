@@ -17,8 +17,14 @@ use crate::network::parameters::to_vec;
 use crate::network::{Freeze, Graph, Parameters, RetrainFrom, FrozenBatchNorm, UnetSpec, infer};
 use crate::train::step::{Batch, Learner};
 
-/// The references are f32 runs themselves; README of the golden folder: about 1e-3 of the largest entry.
+/// Gradients of the small traces, as a share of the largest entry.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
+/// Gradients of a whole U-Net, likewise. The reference is an f32 run, and rounding at the bottom of the
+/// network (batch norms over as few as 8 values) flips the few rectifiers whose input lies within it of
+/// zero; each flip is worth up to a percent of a small gradient. The same pass in f64 is off by
+/// 3.6e-3 (`decoder_stage4b_conv.kernel`), two f32 implementations by 2e-5 to 1e-2. Mistakes in the
+/// formulas show at 1e-4 in the probabilities and at 2e-5 in the statistics, which are checked too.
+const UNET_GRADIENT_TOLERANCE: f64 = 3e-2;
 /// Values of variables and statistics, as a share of the largest.
 const VALUE_TOLERANCE: f64 = 2e-5;
 const LOSS_TOLERANCE: f64 = 1e-5;
@@ -180,10 +186,10 @@ fn unet_step(case: &Case, device: &Device) -> Result<Vec<Check>, CaseError> {
             (Some(expected), Some(gradient)) => {
                 let gradient = to_vec(gradient.clone());
                 let found = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-                checks.push(compare_number(&format!("norm of grad.{name}"), found, expected, GRADIENT_TOLERANCE));
+                checks.push(compare_number(&format!("norm of grad.{name}"), found, expected, UNET_GRADIENT_TOLERANCE));
                 if let Some(expected) = case.find(&format!("grad.{name}")) {
                     let what = format!("grad.{name}");
-                    checks.push(compare_relative(&what, &gradient, &expected.values, GRADIENT_TOLERANCE));
+                    checks.push(compare_relative(&what, &gradient, &expected.values, UNET_GRADIENT_TOLERANCE));
                 }
             }
             (None, None) => {}

@@ -1,0 +1,134 @@
+//! What a label map says about the patient, in mm² and mL.
+
+use alloc::vec::Vec;
+
+use super::{
+    Component, LabelMap, MeasureError, Placement, Side, Sides, Spacing, Tissue,
+    components::{divide, label},
+};
+use crate::class::Class;
+
+/// Areas, volumes and components of one scan. Counts are kept as integers; the methods give them their units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measures {
+    /// The spacing everything was measured with.
+    pub spacing: Spacing,
+    /// Column of the patient's midline; columns below it are on the patient's right.
+    pub midline_column: f64,
+    /// Pixels in each slice of the scan, by slice index.
+    pub slices: Vec<Sides<Tissue<u64>>>,
+    /// Voxels in the scan.
+    pub voxels: Sides<Tissue<u64>>,
+    /// Components of kidney and tumour together, largest first.
+    pub kidney_and_tumour: Vec<Component>,
+    /// Components of the kidney class, largest first.
+    pub kidney: Vec<Component>,
+    /// Components of the tumour class, largest first.
+    pub tumour: Vec<Component>,
+}
+
+/// Measures a complete label map.
+///
+/// `midline` is the column of the mid-sagittal plane, as [`Midline`](super::Midline) gives it. A component of kidney
+/// and tumour together is counted whole on the side that holds at least 80 % of its voxels, and otherwise divided
+/// voxel by voxel at the midline ([`Placement::Divided`]).
+///
+/// Fails if a slice was never set or the midline is not a finite number.
+pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measures, MeasureError> {
+    if !midline.is_finite() {
+        return Err(MeasureError::Midline { column: midline });
+    }
+    // Column c is right of the plane if c < midline; the cast saturates a plane outside the image.
+    let split = libm::ceil(midline) as u16;
+    let labelled = label(map, split)?;
+    let mut slices = alloc::vec![Sides::<Tissue<u64>>::default(); map.slices()];
+    for placed in &labelled.runs {
+        let pixels = placed.run.pixels();
+        let sides = match labelled.kidney_and_tumour[placed.whole].placement {
+            Placement::Right => Sides {
+                right: pixels,
+                left: 0,
+            },
+            Placement::Left => Sides {
+                right: 0,
+                left: pixels,
+            },
+            Placement::Divided => divide(placed.run, split),
+        };
+        for side in Side::ALL {
+            let tissue = slices[placed.slice].get_mut(side);
+            match placed.run.class {
+                Class::Tumour => tissue.tumour += sides.get(side),
+                _ => tissue.kidney += sides.get(side),
+            }
+        }
+    }
+    let mut voxels = Sides::<Tissue<u64>>::default();
+    for slice in &slices {
+        voxels.right += slice.right;
+        voxels.left += slice.left;
+    }
+    Ok(Measures {
+        spacing,
+        midline_column: midline,
+        slices,
+        voxels,
+        kidney_and_tumour: labelled.kidney_and_tumour,
+        kidney: labelled.kidney,
+        tumour: labelled.tumour,
+    })
+}
+
+impl Measures {
+    /// Area of each structure in one slice on one side, mm²; `None` for a slice the scan does not have.
+    pub fn area_mm2(&self, slice: usize, side: Side) -> Option<Tissue<f64>> {
+        let pixels = self.slices.get(slice)?.get(side);
+        Some(pixels.map(|pixels| pixels as f64 * self.spacing.pixel_mm2()))
+    }
+
+    /// Volume of each structure on one side, mL.
+    pub fn volume_ml(&self, side: Side) -> Tissue<f64> {
+        self.voxels.get(side).map(|voxels| self.voxels_ml(voxels))
+    }
+
+    /// Volume of a component, mL.
+    pub fn component_ml(&self, component: &Component) -> f64 {
+        self.voxels_ml(component.voxels.sum())
+    }
+
+    /// Whether any component had to be divided at the midline.
+    pub fn is_divided(&self) -> bool {
+        self.kidney_and_tumour
+            .iter()
+            .any(|component| component.placement == Placement::Divided)
+    }
+
+    /// The slice with the largest area of tumour on both sides together, the one nearest the head if several are
+    /// equal; `None` without tumour.
+    pub fn peak_tumour_slice(&self) -> Option<usize> {
+        let mut peak = None;
+        let mut most = 0;
+        for (slice, sides) in self.slices.iter().enumerate() {
+            let pixels = sides.right.tumour + sides.left.tumour;
+            if pixels > most {
+                (peak, most) = (Some(slice), pixels);
+            }
+        }
+        peak
+    }
+
+    /// The median slice of a side's kidney area: the first at which half of the kidney's voxels lie in it or nearer
+    /// the head; `None` without kidney on that side.
+    pub fn mid_kidney_slice(&self, side: Side) -> Option<usize> {
+        let total = self.voxels.get(side).kidney;
+        let mut so_far = 0;
+        self.slices.iter().position(|sides| {
+            so_far += sides.get(side).kidney;
+            total > 0 && 2 * so_far >= total
+        })
+    }
+
+    fn voxels_ml(&self, voxels: u64) -> f64 {
+        voxels as f64 * self.spacing.voxel_ml()
+    }
+}

@@ -1,0 +1,209 @@
+//! `nephrotrain prepare`: makes the training set from KiTS19 folders.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum};
+use nephrobox_shared::preprocess::{Interpolation, Preprocess};
+
+use super::stats::{RuleArgs, thousands};
+use crate::data::error::DataError;
+use crate::data::prepare::records::Options;
+use crate::data::prepare::{self, Outcome, Request};
+use crate::data::progress::{Console, Progress};
+use crate::data::{DEFAULT_SEED, Prepared, Split, all_cores};
+
+/// Make the 256 x 256 training set from KiTS19 folders.
+///
+/// Run it again after a kill and it goes on; run it again on a finished set and it checks every byte. A case name that
+/// occurs in several data folders is one patient. The patients' split is in PREPARED/split.toml, for you to edit.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example: nephrotrain prepare --data kits19/data --out prepared --test-cases @reserved.txt"
+)]
+pub struct PrepareArgs {
+    /// KiTS19 folder with case_*/imaging.nii.gz and segmentation.nii.gz; may be given several times.
+    #[arg(long, required = true, value_name = "DIR", action = ArgAction::Append)]
+    pub data: Vec<PathBuf>,
+    /// Folder to make, or to go on with.
+    #[arg(long, value_name = "PREPARED")]
+    pub out: PathBuf,
+    /// Seed of the split and of the choice of background-only slices.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// Take the split from this file instead of PREPARED/split.toml or chance.
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
+    /// Patients that must be in the test part: names with commas between, or @FILE with one a line. A number stands for
+    /// the KiTS case, 26 for case_00026. Names that the data do not have are passed over.
+    #[arg(long, value_name = "NAMES")]
+    pub test_cases: Option<String>,
+    /// Accept changed sources and options, and prepare anew what they concern.
+    #[arg(long)]
+    pub update: bool,
+    /// Volumes in work at once; each may take 600 MB [default: one per core, at most 2].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "clap would take a comment here for the text of the whole command"
+    )]
+    pub rule: RuleArgs,
+    /// Rows and columns of the prepared images, a multiple of 32.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 256,
+        help_heading = "Images"
+    )]
+    pub side: usize,
+    /// How images are made smaller; the two are the same at exactly 2:1. Labels are always taken from the nearest pixel.
+    #[arg(long, value_enum, default_value = "linear", help_heading = "Images")]
+    pub interpolation: InterpolationArg,
+    /// Pad slices that are not square before they are made smaller, instead of stretching them.
+    #[arg(long, help_heading = "Images")]
+    pub pad_to_square: bool,
+}
+
+/// How images are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InterpolationArg {
+    /// Bilinear.
+    Linear,
+    /// Mean over the area.
+    Area,
+}
+
+impl PrepareArgs {
+    /// Prepares and says what came of it.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let console = Console::new();
+        let request = self.request()?;
+        let outcome = prepare::run(&request, &console)?;
+        let prepared = Prepared::open(&self.out)?;
+        self.notes(&request, &outcome, &console);
+        print!("{}", self.summary(&outcome, &prepared));
+        Ok(())
+    }
+
+    /// The request as the library takes it.
+    pub fn request(&self) -> Result<Request, DataError> {
+        let preprocess = Preprocess {
+            interpolation: match self.interpolation {
+                InterpolationArg::Linear => Interpolation::Linear,
+                InterpolationArg::Area => Interpolation::Area,
+            },
+            rows: self.side,
+            cols: self.side,
+            pad_to_square: self.pad_to_square,
+            ..Preprocess::default()
+        };
+        Ok(Request {
+            data: self.data.clone(),
+            out: self.out.clone(),
+            options: Options {
+                rule: self.rule.choice(),
+                seed: self.seed,
+                preprocess,
+            },
+            split: self.split.clone(),
+            reserved: self
+                .test_cases
+                .as_deref()
+                .map_or(Ok(BTreeSet::new()), case_names)?,
+            update: self.update,
+            jobs: self.jobs.map_or_else(|| all_cores().min(2), usize::from),
+        })
+    }
+
+    fn notes(&self, request: &Request, outcome: &Outcome, console: &Console) {
+        for left_out in &outcome.left_out {
+            let source = self.data[left_out.source as usize].display();
+            console.note(&format!(
+                "{} in {source} is left out: {}",
+                left_out.case, left_out.reason
+            ));
+        }
+        for case in &outcome.without_slices {
+            console.note(&format!(
+                "{case} has no slice that is kept, so it has no part in training or evaluation"
+            ));
+        }
+        if !request.reserved.is_empty() {
+            let (here, all) = (outcome.reserved.len(), request.reserved.len());
+            console.note(&format!(
+                "{here} of the {all} patients of --test-cases are in these data; they are in test"
+            ));
+        }
+        if outcome.split_kept && self.split.is_none() {
+            console.note("split.toml was there already and is kept; delete it for a new split");
+        }
+        if outcome.mended > 0 {
+            console.note(&format!(
+                "{} prepared volumes were damaged and made again",
+                outcome.mended
+            ));
+        }
+    }
+
+    fn summary(&self, outcome: &Outcome, prepared: &Prepared) -> String {
+        let mut out = format!("{:12}{:>10}{:>10}\n", "", "patients", "slices");
+        for split in Split::ALL {
+            let patients = prepared.cases().iter().filter(|c| c.split == split).count();
+            let slices = thousands(prepared.split(split).len());
+            out += &format!("{:12}{patients:>10}{slices:>10}\n", split.name());
+        }
+        out + &format!(
+            "{} volumes made, {} found from before\nfingerprint {}\nprepared in {}\n",
+            outcome.made + outcome.mended,
+            outcome.found,
+            outcome.fingerprint,
+            self.out.display()
+        )
+    }
+}
+
+/// Case names from `a,b,26` or from `@FILE`.
+fn case_names(text: &str) -> Result<BTreeSet<String>, DataError> {
+    let list = match text.strip_prefix('@') {
+        Some(path) => fs::read_to_string(path)
+            .map_err(|e| DataError::io(path, "read the list of test cases", e))?,
+        None => text.to_owned(),
+    };
+    let without_comments = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let names = without_comments
+        .flat_map(|line| line.split([',', ' ', '\t']))
+        .filter(|name| !name.is_empty());
+    Ok(names
+        .map(|name| {
+            name.parse::<u32>()
+                .map_or_else(|_| name.to_owned(), |n| format!("case_{n:05}"))
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_patients_are_given_as_names_numbers_or_a_file() {
+        let expected: BTreeSet<String> = ["case_00026", "case_00199", "case_x"]
+            .map(str::to_owned)
+            .into();
+        assert_eq!(case_names("26, case_00199,case_x").unwrap(), expected);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reserved.txt");
+        fs::write(&path, "# held back\n26\n199 # the last\n\ncase_x\n").unwrap();
+        assert_eq!(
+            case_names(&format!("@{}", path.display())).unwrap(),
+            expected
+        );
+        let missing = case_names("@nowhere.txt").unwrap_err();
+        assert_eq!(missing.place(), std::path::Path::new("nowhere.txt"));
+    }
+}

@@ -1,0 +1,183 @@
+//! Files that are either whole or not there, and hashes of files.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{DataError, DataErrorKind};
+
+/// Ending of a file that is still being written.
+pub(super) const PARTIAL: &str = "partial";
+
+/// Writes `path` beside itself, brings it to the disk and renames it, so that a kill at any moment leaves either the
+/// old file or the new one.
+pub(super) fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".");
+    partial.push(PARTIAL);
+    let partial = PathBuf::from(partial);
+    let failed = |e| DataError::io(path, "write this file", e);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&partial).map_err(failed)?);
+    let written = fill(&mut out).and_then(|()| {
+        let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&partial, path).map_err(failed)?;
+        sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&partial); // the first error is the one to tell
+    }
+    written
+}
+
+/// Makes a rename in `folder` survive a power cut.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes `value` as indented JSON with a final newline. The same value gives the same bytes.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
+    write_whole(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)
+            .map_err(|e| DataError::io(path, "write this file", e.into()))?;
+        out.write_all(b"\n")
+            .map_err(|e| DataError::io(path, "write this file", e))
+    })
+}
+
+/// Reads a JSON file which this program wrote earlier.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
+    let text = fs::read(path).map_err(|e| DataError::io(path, "read this file", e))?;
+    serde_json::from_slice(&text).map_err(|e| {
+        DataError::new(
+            DataErrorKind::Damaged,
+            path,
+            "this file is not as nephrotrain wrote it",
+            "delete it and run `nephrotrain prepare` again with the same options",
+        )
+        .because(e)
+    })
+}
+
+/// BLAKE3 hash of a file's bytes in hexadecimal, and its length.
+pub(super) fn hash(path: &Path) -> Result<(String, u64), DataError> {
+    let failed = |e| DataError::io(path, "read this file", e);
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_reader(File::open(path).map_err(failed)?)
+        .map_err(failed)?;
+    Ok((hasher.finalize().to_hex().to_string(), hasher.count()))
+}
+
+/// Maps a whole prepared file for reading.
+///
+/// # Errors
+/// If the file cannot be opened or is not exactly `bytes` long.
+#[allow(unsafe_code)]
+pub(super) fn map(path: &Path, bytes: u64) -> Result<Mmap, DataError> {
+    let failed = |e| DataError::io(path, "read this prepared file", e);
+    let file = File::open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?.len();
+    if found != bytes {
+        return Err(DataError::new(
+            DataErrorKind::Damaged,
+            path,
+            format!("this prepared file has {found} bytes instead of {bytes}"),
+            "run `nephrotrain prepare` again with the same options; it makes only what is missing",
+        ));
+    }
+    // SAFETY: the danger of a map is that someone changes or cuts the file under it. Prepared files are written
+    // beside and renamed, never changed in place, so a map keeps the file it was made from. What is mapped is read
+    // only as plain numbers, for which every bit pattern is valid. A person who truncates the file by hand while it
+    // is in use gets a bus error; no copy-free design avoids that.
+    unsafe { Mmap::map(&file) }.map_err(failed)
+}
+
+/// An exclusive hold on a folder, given up when dropped or when the process ends in whatever way.
+#[derive(Debug)]
+pub(super) struct FolderLock(#[expect(dead_code, reason = "held for its drop")] File);
+
+impl FolderLock {
+    /// Takes the hold, or says that someone else has it.
+    pub(super) fn take(folder: &Path) -> Result<Self, DataError> {
+        let path = folder.join(".lock");
+        let file =
+            File::create(&path).map_err(|e| DataError::io(folder, "write into this folder", e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(DataError::new(
+                DataErrorKind::Busy,
+                folder,
+                "another `nephrotrain prepare` is writing to this folder",
+                "wait for it, or give another --out",
+            )),
+            Err(fs::TryLockError::Error(e)) => Err(DataError::io(path, "lock this folder", e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        write_json(&path, &1).unwrap();
+        let error = write_whole(&path, |out| {
+            out.write_all(b"half").unwrap();
+            Err(DataError::new(
+                DataErrorKind::Volume,
+                "x",
+                "broken",
+                "mend it",
+            ))
+        });
+        assert_eq!(error.unwrap_err().kind(), DataErrorKind::Volume);
+        assert_eq!(read_json::<u32>(&path).unwrap(), 1);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_not_mapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, [7u8; 12]).unwrap();
+        assert_eq!(&map(&path, 12).unwrap()[..], [7u8; 12]);
+        assert_eq!(map(&path, 16).unwrap_err().kind(), DataErrorKind::Damaged);
+    }
+
+    #[test]
+    fn two_runs_cannot_hold_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = FolderLock::take(folder.path()).unwrap();
+        assert_eq!(
+            FolderLock::take(folder.path()).unwrap_err().kind(),
+            DataErrorKind::Busy
+        );
+        drop(first);
+        FolderLock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn hashes_are_plain_blake3() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, b"").unwrap();
+        // The hash of nothing, as in BLAKE3's own test vectors.
+        let expected = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(hash(&path).unwrap(), (expected.to_owned(), 0));
+    }
+}

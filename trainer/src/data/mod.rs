@@ -1,0 +1,37 @@
+//! KiTS19 folders in, a 256 x 256 training set out.
+//!
+//! `nephrotrain stats` and `prepare` are thin over this module; training and evaluation read what `prepare` made through
+//! [`Prepared`].
+//!
+//! * [`folder`]: the cases of one or several data folders. A case is a patient.
+//! * [`scan`], [`stats`], [`choice`], [`weights`]: what the slices show, which are kept, how rare the classes are.
+//! * [`split`]: the patients' split, saved by name.
+//! * [`prepare`]: normalised images and small label maps on disk; resumes, and gives the same bytes every time.
+//! * [`prepared`]: reading them back, memory-mapped.
+//!
+//! Limits: labels are 0, 1 and 2; everything is little-endian on disk and read in place.
+
+pub mod choice;
+pub mod error;
+mod files;
+pub mod folder;
+mod order;
+pub mod prepare;
+pub mod prepared;
+pub mod progress;
+pub mod scan;
+pub mod split;
+pub mod stats;
+pub mod weights;
+
+pub use error::{DataError, DataErrorKind};
+pub use prepared::Prepared;
+pub use split::{PatientSplit, Split};
+
+/// Seed of every random decision unless the user gives another: the year of the data set.
+pub const DEFAULT_SEED: u64 = 2019;
+
+/// Threads that are worth having for reading volumes: all of the machine.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

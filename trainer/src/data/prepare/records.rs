@@ -1,0 +1,286 @@
+//! The files of a prepared folder, as data.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `prepare.json` | [`Plan`]: options and the list of volumes, written first |
+//! | `split.toml` | the patient split, for people |
+//! | `volumes/CASE.N.f32` | the images of one volume's kept slices, row-major f32 little-endian in \[0, 1\] |
+//! | `volumes/CASE.N.u8` | their label maps, one byte a pixel |
+//! | `volumes/CASE.N.json` | [`VolumeRecord`], written last of the three: the mark that the volume is done |
+//! | `fingerprint.json` | [`Fingerprint`] |
+//! | `index.json` | [`Index`], written last of all: the mark that the folder is complete |
+//!
+//! No file names an absolute path or a time, so the same sources and options give the same bytes anywhere.
+
+use std::path::{Path, PathBuf};
+
+use nephrobox_shared::preprocess::Preprocess;
+use serde::{Deserialize, Serialize};
+
+use crate::data::choice::SliceChoice;
+use crate::data::folder::CaseFolder;
+
+/// Version of the folder's layout and meaning.
+pub const FORMAT: u32 = 1;
+
+/// Paths inside a prepared folder.
+#[derive(Clone, Debug)]
+pub(in crate::data) struct Layout(PathBuf);
+
+impl Layout {
+    pub(in crate::data) fn new(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+    pub(in crate::data) fn folder(&self) -> &Path {
+        &self.0
+    }
+    pub(in crate::data) fn plan(&self) -> PathBuf {
+        self.0.join("prepare.json")
+    }
+    pub(in crate::data) fn index(&self) -> PathBuf {
+        self.0.join("index.json")
+    }
+    pub(in crate::data) fn fingerprint(&self) -> PathBuf {
+        self.0.join("fingerprint.json")
+    }
+    pub(in crate::data) fn split(&self) -> PathBuf {
+        self.0.join("split.toml")
+    }
+    pub(in crate::data) fn volumes(&self) -> PathBuf {
+        self.0.join("volumes")
+    }
+    /// The three files of a volume.
+    pub(in crate::data) fn images(&self, case: &str, source: u32) -> PathBuf {
+        self.volumes().join(format!("{case}.{source}.f32"))
+    }
+    pub(in crate::data) fn labels(&self, case: &str, source: u32) -> PathBuf {
+        self.volumes().join(format!("{case}.{source}.u8"))
+    }
+    pub(in crate::data) fn record(&self, case: &str, source: u32) -> PathBuf {
+        self.volumes().join(format!("{case}.{source}.json"))
+    }
+}
+
+/// What decides the bytes of a prepared volume, besides its sources.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// Rule for background-only slices.
+    pub rule: SliceChoice,
+    /// Seed of the choice of background-only slices and of the split.
+    pub seed: u64,
+    /// Window, interpolation and size.
+    pub preprocess: Preprocess,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rule: SliceChoice::default(),
+            seed: crate::data::DEFAULT_SEED,
+            preprocess: Preprocess::default(),
+        }
+    }
+}
+
+/// A case folder that is not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Name of the case.
+    pub case: String,
+    /// Position of the data folder.
+    pub source: u32,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A volume by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VolumeName {
+    /// Name of the case.
+    pub case: String,
+    /// Position of the data folder.
+    pub source: u32,
+}
+
+impl From<&CaseFolder> for VolumeName {
+    fn from(folder: &CaseFolder) -> Self {
+        Self {
+            case: folder.case.clone(),
+            source: folder.source,
+        }
+    }
+}
+
+/// What was asked for. A later run into the same folder must ask for the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The options.
+    pub options: Options,
+    /// Names of the data folders (their last component), in the order given.
+    pub sources: Vec<String>,
+    /// Patients that must be in the test part and are among the cases.
+    pub reserved: Vec<String>,
+    /// The volumes, by case and source.
+    pub volumes: Vec<VolumeName>,
+    /// Case folders without imaging or labels.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A source file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Length.
+    pub bytes: u64,
+    /// BLAKE3 of the file as it is on disk, hexadecimal.
+    pub blake3: String,
+}
+
+/// Distances between voxel centres.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpacingRecord {
+    /// Between slices.
+    pub slice_mm: f64,
+    /// Between rows.
+    pub row_mm: f64,
+    /// Between columns.
+    pub col_mm: f64,
+}
+
+/// One kept slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceRecord {
+    /// Index in the volume, from the head end.
+    pub slice: u32,
+    /// Pixels of each label in the prepared label map.
+    pub counts: [u32; 3],
+}
+
+/// What is known of one prepared volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeRecord {
+    /// Name of the case.
+    pub case: String,
+    /// Position of its data folder.
+    pub source: u32,
+    /// The image file.
+    pub imaging: SourceFile,
+    /// The label file.
+    pub segmentation: SourceFile,
+    /// Slices, rows, columns.
+    pub shape: [usize; 3],
+    /// Spacing.
+    pub spacing: SpacingRecord,
+    /// Directions of the file's axes in the patient, such as "IPL".
+    pub orientation: String,
+    /// Voxels of each label in the whole volume.
+    pub label_voxels: [u64; 3],
+    /// The kept slices, ascending.
+    pub slices: Vec<SliceRecord>,
+    /// BLAKE3 of the file of images.
+    pub images_blake3: String,
+    /// BLAKE3 of the file of label maps.
+    pub labels_blake3: String,
+    /// BLAKE3 of [`Options`] as compact JSON.
+    pub options_blake3: String,
+}
+
+/// One patient of the index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    /// Name of the case.
+    pub case: String,
+    /// Weight of each of its images: 1 / number of its kept slices, over all its volumes. 0 if none was kept.
+    pub weight: f64,
+    /// Its volumes.
+    pub volumes: Vec<CaseVolume>,
+}
+
+/// The kept slices of one volume of a patient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseVolume {
+    /// Position of its data folder.
+    pub source: u32,
+    /// The kept slices, in the order of the volume's files.
+    pub slices: Vec<SliceRecord>,
+}
+
+/// What is where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The options.
+    pub options: Options,
+    /// Names of the data folders.
+    pub sources: Vec<String>,
+    /// Patients that must be in the test part.
+    pub reserved: Vec<String>,
+    /// The patients by name.
+    pub cases: Vec<CaseRecord>,
+}
+
+/// Which data these are: enough to recognise them and to find the file that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// BLAKE3 over `options` and `volumes` as compact JSON. The same sources and options give the same one anywhere.
+    pub overall: String,
+    /// The options.
+    pub options: Options,
+    /// Source files, shape, spacing and label counts of every volume.
+    pub volumes: Vec<VolumeFingerprint>,
+}
+
+/// The part of a [`VolumeRecord`] that the fingerprint holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeFingerprint {
+    /// Name of the case.
+    pub case: String,
+    /// Position of its data folder.
+    pub source: u32,
+    /// The image file.
+    pub imaging: SourceFile,
+    /// The label file.
+    pub segmentation: SourceFile,
+    /// Slices, rows, columns.
+    pub shape: [usize; 3],
+    /// Spacing.
+    pub spacing: SpacingRecord,
+    /// Voxels of each label in the whole volume.
+    pub label_voxels: [u64; 3],
+    /// Number of kept slices.
+    pub kept: usize,
+}
+
+impl Fingerprint {
+    pub(super) fn of(options: Options, records: &[VolumeRecord]) -> Self {
+        let volumes: Vec<_> = records
+            .iter()
+            .map(|r| VolumeFingerprint {
+                case: r.case.clone(),
+                source: r.source,
+                imaging: r.imaging.clone(),
+                segmentation: r.segmentation.clone(),
+                shape: r.shape,
+                spacing: r.spacing,
+                label_voxels: r.label_voxels,
+                kept: r.slices.len(),
+            })
+            .collect();
+        Self {
+            overall: hash_json(&(&options, &volumes)),
+            options,
+            volumes,
+        }
+    }
+}
+
+/// BLAKE3 of a value as compact JSON, hexadecimal.
+pub(super) fn hash_json(value: &impl Serialize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    // A hasher takes every byte, and none of these types can fail to serialise.
+    let written = serde_json::to_writer(&mut hasher, value);
+    debug_assert!(written.is_ok());
+    hasher.finalize().to_hex().to_string()
+}

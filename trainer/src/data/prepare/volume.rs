@@ -1,0 +1,220 @@
+//! One volume: read the labels, choose the slices, write images and label maps.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use nephrobox_imaging::ScanReader;
+
+use super::records::{
+    Layout, Options, SliceRecord, SourceFile, SpacingRecord, VolumeRecord, hash_json,
+};
+use crate::data::error::{DataError, DataErrorKind};
+use crate::data::files;
+use crate::data::folder::CaseFolder;
+use crate::data::scan::{LabelScan, SliceCounts};
+
+/// A case folder with both volumes.
+#[derive(Clone, Debug)]
+pub(super) struct Sources<'a> {
+    pub(super) folder: &'a CaseFolder,
+    pub(super) imaging: &'a Path,
+    pub(super) segmentation: &'a Path,
+}
+
+/// How a volume came to be in the prepared folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was there already.
+    Found,
+    /// It was made now.
+    Made,
+    /// It was there, but not as it was written, and was made again.
+    Mended,
+}
+
+/// Makes sure that the prepared volume is there and whole. `update` allows replacing one that was made from other
+/// sources or options.
+pub(super) fn ensure(
+    sources: &Sources<'_>,
+    options: &Options,
+    layout: &Layout,
+    update: bool,
+) -> Result<(VolumeRecord, Origin), DataError> {
+    let (case, source) = (sources.folder.case.as_str(), sources.folder.source);
+    let [imaging, segmentation] = [sources.imaging, sources.segmentation].map(|path| {
+        let (blake3, bytes) = files::hash(path)?;
+        Ok(SourceFile { bytes, blake3 })
+    });
+    let (imaging, segmentation) = (imaging?, segmentation?);
+    let options_blake3 = hash_json(options);
+    let mut origin = Origin::Made;
+    let path = layout.record(case, source);
+    if path.exists() {
+        match files::read_json::<VolumeRecord>(&path) {
+            Ok(record) => {
+                let changed = [
+                    (record.imaging != imaging).then_some(sources.imaging),
+                    (record.segmentation != segmentation).then_some(sources.segmentation),
+                ];
+                if let Some(file) = changed.into_iter().flatten().next().filter(|_| !update) {
+                    return Err(DataError::new(
+                        DataErrorKind::Changed,
+                        file,
+                        "this file is not the one the prepared folder was made from",
+                        "give --update to prepare again what changed, or another --out to keep the old set",
+                    ));
+                }
+                let same = record.options_blake3 == options_blake3 && changed == [None, None];
+                if same && is_whole(&record, layout)? {
+                    return Ok((record, Origin::Found));
+                }
+                if same {
+                    origin = Origin::Mended;
+                }
+            }
+            Err(error) if error.kind() == DataErrorKind::Damaged => origin = Origin::Mended,
+            Err(error) => return Err(error),
+        }
+        std::fs::remove_file(&path).map_err(|e| DataError::io(&path, "replace this file", e))?;
+    }
+    let record = make(
+        sources,
+        options,
+        layout,
+        [imaging, segmentation],
+        options_blake3,
+    )?;
+    files::write_json(&path, &record)?;
+    Ok((record, origin))
+}
+
+/// Whether the two data files of a volume are as its record says.
+fn is_whole(record: &VolumeRecord, layout: &Layout) -> Result<bool, DataError> {
+    let images = layout.images(&record.case, record.source);
+    let labels = layout.labels(&record.case, record.source);
+    for (path, expected) in [
+        (images, &record.images_blake3),
+        (labels, &record.labels_blake3),
+    ] {
+        if !path.exists() || files::hash(&path)?.0 != *expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads both volumes and writes the two data files.
+fn make(
+    sources: &Sources<'_>,
+    options: &Options,
+    layout: &Layout,
+    [imaging, segmentation]: [SourceFile; 2],
+    options_blake3: String,
+) -> Result<VolumeRecord, DataError> {
+    let (case, source) = (sources.folder.case.as_str(), sources.folder.source);
+    // The labels go first and leave only their small maps behind, so that at most one whole volume is in memory.
+    let mut maps: Vec<(usize, Vec<u8>)> = Vec::new();
+    let scan = LabelScan::read(sources.segmentation, &options.preprocess, |slice, map| {
+        maps.push((slice, map.to_vec()));
+    })?;
+    let kept = options
+        .rule
+        .keep(options.seed, case, source, &scan.background_only());
+
+    let pixels = options.preprocess.rows * options.preprocess.cols;
+    let labels = layout.labels(case, source);
+    files::write_whole(&labels, |out| {
+        maps.sort_unstable_by_key(|&(slice, _)| slice);
+        let nothing = vec![0; pixels]; // what a background-only slice has in place of a map
+        for &slice in &kept {
+            let map = maps
+                .binary_search_by_key(&(slice as usize), |&(s, _)| s)
+                .map_or(&nothing, |at| &maps[at].1);
+            out.write_all(map)
+                .map_err(|e| DataError::io(&labels, "write this file", e))?;
+        }
+        Ok(())
+    })?;
+    drop(maps);
+    let images = layout.images(case, source);
+    write_images(sources, options, &scan, &kept, &images)?;
+
+    let spacing = scan.geometry.spacing();
+    Ok(VolumeRecord {
+        case: case.to_owned(),
+        source,
+        imaging,
+        segmentation,
+        shape: scan.geometry.shape(),
+        spacing: SpacingRecord {
+            slice_mm: spacing.slice_mm,
+            row_mm: spacing.row_mm,
+            col_mm: spacing.col_mm,
+        },
+        orientation: scan.geometry.codes().to_string(),
+        label_voxels: scan.voxels(),
+        slices: kept
+            .iter()
+            .map(|&slice| record_of(slice, &scan.slices))
+            .collect(),
+        images_blake3: files::hash(&images)?.0,
+        labels_blake3: files::hash(&labels)?.0,
+        options_blake3,
+    })
+}
+
+fn record_of(slice: u32, slices: &[SliceCounts]) -> SliceRecord {
+    SliceRecord {
+        slice,
+        counts: slices[slice as usize].small,
+    }
+}
+
+/// Writes the prepared images of the kept slices, in the order of `kept`.
+fn write_images(
+    sources: &Sources<'_>,
+    options: &Options,
+    scan: &LabelScan,
+    kept: &[u32],
+    path: &Path,
+) -> Result<(), DataError> {
+    let unreadable = |e| DataError::volume(sources.imaging, e);
+    let mut reader = ScanReader::open(sources.imaging).map_err(unreadable)?;
+    reader.geometry().same_grid(&scan.geometry).map_err(|e| {
+        DataError::new(
+            DataErrorKind::Grid,
+            sources.segmentation,
+            format!("{} and these labels do not fit: {e}", sources.imaging.display()),
+            "take labels that were drawn on this very image, or take the case folder out of the data folder",
+        )
+    })?;
+    let [_, rows, cols] = reader.geometry().shape();
+    let preprocess = &options.preprocess;
+    let (mut hu, mut image) = (
+        vec![0; rows * cols],
+        vec![0f32; preprocess.rows * preprocess.cols],
+    );
+    files::write_whole(path, |out| {
+        let failed = |e| DataError::io(path, "write this file", e);
+        // The reader may go from the feet up, and goes through all slices in any case: a fault in a slice that is not
+        // kept is a fault of the volume.
+        while let Some(slice) = reader.next_slice(&mut hu).map_err(unreadable)? {
+            let Ok(at) = kept.binary_search(&(slice as u32)) else {
+                continue;
+            };
+            preprocess
+                .image(&hu, rows, cols, &mut image)
+                .map_err(|e| DataError::volume(sources.imaging, e))?;
+            out.seek(SeekFrom::Start((at * size_of_val(image.as_slice())) as u64))
+                .map_err(failed)?;
+            for block in image.chunks(4096) {
+                let mut bytes = [0u8; 4 * 4096];
+                for (bytes, value) in bytes.chunks_exact_mut(4).zip(block) {
+                    bytes.copy_from_slice(&value.to_le_bytes());
+                }
+                out.write_all(&bytes[..4 * block.len()]).map_err(failed)?;
+            }
+        }
+        Ok(())
+    })
+}
