@@ -20,4 +20,7 @@ extern crate alloc;
 pub mod class;
 pub mod measure;
 pub mod metrics;
+pub mod package;
 pub mod preprocess;
+#[cfg(feature = "alloc")]
+pub mod report;
