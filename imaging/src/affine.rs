@@ -12,6 +12,9 @@ pub(crate) type Affine = [[f64; 4]; 3];
 /// itself becomes arbitrary.
 pub const MAX_TILT_DEGREES: f64 = 30.0;
 
+/// The square of `a` that three f32 can leave over when it is 0; nibabel takes the same.
+const QUATERNION_ROUNDING: f64 = 3.0 * f32::EPSILON as f64;
+
 /// The sform: its three rows as they are (NIfTI-1 standard, "method 3").
 pub(crate) fn from_sform(rows: &[[f32; 4]; 3]) -> Affine {
     rows.map(|row| row.map(f64::from))
@@ -20,19 +23,16 @@ pub(crate) fn from_sform(rows: &[[f32; 4]; 3]) -> Affine {
 /// The qform: rotation by the unit quaternion (a, b, c, d), columns scaled by the voxel sizes, the third by `qfac` as well
 /// (NIfTI-1 standard, "method 2").
 ///
-/// `a` is not stored; it follows from the other three. As in the standard's own C library, three numbers a hair longer than 1
-/// are normalised; anything longer than 1 % too much is no rotation and gives NaN, which [`Orientation::of`] refuses.
+/// `a` is not stored; it follows from the other three. Where those leave less than the rounding of an f32, `a` is 0 and they are
+/// normalised, as the standard's own C library does: its square root would otherwise turn a straight volume by hundredths of a
+/// degree. Three numbers more than 1 % too long are no rotation and give NaN, which [`Orientation::of`] refuses.
 pub(crate) fn from_qform(pixdim: &[f32; 8], quatern: [f32; 3], offset: [f32; 3]) -> Affine {
     let [mut b, mut c, mut d] = quatern.map(f64::from);
-    let squared = b * b + c * c + d * d;
-    let mut a = (1.0 - squared).max(0.0).sqrt();
-    if squared > 1.0 {
-        let norm = squared.sqrt();
-        (b, c, d) = if norm <= 1.01 {
-            (b / norm, c / norm, d / norm)
-        } else {
-            (f64::NAN, f64::NAN, f64::NAN)
-        };
+    let norm = (b * b + c * c + d * d).sqrt();
+    let mut a = (1.0 - norm * norm).max(0.0).sqrt();
+    if 1.0 - norm * norm < QUATERNION_ROUNDING {
+        let scale = if norm <= 1.01 { norm } else { f64::NAN };
+        (b, c, d) = (b / scale, c / scale, d / scale);
         a = 0.0;
     }
     let rotation = [

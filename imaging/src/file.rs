@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::error::ImagingError;
+use crate::extent::{Extent, all_zero};
 use crate::geometry::Geometry;
 use crate::header::Header;
 use crate::source::Source;
@@ -41,6 +42,36 @@ impl VoxelFile {
 
     /// Fills `out` with the voxels from the `start`-th on, in the file's order. With the file's last voxel its end is checked, too.
     pub(crate) fn read<V: Voxel>(&mut self, start: u64, out: &mut [V]) -> Result<(), ImagingError> {
+        self.pieces(start, out, false, |_, _| ())
+    }
+
+    /// All voxels in the file's order, and the box outside which every label is 0 (for HU the whole volume).
+    ///
+    /// Stretches of background, most of a label map, are neither written nor given memory.
+    pub(crate) fn load<V: Voxel>(&mut self) -> Result<(Vec<V>, Extent), ImagingError> {
+        let lengths = self.geometry().file_shape();
+        let mut volume = self.room(lengths.iter().product())?;
+        let mut extent = Extent::whole(lengths);
+        if V::ARE_LABELS {
+            extent = Extent::empty(lengths);
+            self.pieces(0, &mut volume, true, |at, piece| {
+                extent.cover(at as usize, piece)
+            })?;
+        } else {
+            self.pieces(0, &mut volume, true, |_, _| ())?;
+        }
+        Ok((volume, extent))
+    }
+
+    /// Reads `out.len()` voxels and shows each piece with its place in the file to `seen`, except pieces of raw zeros that stand for
+    /// zeros if `out` is `fresh`, that is, still zero all over.
+    fn pieces<V: Voxel>(
+        &mut self,
+        start: u64,
+        out: &mut [V],
+        fresh: bool,
+        mut seen: impl FnMut(u64, &[V]),
+    ) -> Result<(), ImagingError> {
         let Header {
             geometry,
             encoding,
@@ -48,13 +79,17 @@ impl VoxelFile {
         } = &self.header;
         let size = encoding.number.size();
         let expected = self.header.expected();
+        let skips_zeros = fresh && encoding.scaling.is_none();
         self.source.seek(offset + start * size as u64, expected)?;
         let mut at = start;
         for piece in out.chunks_mut(PIECE / size) {
             let raw = &mut self.raw[..piece.len() * size];
             self.source.read_all(raw, expected)?;
-            V::decode(encoding, raw, piece)
-                .map_err(|bad| refusal::<V>(self.source.path(), geometry, at, bad))?;
+            if !(skips_zeros && all_zero(raw)) {
+                V::decode(encoding, raw, piece)
+                    .map_err(|bad| refusal::<V>(self.source.path(), geometry, at, bad))?;
+                seen(at, piece);
+            }
             at += piece.len() as u64;
         }
         if at == geometry.voxels() {

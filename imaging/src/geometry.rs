@@ -5,7 +5,9 @@
 //! the same place. Limits: 3-D volumes whose axes lie within [`MAX_TILT_DEGREES`](crate::MAX_TILT_DEGREES) of the patient's;
 //! nothing is ever resampled.
 
-use crate::spacing::Spacing;
+use std::ops::Range;
+
+use nephrobox_shared::measure::Spacing;
 
 use crate::affine::{self, Affine, Orientation, Unusable};
 use crate::error::GeometryError;
@@ -277,6 +279,19 @@ impl Geometry {
         } else {
             index
         }
+    }
+
+    /// Ranges along the file's axes as ranges of canonical slices, rows and columns.
+    pub(crate) fn canonical_ranges(&self, file: &[Range<usize>; 3]) -> [Range<usize>; 3] {
+        let lengths = self.file_shape();
+        self.orientation.canonical.map(|from| {
+            let (range, length) = (&file[from.axis], lengths[from.axis]);
+            if from.reversed {
+                length - range.end..length - range.start
+            } else {
+                range.clone()
+            }
+        })
     }
 
     fn describe(&self) -> String {

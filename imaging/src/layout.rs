@@ -23,10 +23,10 @@ impl View {
         }
     }
 
-    /// The same view with its first slice moved to `slice`.
-    pub(crate) fn starting_at(self, slice: usize) -> Self {
+    /// The same view with its first voxel moved to `index` (slice, row, column).
+    pub(crate) fn starting_at(self, index: [usize; 3]) -> Self {
         Self {
-            base: self.offset([slice, 0, 0]),
+            base: self.offset(index),
             ..self
         }
     }
@@ -79,7 +79,12 @@ pub(crate) fn copy_box<T: Copy + Default>(
     }
 }
 
-fn copy_lines<T: Copy>(size: [usize; 3], along: usize, (from, from_view): (&[T], View), (to, to_view): (&mut [T], View)) {
+fn copy_lines<T: Copy>(
+    size: [usize; 3],
+    along: usize,
+    (from, from_view): (&[T], View),
+    (to, to_view): (&mut [T], View),
+) {
     let [outer, inner] = others(along);
     for i in 0..size[outer] {
         for j in 0..size[inner] {
@@ -88,14 +93,11 @@ fn copy_lines<T: Copy>(size: [usize; 3], along: usize, (from, from_view): (&[T],
             index[inner] = j;
             let (source, backwards) = from_view.line(index, along, size[along]);
             let (target, target_backwards) = to_view.line(index, along, size[along]);
-            let (source, target) = (&from[source], &mut to[target]);
-            if backwards == target_backwards {
-                target.copy_from_slice(source);
-            } else {
-                for (t, s) in target.iter_mut().zip(source.iter().rev()) {
-                    *t = *s;
-                }
-            }
+            copy_line(
+                &from[source],
+                &mut to[target],
+                backwards != target_backwards,
+            );
         }
     }
 }
@@ -107,7 +109,7 @@ fn copy_tiles<T: Copy + Default>(
     (to, to_view): (&mut [T], View),
 ) {
     let third = 3 - read - write;
-    let mut tile = [[T::default(); TILE]; TILE];
+    let (mut upright, mut turned) = ([[T::default(); TILE]; TILE], [[T::default(); TILE]; TILE]);
     for r in (0..size[read]).step_by(TILE) {
         let read_len = TILE.min(size[read] - r);
         for w in (0..size[write]).step_by(TILE) {
@@ -117,35 +119,32 @@ fn copy_tiles<T: Copy + Default>(
                 let mut index = [0; 3];
                 index[third] = t;
                 index[read] = r;
-                for j in 0..write_len {
+                for (j, line) in upright[..write_len].iter_mut().enumerate() {
                     index[write] = w + j;
                     let (source, backwards) = from_view.line(index, read, read_len);
-                    let source = &from[source];
-                    if backwards {
-                        for (line, value) in tile.iter_mut().zip(source.iter().rev()) {
-                            line[j] = *value;
-                        }
-                    } else {
-                        for (line, value) in tile.iter_mut().zip(source) {
-                            line[j] = *value;
-                        }
+                    copy_line(&from[source], &mut line[..read_len], backwards);
+                }
+                // Whole lines even at the edges: the fixed length is what makes the inner loop fast.
+                for (i, line) in turned[..read_len].iter_mut().enumerate() {
+                    for (value, source) in line.iter_mut().zip(&upright) {
+                        *value = source[i];
                     }
                 }
                 index[write] = w;
-                for (i, line) in tile[..read_len].iter().enumerate() {
+                for (i, line) in turned[..read_len].iter().enumerate() {
                     index[read] = r + i;
                     let (target, backwards) = to_view.line(index, write, write_len);
-                    let target = &mut to[target];
-                    if backwards {
-                        for (value, source) in target.iter_mut().rev().zip(line) {
-                            *value = *source;
-                        }
-                    } else {
-                        target.copy_from_slice(&line[..write_len]);
-                    }
+                    copy_line(&line[..write_len], &mut to[target], backwards);
                 }
             }
         }
+    }
+}
+
+fn copy_line<T: Copy>(source: &[T], target: &mut [T], reverse: bool) {
+    target.copy_from_slice(source);
+    if reverse {
+        target.reverse();
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod affine;
 mod error;
+mod extent;
 mod file;
 pub mod geometry;
 mod header;
@@ -21,14 +22,13 @@ mod held;
 mod layout;
 mod reader;
 mod source;
-mod spacing;
 mod voxel;
 mod writer;
 
 pub use affine::MAX_TILT_DEGREES;
 pub use error::{GeometryError, ImagingError};
 pub use geometry::Geometry;
+pub use nephrobox_shared::measure::Spacing;
 pub use reader::{LabelReader, ScanReader, SliceReader};
-pub use spacing::Spacing;
 pub use voxel::Voxel;
 pub use writer::{write_labels, write_scan};

@@ -134,7 +134,7 @@ impl<V: Voxel> SliceReader<V> {
         if self.plane.is_empty() {
             self.plane = self.file.room(out.len())?;
         }
-        let mut view = self.geometry().view().starting_at(index);
+        let mut view = self.geometry().view().starting_at([index, 0, 0]);
         let start = view.base - view.base % out.len();
         view.base -= start;
         self.file.read(start as u64, &mut self.plane)?;

@@ -51,7 +51,7 @@ impl Number {
 
 /// How a file writes its voxels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Encoding {
+pub struct Encoding {
     pub(crate) number: Number,
     pub(crate) big_endian: bool,
     /// Slope and intercept; `None` leaves the numbers as they are.
@@ -60,7 +60,7 @@ pub(crate) struct Encoding {
 
 /// The first voxel of a piece that cannot be what it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct BadVoxel {
+pub struct BadVoxel {
     /// Index within the piece.
     pub(crate) index: usize,
     /// Its value after scaling.

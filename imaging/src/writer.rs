@@ -154,7 +154,7 @@ fn write_voxels<V: Voxel>(
         };
         slice.fill(V::default());
         fill(index, &mut slice)?;
-        let mut view = geometry.view().starting_at(index);
+        let mut view = geometry.view().starting_at([index, 0, 0]);
         if streams {
             view.base -= step * len;
         }
