@@ -13,6 +13,7 @@ use ::burn::tensor::{Device, Tensor, TensorData, activation};
 
 use crate::device;
 use crate::model::{EngineError, SliceModel};
+use crate::package::Model;
 use crate::program::{self, Op, Plan, Program, ProgramError, TensorId, Tensors, ValueId, argmax};
 
 /// A program on a device, ready to run.
@@ -27,6 +28,19 @@ pub struct Executor {
 }
 
 impl Executor {
+    /// Puts a model on a device. It takes slices of the size its preprocessing makes.
+    pub fn new(model: &Model, device: &Device) -> Result<Self, ExecutorError> {
+        let input = model.manifest().input;
+        let size = [input.preprocess.rows, input.preprocess.cols];
+        Self::from_program(
+            model.program(),
+            model.tensors(),
+            size,
+            f32::from(input.scale),
+            device,
+        )
+    }
+
     /// Checks a program and puts its tensors on a device, as `f32` whatever their storage.
     ///
     /// `[rows, cols]` is the size of slices that [`SliceModel::segment`] takes; [`logits`](Self::logits) takes any the program accepts.

@@ -3,4 +3,6 @@
 mod check;
 mod execute;
 mod naive;
+mod package;
 mod random;
+mod storage;

@@ -1,0 +1,392 @@
+//! Model packages: a program with its tensors and manifest, to and from `.nbx` files.
+//!
+//! The file format is `nephrobox_shared::package` and `docs/formats/package.md`; this module adds what only the engine can judge:
+//! that the program is sound, that its tensors fit, and that program and manifest speak of the same network. A [`Model`] exists
+//! only if all of that holds, so nothing that has one need check again.
+//!
+//! Signatures are carried, not verified.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use half::f16;
+use nephrobox_shared::class::Class;
+use nephrobox_shared::package::{
+    self, Dtype, Manifest, PackageError, PackageView, Signature, TensorSource, TensorView,
+};
+
+use crate::files;
+use crate::program::{Data, Plan, Program, ProgramError, Storage, Tensor, TensorError, Tensors};
+
+/// Largest package file that is read, in bytes. The largest reference network takes 270 MB in f32.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Most memory the values of one slice may take while a program runs, in bytes. The reference networks need less than 0.1 GB.
+pub const MAX_VALUE_BYTES: u64 = 4 << 30;
+
+/// A package's identity: BLAKE3 over its contents. Displays as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A network that has passed every check, with everything its package says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    manifest: Manifest,
+    program: Program,
+    tensors: Tensors,
+    plan: Plan,
+}
+
+/// A model as it came from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The model.
+    pub model: Model,
+    /// The package's identity.
+    pub hash: Hash,
+    /// The signature over the hash, **not verified**; `None` for an unsigned package.
+    pub signature: Option<Signature>,
+}
+
+impl Model {
+    /// Puts a model together and checks that its parts fit.
+    pub fn new(manifest: Manifest, program: Program, tensors: Tensors) -> Result<Self, ModelError> {
+        manifest.check()?;
+        let plan = program.check(&tensors)?;
+        let differ = |what, manifest: usize, program: u32| {
+            if manifest == program as usize {
+                Ok(())
+            } else {
+                Err(ModelError::Differ {
+                    what,
+                    manifest,
+                    program: program as usize,
+                })
+            }
+        };
+        differ(
+            "input channels",
+            usize::from(manifest.input.channels),
+            program.input_channels,
+        )?;
+        differ("classes", Class::COUNT, program.classes)?;
+        let (rows, cols) = (
+            manifest.input.preprocess.rows,
+            manifest.input.preprocess.cols,
+        );
+        if !plan.accepts(rows, cols) {
+            return Err(ModelError::InputSize {
+                rows,
+                cols,
+                multiple: program.multiple,
+            });
+        }
+        let bytes = plan.peak_value_bytes(rows, cols);
+        if bytes > MAX_VALUE_BYTES {
+            return Err(ModelError::TooLarge { bytes });
+        }
+        Ok(Self {
+            manifest,
+            program,
+            tensors,
+            plan,
+        })
+    }
+
+    /// Reads and checks a package file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Loaded, LoadError> {
+        let path = path.as_ref();
+        let error = |problem| LoadError {
+            path: path.to_owned(),
+            problem,
+        };
+        let read = || -> io::Result<Result<Vec<u8>, u64>> {
+            let bytes = std::fs::metadata(path)?.len();
+            if bytes > MAX_FILE_BYTES {
+                Ok(Err(bytes))
+            } else {
+                std::fs::read(path).map(Ok)
+            }
+        };
+        match read() {
+            Ok(Ok(bytes)) => Self::from_bytes(&bytes).map_err(|e| error(Problem::Model(e))),
+            Ok(Err(bytes)) => Err(error(Problem::TooLong(bytes))),
+            Err(e) => Err(error(Problem::Io(e.kind(), e.to_string()))),
+        }
+    }
+
+    /// Checks a package's bytes and takes the model out of them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Loaded, ModelError> {
+        let view = PackageView::open(bytes)?;
+        let tensors = view.tensors().map(decode).collect::<Result<Tensors, _>>()?;
+        let model = Self::new(
+            view.manifest()?,
+            Program::from_bytes(view.program())?,
+            tensors,
+        )?;
+        Ok(Loaded {
+            model,
+            hash: Hash(*view.hash()),
+            signature: view.signature().copied(),
+        })
+    }
+
+    /// The package's bytes with tensors as they are stored now, unsigned. The same model always gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        let encoded: Vec<Encoded<'_>> = self.tensors.iter().map(Encoded::new).collect();
+        let sources: Vec<TensorSource<'_>> = encoded.iter().map(Encoded::source).collect();
+        Ok(package::write(
+            &self.manifest,
+            &self.program.to_bytes()?,
+            &sources,
+        )?)
+    }
+
+    /// Writes the package with its convolution weights in `storage`, and returns its identity.
+    ///
+    /// The file appears whole or not at all. It holds what [`stored_as`](Self::stored_as) gives; score that, not `self`, when the
+    /// storage is not exact.
+    pub fn save(&self, path: impl AsRef<Path>, storage: Storage) -> Result<Hash, LoadError> {
+        let path = path.as_ref();
+        let error = |problem| LoadError {
+            path: path.to_owned(),
+            problem,
+        };
+        let model = |e| error(Problem::Model(e));
+        let bytes = self
+            .stored_as(storage)
+            .and_then(|stored| stored.to_bytes())
+            .map_err(model)?;
+        let hash = Hash(
+            *PackageView::open(&bytes)
+                .map_err(|e| model(e.into()))?
+                .hash(),
+        );
+        files::write(path, &bytes).map_err(|e| error(Problem::Io(e.kind(), e.to_string())))?;
+        Ok(hash)
+    }
+
+    /// The same model with its convolution weights in another storage. Biases, scales and shifts stay `f32`: they are
+    /// few, and everything passes through them.
+    pub fn stored_as(&self, storage: Storage) -> Result<Self, ModelError> {
+        let store = |tensor: &Tensor| match tensor.shape().len() {
+            4 => tensor.stored_as(storage),
+            _ => tensor.stored_as(Storage::F32),
+        };
+        let tensors = self
+            .tensors
+            .iter()
+            .map(store)
+            .collect::<Result<Tensors, _>>()?;
+        Ok(Self {
+            tensors,
+            ..self.clone()
+        })
+    }
+
+    /// What the package says about the model.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Changes what the package says, and checks again.
+    pub fn with_manifest(self, manifest: Manifest) -> Result<Self, ModelError> {
+        Self::new(manifest, self.program, self.tensors)
+    }
+
+    /// The network.
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The network's tensors.
+    pub const fn tensors(&self) -> &Tensors {
+        &self.tensors
+    }
+
+    /// What was found when the program was checked.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How the convolution weights are stored; the first one's if they differ, `F32` if there are none.
+    pub fn storage(&self) -> Storage {
+        let kernel = self.tensors.iter().find(|tensor| tensor.shape().len() == 4);
+        kernel.map_or(Storage::F32, Tensor::storage)
+    }
+}
+
+/// A tensor's numbers as the file holds them.
+struct Encoded<'a> {
+    tensor: &'a Tensor,
+    dtype: Dtype,
+    shape: Vec<u32>,
+    data: Vec<u8>,
+    scales: &'a [f32],
+}
+
+impl<'a> Encoded<'a> {
+    fn new(tensor: &'a Tensor) -> Self {
+        let (dtype, data, scales) = match tensor.data() {
+            Data::F32(v) => (
+                Dtype::F32,
+                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                &[][..],
+            ),
+            Data::F16(v) => (
+                Dtype::F16,
+                v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                &[][..],
+            ),
+            Data::I8 { values, scales } => (
+                Dtype::I8,
+                values.iter().map(|x| x.to_le_bytes()[0]).collect(),
+                &scales[..],
+            ),
+        };
+        // An axis beyond u32 would need 4 GB of numbers; it becomes 0, which the writer refuses.
+        let shape = tensor
+            .shape()
+            .iter()
+            .map(|&axis| u32::try_from(axis).unwrap_or(0))
+            .collect();
+        Self {
+            tensor,
+            dtype,
+            shape,
+            data,
+            scales,
+        }
+    }
+
+    fn source(&self) -> TensorSource<'_> {
+        TensorSource {
+            name: self.tensor.name(),
+            dtype: self.dtype,
+            shape: &self.shape,
+            data: &self.data,
+            scales: self.scales,
+        }
+    }
+}
+
+/// Takes a tensor out of the file.
+fn decode(view: TensorView<'_>) -> Result<Tensor, TensorError> {
+    let data = match view.info.dtype {
+        Dtype::F32 => Data::F32(
+            view.data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f32::from_le_bytes(b))
+                .collect(),
+        ),
+        Dtype::F16 => Data::F16(
+            view.data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f16::from_le_bytes(b))
+                .collect(),
+        ),
+        Dtype::I8 => Data::I8 {
+            values: view.data.iter().map(|&b| i8::from_le_bytes([b])).collect(),
+            scales: view.scales().collect(),
+        },
+    };
+    let shape = view
+        .info
+        .shape
+        .axes()
+        .iter()
+        .map(|&axis| axis as usize)
+        .collect();
+    Tensor::new(view.info.name, shape, data)
+}
+
+/// Why parts or bytes are no model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The package itself is wrong.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The program is not sound.
+    #[error("the model's program is unusable: {0}; export the model again")]
+    Program(#[from] ProgramError),
+    /// A tensor is not sound.
+    #[error("{0}; export the model again")]
+    Tensor(#[from] TensorError),
+    /// Manifest and program contradict each other.
+    #[error(
+        "the model's manifest speaks of {manifest} {what} and its program has {program}; export the model again"
+    )]
+    Differ {
+        /// What differs.
+        what: &'static str,
+        /// Number the manifest gives.
+        manifest: usize,
+        /// Number the program has.
+        program: usize,
+    },
+    /// The preprocessing makes images that the program does not take.
+    #[error(
+        "the model's preprocessing makes images of {rows} x {cols} pixels and its program needs multiples of {multiple}; export the model again"
+    )]
+    InputSize {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+        /// What both must be a positive multiple of.
+        multiple: u32,
+    },
+    /// Running the program would take more memory than any network here needs.
+    #[error(
+        "running the model would take {bytes} bytes for one slice; at most {MAX_VALUE_BYTES} are allowed"
+    )]
+    TooLarge {
+        /// Bytes of values for one slice.
+        bytes: u64,
+    },
+}
+
+/// Why a package file could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a package file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The operating system refused, in these words.
+    #[error(
+        "the model package cannot be read or written ({1}); check the path, the rights and the space left"
+    )]
+    Io(io::ErrorKind, String),
+    /// The file is larger than [`MAX_FILE_BYTES`].
+    #[error(
+        "the file has {0} bytes and no model package is larger than {MAX_FILE_BYTES}; check the path"
+    )]
+    TooLong(u64),
+    /// The file was read and holds no sound model.
+    #[error(transparent)]
+    Model(ModelError),
+}
