@@ -19,12 +19,26 @@ pub fn find(scan: &Path) -> Result<PathBuf, Failure> {
             return Ok(scan.to_path_buf());
         }
         let remedy = "check the path; it must be a .nii or .nii.gz file, or a folder that holds imaging.nii.gz";
-        return Err(Failure::new(Exit::Input, "there is no such scan", scan.display(), remedy));
+        return Err(Failure::new(
+            Exit::Input,
+            "there is no such scan",
+            scan.display(),
+            remedy,
+        ));
     }
-    IMAGING.iter().map(|name| scan.join(name)).find(|path| path.is_file()).ok_or_else(|| {
-        let remedy = "name the NIfTI file itself, or a case folder in the layout of KiTS19";
-        Failure::new(Exit::Input, "the folder holds no imaging.nii.gz", scan.display(), remedy)
-    })
+    IMAGING
+        .iter()
+        .map(|name| scan.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let remedy = "name the NIfTI file itself, or a case folder in the layout of KiTS19";
+            Failure::new(
+                Exit::Input,
+                "the folder holds no imaging.nii.gz",
+                scan.display(),
+                remedy,
+            )
+        })
 }
 
 /// Opens a scan; its header is checked, its voxels are read later.
@@ -37,5 +51,10 @@ pub fn open(path: &Path) -> Result<ScanReader, Failure> {
 
 /// Turns an error of the reader into a failure of the input.
 pub fn unusable(path: &Path, error: &ImagingError) -> Failure {
-    told(Exit::Input, error, path.display(), "export the scan again as one 3-D NIfTI-1 file")
+    told(
+        Exit::Input,
+        error,
+        path.display(),
+        "export the scan again as one 3-D NIfTI-1 file",
+    )
 }

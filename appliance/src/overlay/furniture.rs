@@ -3,6 +3,7 @@
 use ab_glyph::FontRef;
 use image::{Rgb, RgbImage};
 use nephrobox_shared::class::Class;
+use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use super::Caption;
 use super::raster::Raster;
@@ -15,11 +16,13 @@ const FAINT: Rgb<u8> = Rgb([160, 166, 175]);
 const NOTICE: Rgb<u8> = Rgb([255, 196, 92]);
 const RULE: Rgb<u8> = Rgb([52, 56, 64]);
 
+const NOTICE_SIZE: f32 = 14.0;
+
 const MARGIN: u32 = 20;
 const HEADER: u32 = 58;
-const FOOTER: u32 = 128;
-/// The narrowest page on which the legend still fits.
-const NARROWEST: u32 = 620;
+const FOOTER: u32 = 148;
+/// The narrowest page on which legend and notice still fit.
+const NARROWEST: u32 = 740;
 
 /// Where things lie on the page.
 pub(super) struct Frame {
@@ -123,7 +126,7 @@ fn scale_length(width_px: u32, px_per_mm: f64) -> (f64, String) {
 fn scale_bar(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, raster: &Raster) {
     let (mm, written) = scale_length(raster.width, raster.px_per_mm);
     let length = (mm * raster.px_per_mm).round() as u32;
-    let right = frame.anatomy.0 + raster.width - 14.0_f32 as u32;
+    let right = frame.anatomy.0 + raster.width - 14;
     let (left, y) = (
         right.saturating_sub(length),
         frame.anatomy.1 + raster.height.saturating_sub(20),
@@ -193,7 +196,7 @@ fn legend(
         (Class::Kidney, "Kidney", caption.kidney_area_mm2),
         (Class::Tumour, "Tumour", caption.tumour_area_mm2),
     ];
-    for (index, (class, name, [right_mm2, left_mm2])) in lines.into_iter().enumerate() {
+    for (index, (class, name, sides)) in lines.into_iter().enumerate() {
         let baseline = top + 49.0 + 25.0 * index as f32;
         let swatch = (MARGIN, baseline as u32 - 14);
         fill(picture, swatch, (26, 16), Rgb(class.colour()));
@@ -214,7 +217,7 @@ fn legend(
         );
         for (end, area) in ends
             .into_iter()
-            .zip([right_mm2, left_mm2, right_mm2 + left_mm2])
+            .zip([sides.right, sides.left, sides.right + sides.left])
         {
             let written = if area > 0.0 {
                 format!("{area:.0} mm²")
@@ -235,28 +238,31 @@ fn legend(
 }
 
 fn notice(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, caption: &Caption) {
-    let rule = frame.height - 38;
-    fill(picture, (MARGIN, rule), (frame.width - 2 * MARGIN, 1), RULE);
-    let baseline = frame.height as f32 - 14.0;
-    let words = "For research use only. Not for diagnosis.";
+    let left = MARGIN as f32;
+    fill(
+        picture,
+        (MARGIN, frame.height - 58),
+        (frame.width - 2 * MARGIN, 1),
+        RULE,
+    );
+    let first = (left, frame.height as f32 - 35.0);
     text::write(
         picture,
         &typeface.bold,
-        14.0,
-        (MARGIN as f32, baseline),
+        NOTICE_SIZE,
+        first,
         NOTICE,
-        words,
+        RESEARCH_USE_NOTICE,
     );
-    let taken = MARGIN as f32 + text::width(&typeface.bold, 14.0, words) + 24.0;
-    let right = frame.width as f32 - MARGIN as f32;
-    let model = shortened(&typeface.regular, 14.0, right - taken, &caption.model);
-    right_aligned(
+    let room = (frame.width - 2 * MARGIN) as f32;
+    let source = shortened(&typeface.regular, 13.0, room, &caption.source);
+    text::write(
         picture,
         &typeface.regular,
-        14.0,
-        (right, baseline),
+        13.0,
+        (left, frame.height as f32 - 14.0),
         FAINT,
-        &model,
+        &source,
     );
 }
 
@@ -298,7 +304,14 @@ fn fill(picture: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32),
 
 #[cfg(test)]
 mod tests {
-    use super::scale_length;
+    use super::*;
+
+    #[test]
+    fn the_notice_fits_on_the_narrowest_page() {
+        let typeface = Typeface::load().expect("the built-in font");
+        let width = text::width(&typeface.bold, NOTICE_SIZE, RESEARCH_USE_NOTICE);
+        assert!(width <= (NARROWEST - 2 * MARGIN) as f32, "{width}");
+    }
 
     #[test]
     fn the_scale_bar_has_a_round_length_and_fits() {

@@ -10,6 +10,7 @@ mod text;
 
 use image::{Rgb, RgbImage};
 use nephrobox_shared::class::Class;
+use nephrobox_shared::measure::Sides;
 
 use raster::Raster;
 use text::Typeface;
@@ -43,12 +44,12 @@ pub struct Caption {
     pub slice: usize,
     /// How many slices the scan has.
     pub slices: usize,
-    /// Kidney area in this slice in mm², on the patient's right and left.
-    pub kidney_area_mm2: [f64; 2],
-    /// Tumour area in this slice in mm², on the patient's right and left.
-    pub tumour_area_mm2: [f64; 2],
-    /// Name and version of the model.
-    pub model: String,
+    /// Kidney area in this slice on each side of the patient.
+    pub kidney_area_mm2: Sides<f64>,
+    /// Tumour area in this slice on each side of the patient.
+    pub tumour_area_mm2: Sides<f64>,
+    /// The scan and the model, in a few words.
+    pub source: String,
 }
 
 /// Why a picture cannot be drawn.
