@@ -1,1 +1,22 @@
-//! Under construction.
+//! The box: a scan in, kidney and tumour areas out, for a person at the bedside.
+//!
+//! `nephrobox segment` takes one NIfTI scan and a model package and leaves a report, a label map and overlay pictures.
+//! The program is this library and a thin `main`, one file per subcommand, so that tests call the library:
+//!
+//! ```text
+//! cli ─► segment, demo ─► job ─► overlay, page, warnings ─► output
+//! ```
+//!
+//! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
+
+pub mod cli;
+pub mod demo;
+pub mod failure;
+pub mod job;
+pub mod output;
+pub mod overlay;
+pub mod page;
+pub mod progress;
+pub mod scan;
+pub mod segment;
+pub mod warnings;

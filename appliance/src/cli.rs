@@ -1,0 +1,70 @@
+//! The command line of `nephrobox`.
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::{demo, segment};
+
+/// Ends every `--help`; `docs/report.md` has the same table.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  a fault in nephrobox itself
+  2  the command line makes no sense
+  3  the scan cannot be read, or is not a scan
+  4  the model package cannot be used
+  5  the device is not here, or does not work
+  6  the results cannot be written
+
+For research use only. Not for diagnosis.";
+
+/// Outlines kidneys and kidney tumours on CT and reports how large they are. For research use only.
+#[derive(Debug, Parser)]
+#[command(name = "nephrobox", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Segment one scan: report, label map and pictures into a folder.
+    #[command(after_help = segment::EXAMPLES)]
+    Segment(segment::Args),
+    /// Segment the bundled sample scan with the bundled model.
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
+}
+
+/// Runs one command; what it has to say goes to `out`, progress to standard error.
+///
+/// # Errors
+/// Whatever stopped the command, told for a person, with the exit code.
+pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
+    match cli.command {
+        Command::Segment(args) => segment::run(&args, out),
+        Command::Demo(args) => demo::run(&args, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("a help text").to_string();
+            assert!(help.contains("  nephrobox "), "{}", command.get_name());
+        }
+    }
+}

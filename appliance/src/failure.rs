@@ -1,0 +1,193 @@
+//! How the box says that something failed: what, where, what to do, and an exit code.
+//!
+//! Library errors know what happened; the person at the box also needs to know where and what to do about it. Each
+//! command turns the errors it can meet into a [`Failure`], and `main` prints it and ends with its code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The exit codes of `nephrobox`. They are stable: scripts may rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Exit {
+    /// 1: a fault in Nephrobox itself.
+    Internal,
+    /// 2: the command line makes no sense; clap uses the same code.
+    Usage,
+    /// 3: the scan cannot be read or is not what it should be.
+    Input,
+    /// 4: the model package cannot be used.
+    Model,
+    /// 5: the device asked for is not here or does not work.
+    Device,
+    /// 6: the results cannot be written.
+    Output,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Model => 4,
+            Self::Device => 5,
+            Self::Output => 6,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// A failed command, told in three sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What is wrong.
+    pub what: String,
+    /// The file, folder, option or slice where it is wrong.
+    pub place: String,
+    /// What the reader can do about it.
+    pub remedy: String,
+}
+
+impl Failure {
+    /// A failure from its three sentences.
+    pub fn new(
+        exit: Exit,
+        what: impl fmt::Display,
+        place: impl fmt::Display,
+        remedy: impl fmt::Display,
+    ) -> Self {
+        Self {
+            exit,
+            what: what.to_string(),
+            place: place.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "error: {}", self.what)?;
+        writeln!(out, "where: {}", self.place)?;
+        write!(out, "to do: {}", self.remedy)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// An error with all its causes in one sentence: `outer: cause: cause of the cause`.
+///
+/// A cause that its error already quotes is not repeated.
+#[must_use]
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
+/// Turns a library's error into a failure.
+///
+/// The libraries of this house write `place: what is wrong; what to do`. The place is stated once, and `remedy` stands
+/// in where a message has no advice of its own.
+#[must_use]
+pub fn told(
+    exit: Exit,
+    error: &dyn std::error::Error,
+    place: impl fmt::Display,
+    remedy: &str,
+) -> Failure {
+    let place = place.to_string();
+    let message = sentence(error);
+    let message = message
+        .strip_prefix(place.as_str())
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(&message);
+    let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, remedy));
+    Failure {
+        exit,
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
+        place,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_error_is_taken_apart() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("a.nii: the data are cut off; copy the file again")]
+        struct Library;
+        let failure = told(Exit::Input, &Library, "a.nii", "unused");
+        assert_eq!(
+            failure,
+            Failure::new(
+                Exit::Input,
+                "the data are cut off",
+                "a.nii",
+                "copy the file again"
+            )
+        );
+    }
+
+    #[test]
+    fn an_error_without_advice_gets_some() {
+        let failure = told(
+            Exit::Output,
+            &std::io::Error::other("disk on fire"),
+            "out",
+            "call for help",
+        );
+        assert_eq!(
+            failure,
+            Failure::new(Exit::Output, "disk on fire", "out", "call for help")
+        );
+    }
+
+    #[test]
+    fn a_failure_is_three_sentences() {
+        let failure = Failure::new(
+            Exit::Input,
+            "the scan ends early",
+            "a.nii.gz",
+            "copy the file again",
+        );
+        assert_eq!(
+            failure.to_string(),
+            "error: the scan ends early\nwhere: a.nii.gz\nto do: copy the file again"
+        );
+        assert_eq!(failure.exit.code(), 3);
+    }
+
+    #[test]
+    fn a_quoted_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read: {source}")]
+        struct Quoting {
+            source: std::io::Error,
+        }
+        let error = Quoting {
+            source: std::io::Error::other("disk on fire"),
+        };
+        assert_eq!(sentence(&error), "cannot read: disk on fire");
+    }
+}

@@ -1,0 +1,395 @@
+//! One scan through the house: slices, labels, measures, and the files that tell about them.
+//!
+//! `segment` and `demo` call [`run`]; tests call it with a [`SliceModel`] of their own. Everything that could refuse the
+//! scan, the model or the destination has done so before. Memory: labels are held run-length coded, voxels only as the
+//! reader holds them, and those are let go before the label volume is written.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::scan::{self, ScanError};
+use nephrobox_imaging::{Geometry, ScanReader, write_labels};
+use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
+use nephrobox_shared::package::Manifest;
+use nephrobox_shared::report::{
+    Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE, Report,
+    SCHEMA_VERSION, Timing,
+};
+
+use crate::failure::{Exit, Failure, sentence, told};
+use crate::output::{self, Destination, Staging};
+use crate::overlay::{self, Caption, OverlaySlice};
+use crate::progress::Progress;
+use crate::{page, scan as input, warnings};
+
+/// The package that is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Package<'a> {
+    /// What it says about itself.
+    pub manifest: &'a Manifest,
+    /// Its identity.
+    pub hash: &'a [u8; 32],
+}
+
+/// Segments a scan and puts report, label map and pictures in place. Returns the report.
+///
+/// # Errors
+/// Damage in the scan that only reading it to the end shows, a network or device that fails, a disk that refuses.
+/// Nothing is left behind then.
+pub fn run(
+    mut reader: ScanReader,
+    model: &mut dyn SliceModel,
+    package: Package<'_>,
+    destination: &Destination,
+    progress: &mut dyn Progress,
+) -> Result<Report, Failure> {
+    let began = Instant::now();
+    let path = reader.path().to_owned();
+    let geometry = reader.geometry().clone();
+    let blake3 = hash(&path)?;
+
+    let mut timed = Timed {
+        model,
+        spent_s: 0.0,
+    };
+    let preprocess = &package.manifest.input.preprocess;
+    let mut heard = |now: scan::Progress| {
+        progress.slices(now.done, now.slices);
+        ControlFlow::Continue(())
+    };
+    let segmented = scan::segment(&mut reader, &mut timed, preprocess, &mut heard)
+        .map_err(|error| unsegmented(&path, &error))?;
+    let network_s = timed.spent_s;
+    let mut read_s = began.elapsed().as_secs_f64() - network_s;
+
+    let measuring = Instant::now();
+    let measures = measure(
+        &segmented.labels,
+        geometry.spacing(),
+        segmented.midline.column(),
+    )
+    .map_err(|error| internal(&error, &path))?;
+    let findings = Findings::new(&measures, &segmented.midline);
+    let measure_s = measuring.elapsed().as_secs_f64();
+
+    let rereading = Instant::now();
+    let views = read_views(&mut reader, &findings, &path)?;
+    drop(reader);
+    read_s += rereading.elapsed().as_secs_f64();
+
+    progress.stage("writing the label map and the pictures");
+    let writing = Instant::now();
+    let staging = destination.stage()?;
+    write_label_map(&staging, destination, &geometry, &segmented.labels)?;
+    let manifest = package.manifest;
+    let file = file_name(&path);
+    let source = format!(
+        "Scan {file}, model {} version {}",
+        manifest.name, manifest.version
+    );
+    for view in &views {
+        let caption = view.caption(&findings, geometry.slices(), source.clone());
+        write_picture(
+            &staging,
+            destination,
+            view,
+            &caption,
+            &geometry,
+            &segmented.labels,
+        )?;
+    }
+    let write_s = writing.elapsed().as_secs_f64();
+
+    // The floating-point program is what the executor here runs, whatever the tensors' storage.
+    let scores = manifest.scores.float.as_ref();
+    let info = ModelInfo::new(manifest, package.hash, scores);
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        notice: RESEARCH_USE_NOTICE.into(),
+        program: ProgramInfo {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+        warnings: warnings::all(&findings, &geometry, &info, scores.is_some()),
+        model: info,
+        input: input_info(&path, &geometry, blake3),
+        findings,
+        outputs: outputs(&views),
+        timing: Timing {
+            read_s,
+            network_s,
+            measure_s,
+            write_s,
+            total_s: began.elapsed().as_secs_f64(),
+        },
+    };
+    staging.write(output::REPORT_TEXT, page::write(&report).as_bytes())?;
+    let mut json = serde_json::to_vec_pretty(&report).map_err(|error| internal(&error, &path))?;
+    json.push(b'\n');
+    staging.write(output::REPORT_JSON, &json)?;
+    staging.commit()?;
+    Ok(report)
+}
+
+/// A model with a stopwatch.
+struct Timed<'a> {
+    model: &'a mut dyn SliceModel,
+    spent_s: f64,
+}
+
+impl SliceModel for Timed<'_> {
+    fn rows(&self) -> usize {
+        self.model.rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.model.cols()
+    }
+
+    fn batch(&self) -> usize {
+        self.model.batch()
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        let began = Instant::now();
+        let result = self.model.segment(images, batch, labels);
+        self.spent_s += began.elapsed().as_secs_f64();
+        result
+    }
+}
+
+/// A slice that is to be shown.
+struct View {
+    file: &'static str,
+    title: String,
+    slice: usize,
+    hu: Vec<i16>,
+}
+
+impl View {
+    fn caption(&self, findings: &Findings, slices: usize, source: String) -> Caption {
+        let found = findings
+            .slices
+            .iter()
+            .find(|found| found.slice == self.slice);
+        let areas = found.map(|found| found.areas).unwrap_or_default();
+        Caption {
+            title: self.title.clone(),
+            slice: self.slice,
+            slices,
+            kidney_area_mm2: Sides {
+                right: areas.right.kidney_area_mm2,
+                left: areas.left.kidney_area_mm2,
+            },
+            tumour_area_mm2: Sides {
+                right: areas.right.tumour_area_mm2,
+                left: areas.left.tumour_area_mm2,
+            },
+            source,
+        }
+    }
+}
+
+/// Reads the slices worth a picture, each structure's that was found, in the file's own order so that a compressed file
+/// is inflated once.
+fn read_views(
+    reader: &mut ScanReader,
+    findings: &Findings,
+    path: &Path,
+) -> Result<Vec<View>, Failure> {
+    let kidney = |side: Side| {
+        let file = match side {
+            Side::Right => output::OVERLAY_RIGHT,
+            Side::Left => output::OVERLAY_LEFT,
+        };
+        let title = match side {
+            Side::Right => "Right kidney, middle slice",
+            Side::Left => "Left kidney, middle slice",
+        };
+        (file, title, findings.sides.get(side).mid_kidney_slice)
+    };
+    let tumour = (
+        output::OVERLAY_TUMOUR,
+        "Largest tumour slice",
+        findings.peak_tumour_slice,
+    );
+    let mut wanted: Vec<_> = [tumour, kidney(Side::Right), kidney(Side::Left)]
+        .into_iter()
+        .filter_map(|(file, title, slice)| slice.map(|slice| (file, title, slice)))
+        .collect();
+    wanted.sort_by_key(|&(_, _, slice)| slice);
+    // A file whose slices run towards the head begins with the last canonical slice.
+    if reader.geometry().codes().ends_with('S') {
+        wanted.reverse();
+    }
+    let pixels = reader.geometry().slice_len();
+    wanted
+        .into_iter()
+        .map(|(file, title, slice)| {
+            let mut hu = vec![0; pixels];
+            reader
+                .read_slice(slice, &mut hu)
+                .map_err(|error| input::unusable(path, &error))?;
+            Ok(View {
+                file,
+                title: title.to_owned(),
+                slice,
+                hu,
+            })
+        })
+        .collect()
+}
+
+fn write_label_map(
+    staging: &Staging,
+    destination: &Destination,
+    geometry: &Geometry,
+    labels: &LabelMap,
+) -> Result<(), Failure> {
+    // A slice that is missing would be a fault of the engine; `measure` has already refused it.
+    let mut missing = None;
+    let written = write_labels(
+        &staging.path(output::LABELS),
+        geometry,
+        &mut |slice, out| {
+            if let Err(error) = labels.read(slice, out) {
+                missing = Some(error);
+            }
+        },
+    );
+    let place = destination.folder().join(output::LABELS);
+    written.map_err(|error| {
+        told(
+            Exit::Output,
+            &error,
+            place.display(),
+            "check the folder and its disk, or name another folder with --out",
+        )
+    })?;
+    missing.map_or(Ok(()), |error| Err(internal(&error, &place)))
+}
+
+fn write_picture(
+    staging: &Staging,
+    destination: &Destination,
+    view: &View,
+    caption: &Caption,
+    geometry: &Geometry,
+    labels: &LabelMap,
+) -> Result<(), Failure> {
+    let place = destination.folder().join(view.file);
+    let mut slice_labels = vec![0; geometry.slice_len()];
+    labels
+        .read(view.slice, &mut slice_labels)
+        .map_err(|error| internal(&error, &place))?;
+    let [_, rows, cols] = geometry.shape();
+    let spacing = geometry.spacing();
+    let slice = OverlaySlice {
+        hu: &view.hu,
+        labels: &slice_labels,
+        rows,
+        cols,
+        row_mm: spacing.row_mm,
+        col_mm: spacing.col_mm,
+    };
+    let picture = overlay::draw(&slice, caption).map_err(|error| internal(&error, &place))?;
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut png, image::ImageFormat::Png)
+        .map_err(|error| internal(&error, &place))?;
+    staging.write(view.file, &png.into_inner())
+}
+
+fn outputs(views: &[View]) -> Vec<OutputFile> {
+    let file = |kind: &str, file: &str| OutputFile {
+        kind: kind.into(),
+        file: file.into(),
+    };
+    let mut outputs = vec![
+        file("text", output::REPORT_TEXT),
+        file("labels", output::LABELS),
+    ];
+    // In the order of importance, not in that of reading.
+    for name in [
+        output::OVERLAY_TUMOUR,
+        output::OVERLAY_RIGHT,
+        output::OVERLAY_LEFT,
+    ] {
+        if views.iter().any(|view| view.file == name) {
+            outputs.push(file("overlay", name));
+        }
+    }
+    outputs
+}
+
+fn input_info(path: &Path, geometry: &Geometry, blake3: String) -> InputInfo {
+    let [slices, rows, cols] = geometry.shape();
+    InputInfo {
+        file: file_name(path),
+        blake3: Some(blake3),
+        slices,
+        rows,
+        cols,
+        spacing: geometry.spacing(),
+        orientation: geometry.codes().to_owned(),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// BLAKE3 of the scan's file, so that a report can be matched with what it was made from.
+fn hash(path: &Path) -> Result<String, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    hashed.map_err(|error| {
+        told(
+            Exit::Input,
+            &error,
+            path.display(),
+            "check that the file can be read",
+        )
+    })?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn unsegmented(path: &Path, error: &ScanError) -> Failure {
+    match error {
+        ScanError::Imaging(error) => input::unusable(path, error),
+        ScanError::Engine {
+            source: EngineError::Device { .. },
+            ..
+        } => told(
+            Exit::Device,
+            error,
+            path.display(),
+            "use another device, for instance --device cpu",
+        ),
+        ScanError::Engine { .. } | ScanError::Size { .. } => told(
+            Exit::Model,
+            error,
+            path.display(),
+            "use another model package, or export this one again",
+        ),
+        _ => internal(error, path),
+    }
+}
+
+/// A contradiction within the program, which no input can be blamed for.
+fn internal(error: &dyn std::error::Error, path: &Path) -> Failure {
+    let remedy =
+        "report this with the command line and the scan's header; it is a fault in nephrobox";
+    Failure::new(Exit::Internal, sentence(error), path.display(), remedy)
+}

@@ -1,0 +1,358 @@
+//! Results appear whole or not at all.
+//!
+//! Everything a command writes goes into a staging folder on the same disk first and is renamed into place at the
+//! end. A new folder appears in one step. In a folder that exists, files are exchanged one by one; `report.json` goes
+//! first and comes last, so a folder with a `report.json` is always a whole result. Files that Nephrobox did not write
+//! are never touched.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::failure::{Exit, Failure};
+
+/// The machine-readable report; its presence marks a whole result.
+pub const REPORT_JSON: &str = "report.json";
+/// The report for people.
+pub const REPORT_TEXT: &str = "report.txt";
+/// The label map in the geometry of the scan.
+pub const LABELS: &str = "labels.nii.gz";
+/// The slice with the largest tumour area.
+pub const OVERLAY_TUMOUR: &str = "overlay-tumour.png";
+/// The middle slice of the kidney on the patient's right.
+pub const OVERLAY_RIGHT: &str = "overlay-right-kidney.png";
+/// The middle slice of the kidney on the patient's left.
+pub const OVERLAY_LEFT: &str = "overlay-left-kidney.png";
+
+/// Every name that a result may hold, in the order in which files are put in place.
+const NAMES: [&str; 6] = [
+    OVERLAY_TUMOUR,
+    OVERLAY_RIGHT,
+    OVERLAY_LEFT,
+    LABELS,
+    REPORT_TEXT,
+    REPORT_JSON,
+];
+
+/// Start of the names of staging folders, which are hidden.
+const STAGING: &str = ".nephrobox-partial-";
+
+/// A folder that results may go to, checked but not touched.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    folder: PathBuf,
+}
+
+impl Destination {
+    /// Checks that results can go to `folder` without creating it.
+    ///
+    /// # Errors
+    /// When it is a file, cannot be written to, or holds files and `force` is not given.
+    pub fn check(folder: &Path, force: bool) -> Result<Self, Failure> {
+        let taken =
+            |what: &str, remedy: &str| Failure::new(Exit::Output, what, folder.display(), remedy);
+        match fs::metadata(folder) {
+            Ok(found) if !found.is_dir() => {
+                return Err(taken(
+                    "the output folder is a file",
+                    "name another folder with --out",
+                ));
+            }
+            Ok(_) => {
+                if !force && !is_free(folder).map_err(|error| unwritable(folder, &error))? {
+                    return Err(taken(
+                        "the output folder is not empty",
+                        "name another folder with --out, or add --force to replace the results in it",
+                    ));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unwritable(folder, &error)),
+        }
+        // The disk may be full or read-only: better said now than after minutes of work.
+        let place = nearest_existing(folder);
+        tempfile::Builder::new()
+            .prefix(STAGING)
+            .tempfile_in(&place)
+            .map_err(|error| unwritable(&place, &error))?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes the staging folder on the disk of the destination.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn stage(&self) -> Result<Staging, Failure> {
+        let home = if self.folder.is_dir() {
+            self.folder.clone()
+        } else {
+            parent(&self.folder)
+        };
+        let made = fs::create_dir_all(&home)
+            .and_then(|()| tempfile::Builder::new().prefix(STAGING).tempdir_in(&home))
+            .map_err(|error| unwritable(&home, &error))?;
+        Ok(Staging {
+            made,
+            folder: self.folder.clone(),
+        })
+    }
+}
+
+/// The staging folder; dropped without [`Staging::commit`] it vanishes with all it holds.
+#[derive(Debug)]
+pub struct Staging {
+    made: TempDir,
+    folder: PathBuf,
+}
+
+impl Staging {
+    /// Where a file of the result is to be written now.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.made.path().join(name)
+    }
+
+    /// Writes one file of the result and forces it to the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let write = || -> io::Result<()> {
+            let mut file = File::create(self.path(name))?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().map_err(|error| unwritable(&self.folder.join(name), &error))
+    }
+
+    /// Puts the result in place and returns the names that it holds.
+    ///
+    /// # Errors
+    /// When the disk refuses; then no `report.json` is left that speaks of a result which is not there.
+    pub fn commit(self) -> Result<Vec<&'static str>, Failure> {
+        let folder = self.folder.clone();
+        self.put_in_place()
+            .map_err(|error| unwritable(&folder, &error))
+    }
+
+    fn put_in_place(self) -> io::Result<Vec<&'static str>> {
+        let names: Vec<_> = NAMES
+            .into_iter()
+            .filter(|name| self.path(name).is_file())
+            .collect();
+        sync_folder(self.made.path())?;
+        if self.folder.is_dir() {
+            remove_if_there(&self.folder.join(REPORT_JSON))?;
+            sync_folder(&self.folder)?;
+            for name in NAMES {
+                if names.contains(&name) {
+                    fs::rename(self.path(name), self.folder.join(name))?;
+                } else {
+                    // A picture of an earlier result that this one does not have.
+                    remove_if_there(&self.folder.join(name))?;
+                }
+            }
+            sync_folder(&self.folder)?;
+        } else {
+            open_to_readers(self.made.path())?;
+            fs::rename(self.made.path(), &self.folder)?;
+            // The folder has another name now and is nobody's to remove.
+            let _ = self.made.keep();
+            sync_folder(&parent(&self.folder))?;
+        }
+        Ok(names)
+    }
+}
+
+/// Whether a folder holds nothing but staging folders that a killed run left.
+fn is_free(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if !entry?.file_name().to_string_lossy().starts_with(STAGING) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str() != OsStr::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn nearest_existing(path: &Path) -> PathBuf {
+    let mut place = path.to_path_buf();
+    while !place.exists() {
+        let above = parent(&place);
+        if above == place {
+            break;
+        }
+        place = above;
+    }
+    place
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the renames within a folder survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder; // Other systems do not open folders as files.
+    Ok(())
+}
+
+/// Temporary folders are for their owner alone; a result is as readable as any folder the user makes.
+fn open_to_readers(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // A folder made the ordinary way shows what the user's umask allows.
+        let ordinary = folder.join("mode");
+        fs::create_dir(&ordinary)?;
+        let mode = fs::metadata(&ordinary)?.permissions().mode();
+        fs::remove_dir(&ordinary)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+fn unwritable(place: &Path, error: &io::Error) -> Failure {
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "name a folder that you may write to with --out"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or name another disk with --out"
+        }
+        _ => "check the folder and its disk, or name another folder with --out",
+    };
+    Failure::new(
+        Exit::Output,
+        format!("the results cannot be written: {error}"),
+        place.display(),
+        remedy,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let mut names: Vec<_> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_new_folder_appears_in_one_step() {
+        let home = TempDir::new().expect("a folder");
+        let out = home.path().join("deep/er/out");
+        let staging = Destination::check(&out, false)
+            .and_then(|free| free.stage())
+            .expect("free");
+        staging.write(REPORT_JSON, b"{}").expect("written");
+        assert!(!out.exists(), "nothing shows before the commit");
+        assert_eq!(staging.commit().expect("in place"), [REPORT_JSON]);
+        assert_eq!(names(&out), ["report.json"]);
+        assert_eq!(
+            names(&home.path().join("deep/er")),
+            ["out"],
+            "no staging folder is left"
+        );
+    }
+
+    #[test]
+    fn an_abandoned_result_leaves_nothing() {
+        let home = TempDir::new().expect("a folder");
+        let staging = Destination::check(&home.path().join("out"), false)
+            .and_then(|free| free.stage())
+            .expect("free");
+        staging.write(REPORT_TEXT, b"half").expect("written");
+        drop(staging);
+        assert!(names(home.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_with_files_needs_force_and_keeps_foreign_files() {
+        let home = TempDir::new().expect("a folder");
+        let out = home.path();
+        for name in ["notes.md", OVERLAY_TUMOUR, REPORT_JSON] {
+            fs::write(out.join(name), b"old").expect("written");
+        }
+        let refused = Destination::check(out, false).expect_err("not empty");
+        assert_eq!(refused.exit, Exit::Output);
+        assert!(refused.remedy.contains("--force"), "{refused}");
+
+        let staging = Destination::check(out, true)
+            .and_then(|free| free.stage())
+            .expect("forced");
+        staging.write(REPORT_JSON, b"new").expect("written");
+        staging.commit().expect("in place");
+        assert_eq!(
+            names(out),
+            ["notes.md", "report.json"],
+            "the old picture is gone, the notes stay"
+        );
+        assert_eq!(fs::read(out.join(REPORT_JSON)).expect("there"), b"new");
+    }
+
+    #[test]
+    fn an_empty_folder_is_used_as_it_is() {
+        let home = TempDir::new().expect("a folder");
+        fs::create_dir(home.path().join(".nephrobox-partial-killed")).expect("made");
+        let staging = Destination::check(home.path(), false)
+            .and_then(|free| free.stage())
+            .expect("free");
+        staging.write(LABELS, b"x").expect("written");
+        staging.commit().expect("in place");
+        assert!(home.path().join(LABELS).is_file());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_refused() {
+        let home = TempDir::new().expect("a folder");
+        let path = home.path().join("out");
+        fs::write(&path, b"a file").expect("written");
+        assert_eq!(
+            Destination::check(&path, true).expect_err("a file").exit,
+            Exit::Output
+        );
+        assert_eq!(
+            Destination::check(&path.join("below"), false)
+                .expect_err("below a file")
+                .exit,
+            Exit::Output
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! `nephrobox segment`: one scan, one model package, one folder of results.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use nephrobox_engine::burn::Executor;
+use nephrobox_engine::device::{self, DeviceError};
+use nephrobox_engine::package::Model;
+use nephrobox_shared::report::Report;
+
+use crate::failure::{Exit, Failure, sentence, told};
+use crate::job::{self, Package};
+use crate::output::{self, Destination};
+use crate::{page, progress, scan};
+
+/// Shown after the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nephrobox segment case_00000/imaging.nii.gz --model models/demo-resnet18.nbx --out results
+  nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
+  nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
+
+Written into the folder: report.json, report.txt, labels.nii.gz (the scan's own shape,
+axes and affine; 0 background, 1 kidney, 2 tumour), overlay-tumour.png,
+overlay-right-kidney.png, overlay-left-kidney.png. A structure that was not found has
+no picture, and the report says so. For research use only.";
+
+/// Options of `nephrobox segment`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The scan: a NIfTI-1 file (.nii, .nii.gz), or a case folder with imaging.nii.gz.
+    pub scan: PathBuf,
+    /// The model package (.nbx).
+    #[arg(long, value_name = "M.nbx")]
+    pub model: PathBuf,
+    /// Where the results go; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace earlier results in the folder; files that nephrobox did not write stay.
+    #[arg(long)]
+    pub force: bool,
+    /// How the network is run.
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+/// Where and how fast the network runs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Compute {
+    /// The device; auto takes a GPU that is there and built in, else the CPU.
+    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(device::NAMES))]
+    pub device: String,
+    /// CPU threads for the network; all cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// Segments a scan and prints the main numbers.
+///
+/// # Errors
+/// Anything wrong with scan, model, device or destination; before the work starts wherever it can be known then.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let report = segment(
+        &args.scan,
+        &args.model,
+        &args.out,
+        args.force,
+        &args.compute,
+    )?;
+    say(out, &summary(&report, &args.out));
+    Ok(())
+}
+
+/// Checks everything that can be checked, then does the work with as many threads as asked for.
+pub(crate) fn segment(
+    scan: &Path,
+    model: &Path,
+    out: &Path,
+    force: bool,
+    compute: &Compute,
+) -> Result<Report, Failure> {
+    let reader = scan::open(&scan::find(scan)?)?;
+    let destination = Destination::check(out, force)?;
+    let loaded = Model::load(model).map_err(|error| {
+        told(
+            Exit::Model,
+            &error,
+            model.display(),
+            "name a model package (.nbx) with --model",
+        )
+    })?;
+    let device =
+        device::select(&compute.device).map_err(|error| no_device(&compute.device, &error))?;
+    let work = || {
+        let mut executor = Executor::new(&loaded.model, &device).map_err(|error| {
+            told(
+                Exit::Model,
+                &error,
+                model.display(),
+                "use another model package, or export this one again",
+            )
+        })?;
+        let package = Package {
+            manifest: loaded.model.manifest(),
+            hash: &loaded.hash.0,
+        };
+        job::run(
+            reader,
+            &mut executor,
+            package,
+            &destination,
+            progress::on_stderr().as_mut(),
+        )
+    };
+    match compute.threads {
+        None => work(),
+        Some(threads) => {
+            // The CPU backend splits its work over the rayon pool that it is called from.
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(threads))
+                .build();
+            pool.map_err(|error| {
+                let place = format!("--threads {threads}");
+                Failure::new(
+                    Exit::Device,
+                    sentence(&error),
+                    place,
+                    "ask for fewer threads",
+                )
+            })?
+            .install(work)
+        }
+    }
+}
+
+fn no_device(name: &str, error: &DeviceError) -> Failure {
+    told(
+        Exit::Device,
+        error,
+        format!("--device {name}"),
+        "use --device cpu",
+    )
+}
+
+/// What a person wants to read in the terminal: numbers, warnings, and where the rest is.
+pub(crate) fn summary(report: &Report, folder: &Path) -> String {
+    let mut lines = vec![report.notice.clone(), String::new()];
+    for warning in report.warnings.iter().take(5) {
+        lines.push(format!("warning: {}", warning.message));
+    }
+    if report.warnings.len() > 5 {
+        lines.push(format!(
+            "warning: {} more are in {}",
+            report.warnings.len() - 5,
+            output::REPORT_JSON
+        ));
+    }
+    if !report.warnings.is_empty() {
+        lines.push(String::new());
+    }
+    lines.extend(page::result_table(report));
+    lines.push(String::new());
+    lines.push(format!(
+        "{} slices in {:.1} s with {} version {} ({})",
+        report.input.slices,
+        report.timing.total_s,
+        report.model.name,
+        report.model.version,
+        &report
+            .model
+            .blake3
+            .get(..16)
+            .unwrap_or(&report.model.blake3)
+    ));
+    lines.push(format!("results: {}", folder.display()));
+    lines.push(format!("  {}", output::REPORT_JSON));
+    lines.extend(
+        report
+            .outputs
+            .iter()
+            .map(|output| format!("  {}", output.file)),
+    );
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Prints to a reader that may have gone away: the results are in place whether or not anyone listens.
+pub(crate) fn say(out: &mut dyn Write, words: &str) {
+    let _ = out.write_all(words.as_bytes()).and_then(|()| out.flush());
+}

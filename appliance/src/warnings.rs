@@ -1,0 +1,172 @@
+//! What a reader must know before relying on a report, as far as only the box can tell.
+//!
+//! The findings bring warnings of their own ([`Findings::warnings`]): nothing found, midline, components. Here the
+//! scan's geometry, the anatomy as a whole and the model are looked at. Limits are generous: a warning that stands on
+//! every report is read on none.
+
+use nephrobox_imaging::Geometry;
+use nephrobox_shared::measure::{Side, Structure};
+use nephrobox_shared::report::{Findings, ModelInfo, Warning};
+
+/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 100 to 250 mL,
+/// shrunken ones 20 mL and more.
+const KIDNEY_ML: f64 = 15.0;
+
+/// Pixels whose sides differ by more than this share are worth a word.
+const SQUARE: f64 = 0.02;
+
+/// Plausible distance between pixels of a body CT in mm: a field of view of 100 to 700 mm on 256 to 1024 pixels.
+const PIXEL_MM: std::ops::RangeInclusive<f64> = 0.2..=2.0;
+
+/// Plausible distance between slices in mm; KiTS19 has 0.5 to 5.
+const SLICE_MM: std::ops::RangeInclusive<f64> = 0.3..=10.0;
+
+/// Slices further apart than this miss small tumours.
+const THICK_MM: f64 = 5.0;
+
+/// A tilt beyond this makes areas per slice larger than in a transverse slice by more than half a percent.
+const TILT_DEGREES: f64 = 6.0;
+
+/// Every warning about a scan: those of the findings first, then anatomy, geometry and model.
+#[must_use]
+pub fn all(
+    findings: &Findings,
+    geometry: &Geometry,
+    model: &ModelInfo,
+    scored: bool,
+) -> Vec<Warning> {
+    let mut warnings = findings.warnings();
+    anatomy(findings, geometry.slices(), &mut warnings);
+    grid(geometry, &mut warnings);
+    if !scored {
+        add(
+            &mut warnings,
+            "model_not_scored",
+            format!(
+                "Model {} version {} states no scores on a test split.",
+                model.name, model.version
+            ),
+        );
+    }
+    warnings
+}
+
+fn add(warnings: &mut Vec<Warning>, code: &str, message: String) {
+    warnings.push(Warning {
+        code: code.to_owned(),
+        message,
+    });
+}
+
+fn anatomy(findings: &Findings, slices: usize, warnings: &mut Vec<Warning>) {
+    let kidney = |side| findings.sides.get(side).kidney_volume_ml > 0.0;
+    match (kidney(Side::Right), kidney(Side::Left)) {
+        (true, false) => add(
+            warnings,
+            "one_kidney",
+            "A kidney was found on the patient's right only.".into(),
+        ),
+        (false, true) => add(
+            warnings,
+            "one_kidney",
+            "A kidney was found on the patient's left only.".into(),
+        ),
+        (false, false) if !findings.components.is_empty() => {
+            add(
+                warnings,
+                "no_kidney",
+                "No kidney was found, only tumour.".into(),
+            );
+        }
+        _ => {}
+    }
+    for side in Side::ALL {
+        let found = findings.sides.get(side);
+        if found.tumour_volume_ml > 0.0 && found.kidney_volume_ml == 0.0 {
+            add(
+                warnings,
+                "tumour_without_kidney",
+                format!(
+                    "Tumour of {:.1} mL was found on the patient's {} without any kidney there.",
+                    found.tumour_volume_ml,
+                    side.name()
+                ),
+            );
+        }
+    }
+    let wholes = || {
+        findings
+            .components
+            .iter()
+            .filter(|part| part.structure == Structure::KidneyAndTumour)
+    };
+    let kidneys = wholes().filter(|part| part.volume_ml >= KIDNEY_ML).count();
+    if kidneys > 2 {
+        add(
+            warnings,
+            "more_than_two_kidneys",
+            format!(
+                "{kidneys} separate structures of at least {KIDNEY_ML:.0} mL were found; a patient has two kidneys."
+            ),
+        );
+    }
+    // A kidney that ends where the scan ends has most likely been cut: its volume is a lower bound.
+    for (end, name) in [(0, "first"), (slices.saturating_sub(1), "last")] {
+        if wholes().any(|part| part.first_slice == end || part.last_slice == end) {
+            add(
+                warnings,
+                "reaches_end_of_scan",
+                format!("Kidney or tumour reaches the {name} slice; volumes are lower bounds."),
+            );
+        }
+    }
+}
+
+fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
+    let spacing = geometry.spacing();
+    let (row, col, slice) = (spacing.row_mm, spacing.col_mm, spacing.slice_mm);
+    if (row / col - 1.0).abs() > SQUARE {
+        add(
+            warnings,
+            "anisotropic_pixels",
+            format!(
+                "Pixels are not square: {row:.3} mm between rows, {col:.3} mm between columns."
+            ),
+        );
+    }
+    if !PIXEL_MM.contains(&row) || !PIXEL_MM.contains(&col) || !SLICE_MM.contains(&slice) {
+        add(
+            warnings,
+            "implausible_spacing",
+            format!(
+                "A spacing of {slice:.3} x {row:.3} x {col:.3} mm (slices, rows, columns) is unusual for CT of the \
+                 abdomen; if it is wrong, every area and volume is."
+            ),
+        );
+    } else if slice > THICK_MM {
+        add(
+            warnings,
+            "thick_slices",
+            format!(
+                "Slices are {slice:.1} mm apart; small tumours can lie between them and volumes are coarse."
+            ),
+        );
+    }
+    if geometry.tilt_degrees() > TILT_DEGREES {
+        add(
+            warnings,
+            "tilted",
+            format!(
+                "Slices are tilted by {:.0} degrees and not transverse.",
+                geometry.tilt_degrees()
+            ),
+        );
+    }
+    if geometry.forms_disagree() {
+        add(
+            warnings,
+            "sides_disagree",
+            "The file names the patient's sides in two ways that disagree (sform and qform); the sform was used.".into(),
+        );
+    }
+}
