@@ -396,7 +396,8 @@ fn contrast_moves_from_cortex_to_urine() {
             t.cortex - t.medulla
         }))
     };
-    let urine = mean((0..200).map(|seed| Tissues::draw(Phase::Excretory, &mut Rng::of(&[seed])).urine));
+    let urine =
+        mean((0..200).map(|seed| Tissues::draw(Phase::Excretory, &mut Rng::of(&[seed])).urine));
     assert!((500.0..900.0).contains(&urine), "{urine}");
     assert!(gap(Phase::Arterial) > 80.0 && gap(Phase::Nephrographic) < 45.0);
 }
