@@ -173,8 +173,14 @@ fn painting_around_masks_keeps_the_masks() {
     let mut kinds = [0; 3];
     for ((hu, labels), line) in read(&home).iter().zip(table.lines().skip(1)) {
         let source: usize = line.split(',').nth(1).unwrap().parse().unwrap();
-        let area =
-            |wanted| labels.iter().filter(|&&label| label == wanted).count() as f64 * pixel * pixel;
+        let area = |wanted: u8| {
+            labels
+                .iter()
+                .map(|&label| f64::from(u8::from(label == wanted)))
+                .sum::<f64>()
+                * pixel
+                * pixel
+        };
         let has_tumour = (15..22).contains(&source);
         kinds[if !(10..30).contains(&source) {
             0
@@ -396,7 +402,8 @@ fn contrast_moves_from_cortex_to_urine() {
             t.cortex - t.medulla
         }))
     };
-    let urine = mean((0..200).map(|seed| Tissues::draw(Phase::Excretory, &mut Rng::of(&[seed])).urine));
+    let urine =
+        mean((0..200).map(|seed| Tissues::draw(Phase::Excretory, &mut Rng::of(&[seed])).urine));
     assert!((500.0..900.0).contains(&urine), "{urine}");
     assert!(gap(Phase::Arterial) > 80.0 && gap(Phase::Nephrographic) < 45.0);
 }
