@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::data::DataError;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ enum Command {
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
     Train(Box<commands::train::TrainArgs>),
+    Evaluate(commands::evaluate::EvaluateArgs),
+    Export(commands::export::ExportArgs),
     Golden(commands::golden::GoldenArgs),
     Phantom(commands::phantom::PhantomArgs),
 }
@@ -42,13 +45,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
         Command::Train(args) => args.run(),
+        Command::Evaluate(args) => args.run(),
+        Command::Export(args) => args.run(),
         Command::Golden(args) => args.run(),
         Command::Phantom(args) => args.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            match error.downcast_ref::<DataError>() {
+                Some(e) => eprintln!(
+                    "error: {}\nwhere: {}\nwhat to do: {}",
+                    e.what(),
+                    e.place().display(),
+                    e.remedy()
+                ),
+                None => eprintln!("error: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }

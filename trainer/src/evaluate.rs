@@ -19,7 +19,7 @@ pub fn executor(
     graph: &Graph,
     parameters: &Parameters,
     data: &Prepared,
-    input_scale: f64,
+    input_scale: u16,
     device: &Device,
 ) -> Result<Executor, TrainError> {
     let (program, tensors) =
@@ -28,7 +28,7 @@ pub fn executor(
         &program,
         &tensors,
         [data.side(), data.side()],
-        input_scale as f32,
+        f32::from(input_scale),
         device,
     )
     .map_err(|e| TrainError::Network(e.to_string()))

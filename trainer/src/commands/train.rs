@@ -45,8 +45,8 @@ pub struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     channels: usize,
     /// Factor on the [0, 1] pixels: 255 with ImageNet weights
-    #[arg(long, default_value_t = 1.0)]
-    input_scale: f64,
+    #[arg(long, default_value_t = 1)]
+    input_scale: u16,
     /// ce, wce (the paper's weights), wce-computed (median frequency), dice, or dice-ce (their sum)
     #[arg(long, default_value = "dice")]
     loss: LossName,

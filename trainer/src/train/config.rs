@@ -47,7 +47,7 @@ pub struct TrainConfig {
     /// Input channels, 1 or 3; a slice fills them all.
     pub channels: usize,
     /// Factor on the [0, 1] pixels before the network (255 for ImageNet weights).
-    pub input_scale: f64,
+    pub input_scale: u16,
     /// Which loss.
     pub loss: LossName,
     /// Focusing exponent of the Dice loss.
@@ -138,6 +138,11 @@ impl TrainConfig {
         let side = self.crop.unwrap_or(data.side());
         if self.channels != 1 && self.channels != 3 {
             Err(format!("--channels is 1 or 3, not {}", self.channels))
+        } else if self.input_scale != 1 && self.input_scale != 255 {
+            Err(format!(
+                "--input-scale is 1, or 255 for ImageNet weights, not {}",
+                self.input_scale
+            ))
         } else if self.batch == 0 || self.epochs == 0 {
             Err("--batch and --epochs must be at least 1".into())
         } else if !positive(self.learning_rate) {

@@ -6,7 +6,6 @@
 
 pub mod checkpoint;
 pub mod config;
-pub mod curves;
 pub mod loader;
 pub mod run;
 pub mod step;
@@ -46,6 +45,9 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A picture cannot be made.
+    #[error("{0}")]
+    Plot(#[from] crate::plots::PlotError),
     /// The network cannot be run.
     #[error("{0}")]
     Network(String),

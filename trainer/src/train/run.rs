@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{self, Position};
 use super::loader::{self, HostBatch};
 use super::step::{Batch, Learner};
-use super::{TrainConfig, TrainError, curves};
+use super::{TrainConfig, TrainError};
 use crate::data::{Prepared, Split};
 use crate::evaluate;
 use crate::loss::one_hot;
 use crate::network::{Freeze, Parameters, UnetSpec};
+use crate::plots::curves;
 
 /// What a run tells while it goes.
 #[derive(Debug)]
@@ -405,7 +406,7 @@ fn on_device(batch: &HostBatch, config: &TrainConfig, device: &Device) -> Batch 
     );
     Batch {
         images: images
-            .mul_scalar(config.input_scale)
+            .mul_scalar(f64::from(config.input_scale))
             .repeat_dim(1, config.channels),
         truth: one_hot(&batch.labels, [n, side, side], device),
         weights: Tensor::from_data(TensorData::new(batch.weights.clone(), [n]), device),

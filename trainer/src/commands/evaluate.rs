@@ -1,0 +1,188 @@
+//! `nephrotrain evaluate`: scores a run on one part of its split.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use nephrobox_engine::device;
+use nephrobox_shared::class::Class;
+use nephrobox_shared::metrics::{ClassScores, PerClass, Scores, SpreadSummary};
+use serde_json::json;
+
+use crate::data::{Prepared, Split};
+use crate::evaluate::{evaluate, executor, write_json};
+use crate::network::UnetSpec;
+use crate::plots::{confusion, examples};
+use crate::train::Run;
+use crate::train::checkpoint;
+
+/// Score a trained network and print the layout of the paper's Table 6
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes metrics.json, confusion.png and example-*.png (image, truth, prediction) into\n\
+    RUN/evaluation-SPLIT, or --out.\n\nExample:\n  nephrotrain evaluate --run runs/first --split test"
+)]
+pub struct EvaluateArgs {
+    /// Run folder
+    #[arg(long)]
+    run: PathBuf,
+    /// train, validation or test
+    #[arg(long, value_enum, default_value = "test")]
+    split: Split,
+    /// Which state: last, as in the paper, or best (on validation)
+    #[arg(long, default_value = "last", value_parser = ["last", "best"])]
+    checkpoint: String,
+    /// Prepared set, if it has moved since training
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder for the results
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// How many example pictures
+    #[arg(long, default_value_t = 6)]
+    examples: usize,
+    /// auto, cpu, cuda or vulkan
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+impl EvaluateArgs {
+    /// Runs the command.
+    pub fn run(&self) -> Result<()> {
+        let device = device::select(&self.device)?;
+        let run = Run::open(&self.run, self.data.as_deref())?;
+        let (config, data) = (run.config(), run.data());
+        let slices = data.split(self.split);
+        ensure!(
+            !slices.is_empty(),
+            "the {} split of {} has no slices",
+            self.split,
+            data.folder().display()
+        );
+        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let file = run.checkpoint(&self.checkpoint);
+        let parameters = checkpoint::load_parameters(&file, &graph, &device)?;
+        let mut model = executor(&graph, &parameters, data, config.input_scale, &device)?;
+        let out = self
+            .out
+            .clone()
+            .unwrap_or_else(|| run.folder().join(format!("evaluation-{}", self.split)));
+        fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
+        let shown = choose_examples(data, slices, self.examples);
+        let mut pictures = Vec::new();
+        let mut done = 0_usize;
+        let evaluation = evaluate(data, slices, &mut model, |index, prediction| {
+            if shown.contains(&index) {
+                pictures.push((index, prediction.to_vec()));
+            }
+            done += 1;
+            if done.is_multiple_of(200) {
+                eprintln!("{done} of {} slices", slices.len());
+            }
+        })?;
+        for (index, prediction) in &pictures {
+            let meta = data.meta(*index);
+            let case = &data.cases()[meta.case as usize].name;
+            let example = examples::Example {
+                side: data.side(),
+                image: data.image(*index),
+                truth: data.labels(*index),
+                prediction,
+            };
+            examples::draw(
+                &out.join(format!("example-{case}-{}.png", meta.slice)),
+                &example,
+            )?;
+        }
+        let scores = evaluation.scores();
+        let title = format!(
+            "{} split, {} cases, {} slices",
+            self.split, scores.cases, scores.slices
+        );
+        confusion::draw(&out.join("confusion.png"), evaluation.paper(), &title)?;
+        let cases: Vec<_> = evaluation
+            .per_case()
+            .map(|(case, matrix)| {
+                json!({ "case": data.cases()[case].name, "scores": ClassScores::of(matrix), "confusion": matrix.weights() })
+            })
+            .collect();
+        let metrics = json!({
+            "split": self.split.to_string(), "checkpoint": self.checkpoint, "encoder": config.encoder,
+            "resolution": data.side(), "scores": scores,
+            "confusion_patient_weighted": evaluation.paper().weights(),
+            "confusion_row_normalised": evaluation.paper().row_normalised(),
+            "cases": cases,
+        });
+        write_json(&out.join("metrics.json"), &metrics)?;
+        print!("{}", table(&scores, &title));
+        println!("\n{}", out.display());
+        Ok(())
+    }
+}
+
+/// Up to `count` slices spread over the split, those with tumour first.
+fn choose_examples(data: &Prepared, slices: &[u32], count: usize) -> Vec<u32> {
+    let of = |wanted: fn(&[u32; 3]) -> bool| {
+        slices
+            .iter()
+            .copied()
+            .filter(move |&i| wanted(&data.meta(i).counts))
+    };
+    let mut pool: Vec<u32> = of(|c| c[2] > 0).collect();
+    if pool.len() < count {
+        pool.extend(of(|c| c[2] == 0 && c[1] > 0));
+    }
+    let step = pool.len().div_ceil(count.max(1)).max(1);
+    pool.into_iter().step_by(step).take(count).collect()
+}
+
+/// The paper's Table 6 for the patient-weighted pooled reading, then the other readings.
+fn table(scores: &Scores, title: &str) -> String {
+    let mut text = format!("{title}\n\n");
+    let percent =
+        |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.1} %", 100.0 * v));
+    let header = |text: &mut String, what: &str| {
+        let _ = writeln!(
+            text,
+            "{what:<44}{:>14}{:>14}{:>14}",
+            "Background", "Kidney", "Tumour"
+        );
+    };
+    let pooled = |text: &mut String, scores: &PerClass<ClassScores>| {
+        let rows: [(&str, fn(&ClassScores) -> Option<f64>); 3] = [
+            ("Dice coeff.", |s| s.dice),
+            ("Recall", |s| s.recall),
+            ("Precision", |s| s.precision),
+        ];
+        for (name, metric) in rows {
+            let _ = write!(text, "  {name:<42}");
+            for class in Class::ALL {
+                let _ = write!(text, "{:>14}", percent(metric(scores.get(class))));
+            }
+            text.push('\n');
+        }
+    };
+    header(&mut text, "Pooled, patients weighted (the paper's)");
+    pooled(&mut text, &scores.paper);
+    header(&mut text, "Pooled, all slices alike");
+    pooled(&mut text, &scores.pooled);
+    header(&mut text, "Mean over cases (population deviation)");
+    let spread = |s: &SpreadSummary| match (s.mean, s.population_deviation) {
+        (Some(mean), Some(deviation)) => format!("{:.1} ±{:.1} %", 100.0 * mean, 100.0 * deviation),
+        _ => "undefined".into(),
+    };
+    let _ = write!(text, "  {:<42}", "Dice coeff.");
+    for class in Class::ALL {
+        let _ = write!(text, "{:>14}", spread(&scores.per_case.get(class).dice));
+    }
+    let _ = write!(
+        text,
+        "\nKiTS19 challenge (mean over cases): kidney with tumour {}, tumour {}, composite {}\n",
+        spread(&scores.kits.kidney_and_tumour_dice),
+        spread(&scores.kits.tumour_dice),
+        spread(&scores.kits.composite_dice),
+    );
+    text
+}
