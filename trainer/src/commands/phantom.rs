@@ -126,7 +126,7 @@ impl PhantomArgs {
                 bar.set_message(case.name.clone());
                 bar.inc(1);
                 // A bar draws on terminals only; elsewhere a line now and then.
-                if bar.is_hidden() && count % 20 == 0 {
+                if bar.is_hidden() && count.is_multiple_of(20) {
                     println!("{count} of {} cases", cases.len());
                 }
                 anyhow::Ok(made)

@@ -1,5 +1,7 @@
 //! The scanner: point spread, noise of several kernels, streaks, beam hardening, and how the values are stored.
 
+use std::f32::consts::TAU;
+
 use super::field::{Noise, blur, smoothstep};
 use super::rng::Rng;
 use super::scene::Scene;
@@ -47,7 +49,7 @@ impl Acquisition {
             tilt: [rng.normal(0.0, 3.0), rng.normal(0.0, 3.0)],
             streaks: rng
                 .chance(0.15)
-                .then(|| (rng.range(6.0, 22.0), rng.range(0.0, 6.28))),
+                .then(|| (rng.range(6.0, 22.0), rng.range(0.0, TAU))),
             padding: rng.chance(0.3),
             step: 1.0,
         }
@@ -157,5 +159,7 @@ fn scene_depth(hu: f32) -> f32 {
 fn unit_deviation(values: &mut [f32]) {
     let sum: f64 = values.iter().map(|v| f64::from(v * v)).sum();
     let scale = (sum / values.len() as f64).sqrt().max(1e-9).recip() as f32;
-    values.iter_mut().for_each(|v| *v *= scale);
+    for value in values {
+        *value *= scale;
+    }
 }

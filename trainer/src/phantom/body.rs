@@ -255,7 +255,7 @@ impl Body {
     }
 
     /// Paints the lungs; before the organs.
-    pub(super) fn paint_lungs(&self, scene: &mut Scene) {
+    pub(super) fn paint_lungs(scene: &mut Scene) {
         let between = Ellipse::new(4.0, -35.0, 30.0, 75.0, 0.0);
         scene.paint(
             EVERYWHERE,

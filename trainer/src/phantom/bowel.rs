@@ -85,7 +85,7 @@ impl Bowel {
                         radius,
                         radius * rng.range(1.0, 2.0),
                     ],
-                    tilt: rng.range(0.0, 3.14),
+                    tilt: rng.range(0.0, std::f32::consts::PI),
                 },
                 wall: rng.range(1.5, 3.5),
                 wall_gain: rng.range(-10.0, 70.0) * rng.unit(),

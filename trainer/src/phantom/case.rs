@@ -210,8 +210,15 @@ fn key(name: &str) -> u64 {
     })
 }
 
+/// Pixels of kidney and of tumour.
 fn count(labels: &[u8]) -> [u64; 2] {
-    [1, 2].map(|wanted| labels.iter().filter(|&&label| label == wanted).count() as u64)
+    let mut counts = [0; 2];
+    for &label in labels {
+        if let 1 | 2 = label {
+            counts[usize::from(label) - 1] += 1;
+        }
+    }
+    counts
 }
 
 /// Writes the folder under another name first, so that a case is there whole or not at all.
@@ -245,11 +252,11 @@ fn write_case(
     let geometry = Geometry::kits([painted.len(), size, size], spacing)?;
     let scan: PathBuf = folder.join("imaging.nii.gz");
     write_scan(&scan, &geometry, &mut |index, slice| {
-        slice.copy_from_slice(&painted[index].hu)
+        slice.copy_from_slice(&painted[index].hu);
     })?;
     let labels = folder.join("segmentation.nii.gz");
     write_labels(&labels, &geometry, &mut |index, slice| {
-        slice.copy_from_slice(&painted[index].labels)
+        slice.copy_from_slice(&painted[index].labels);
     })?;
     if let Some(table) = table {
         let path = folder.join("slices.csv");

@@ -59,7 +59,9 @@ const SINUS_MM: f32 = 9.0;
 impl Surroundings {
     pub(super) fn of(masks: &Masks, grid: &Grid) -> Self {
         let mm = |mut map: Vec<f32>| {
-            map.iter_mut().for_each(|d| *d = (*d * grid.pixel).min(1e4));
+            for d in &mut map {
+                *d = (*d * grid.pixel).min(1e4);
+            }
             map
         };
         let size = grid.size;
@@ -237,7 +239,6 @@ impl Renal {
         near: &Surroundings,
         tissues: &Tissues,
     ) {
-        let z = scene.z;
         for pixel in 0..scene.hu.len() {
             let share = masks.share[pixel];
             let depth = near.depth[pixel];
@@ -258,10 +259,9 @@ impl Renal {
                 0.0
             };
             let tissue = if tumour_share > 0.0 {
-                let inside = near.tumour_depth[pixel].min(1e4);
                 lerp(
                     kidney,
-                    self.growth(scene, pixel, p, z, inside, near.deepest_tumour, tissues),
+                    self.growth(scene, pixel, p, near, tissues),
                     tumour_share,
                 )
             } else {
@@ -328,13 +328,12 @@ impl Renal {
         scene: &Scene,
         pixel: usize,
         p: Point,
-        z: f32,
-        inside: f32,
-        deepest: f32,
+        near: &Surroundings,
         tissues: &Tissues,
     ) -> f32 {
         let t = &self.tumour;
         let site = scene.site(pixel);
+        let (z, inside, deepest) = (scene.z, near.tumour_depth[pixel], near.deepest_tumour);
         let patch = t.patches.at(p.x, p.y, z);
         let mut hu = t.hu + t.patchy * patch + 4.0 * site.grain;
         match t.build {

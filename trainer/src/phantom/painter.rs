@@ -86,7 +86,7 @@ impl Patient {
             self.body.layers(p, z)
         });
         self.body.paint(&mut scene, &self.tissues);
-        self.body.paint_lungs(&mut scene);
+        Body::paint_lungs(&mut scene);
         self.vessels.paint_mesentery(&mut scene, &self.tissues);
         self.skeleton
             .paint_muscles(&mut scene, &self.body, &self.tissues);

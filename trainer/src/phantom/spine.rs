@@ -154,7 +154,7 @@ impl Skeleton {
         let step = (scene.z + self.phase).rem_euclid(self.period) / self.period;
         let disc = step > 0.78;
         let pedicles = (0.1..0.5).contains(&step);
-        let spine = step > 0.25 && step < 0.9;
+        let spine = (0.25..0.9).contains(&step);
         let (rx, ry) = (self.rx, self.ry);
         let canal = at(0.0, ry + 9.0);
         let everything = Bounds {
@@ -205,7 +205,7 @@ impl Skeleton {
         } else {
             self.bone(scene, everything, tissues, body);
             // End plates are brighter than the middle of the vertebra.
-            if step < 0.08 || step > 0.7 {
+            if !(0.08..=0.7).contains(&step) {
                 scene.paint(
                     everything,
                     |s| body(s) + self.shell,

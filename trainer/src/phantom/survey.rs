@@ -178,7 +178,11 @@ impl Survey {
             pools[pool].push(index);
         }
         let without = (wanted as f32 * 0.25 + rng.unit()) as usize;
-        let far = (without + rng.below(2)) / 2;
+        let far = if rng.chance(0.5) {
+            without / 2
+        } else {
+            without.div_ceil(2)
+        };
         let mut quota = [0, 0, without - far, far];
         quota[0] = ((wanted - without) * 2).div_ceil(3);
         quota[1] = wanted - without - quota[0];

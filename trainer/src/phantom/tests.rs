@@ -173,8 +173,14 @@ fn painting_around_masks_keeps_the_masks() {
     let mut kinds = [0; 3];
     for ((hu, labels), line) in read(&home).iter().zip(table.lines().skip(1)) {
         let source: usize = line.split(',').nth(1).unwrap().parse().unwrap();
-        let area =
-            |wanted| labels.iter().filter(|&&label| label == wanted).count() as f64 * pixel * pixel;
+        let area = |wanted: u8| {
+            labels
+                .iter()
+                .map(|&label| f64::from(u8::from(label == wanted)))
+                .sum::<f64>()
+                * pixel
+                * pixel
+        };
         let has_tumour = (15..22).contains(&source);
         kinds[if !(10..30).contains(&source) {
             0
