@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Makes models/demo-resnet18.nbx and its sample scan anew: phantoms, prepared set, two trainings, scores, package.
+#
+#   models/demo-model.sh DATA OUT
+#
+# DATA is a folder with kits19-labels, kits19-slices-jpg, kits19-slices-png, curvas-slices and ct-volumes; OUT is a
+# work folder (about 1 GB). Run it again after an interruption: finished steps are kept and trainings go on.
+# About an hour on two idle cores.
+set -euo pipefail
+data=$(realpath "$1")
+mkdir -p "$2"
+out=$(realpath "$2")
+cd "$(dirname "$0")/.."
+
+# Patients never trained on: real slices of theirs decide (validation) or score (test) the model.
+test_cases=case_00025,case_00042,case_00066,case_00118,case_00192,case_00202,case_curvas05,case_curvas11
+validation=case_00098,case_00108,case_00183,case_curvas03
+
+train() { cargo run --release -p nephrotrain -- "$@"; }
+# Training frees and takes hundreds of megabytes a step; let the allocator keep them.
+export MIMALLOC_PURGE_DELAY=-1
+
+if [ ! -d "$out/phantoms" ]; then
+    rm -rf "$out/phantoms.new"
+    train phantom --labels "$data/kits19-labels" --out "$out/phantoms.new" --slices-per-case 5 --seed 1 \
+        --exclude "$(printf '%s,%s' "$test_cases" "$validation" | tr ',' '\n' | grep -v curvas | paste -sd,)"
+    mv "$out/phantoms.new" "$out/phantoms"
+fi
+
+folders=(--data "$out/phantoms" --data "$data/kits19-slices-jpg" --data "$data/kits19-slices-png"
+    --data "$data/curvas-slices" --data "$data/ct-volumes")
+if [ ! -f "$out/split.toml" ]; then
+    quoted() { tr ',' '\n' <<<"$1" | sort | sed 's/.*/    "&",/'; }
+    names=$(ls -d "$out"/phantoms/case_* "$data"/{kits19-slices-jpg,kits19-slices-png,curvas-slices,ct-volumes}/case_* |
+        xargs -n1 basename | sort -u | grep -vxF "$(tr ',' '\n' <<<"$test_cases,$validation")" | paste -sd,)
+    {
+        echo "train = ["; quoted "$names"; echo "]"
+        echo "validation = ["; quoted "$validation"; echo "]"
+        echo "test = ["; quoted "$test_cases"; echo "]"
+    } >"$out/split.toml.new"
+    mv "$out/split.toml.new" "$out/split.toml"
+fi
+train prepare "${folders[@]}" --out "$out/prepared" --split "$out/split.toml" --background-fraction 1 \
+    --test-cases "$test_cases"
+
+# What both trainings share.
+settings=(--data "$out/prepared" --encoder resnet18 --batch 4 --schedule cosine --loss dice-ce --gamma 1
+    --reduction batch --image-weights equal --augment small-data --augment-share 0.9 --device cpu)
+stage() {
+    local run=$1
+    shift
+    if [ -f "$run/last.safetensors" ]; then
+        train train --out "$run" --resume
+    else
+        rm -rf "$run"
+        train train --out "$run" "${settings[@]}" "$@"
+    fi
+}
+# First on small windows, which are cheap; then on whole images, whose borders and air the windows lack.
+stage "$out/windows" --crop 128 --epochs 3 --lr 1e-3 --repeat kits19-slices-jpg=8 --repeat kits19-slices-png=6 \
+    --repeat curvas-slices=5
+stage "$out/whole" --weights "$out/windows/last.safetensors" --epochs 1 --lr 3e-4 --repeat phantoms=0 \
+    --repeat kits19-slices-jpg=4 --repeat kits19-slices-png=3 --repeat curvas-slices=2
+
+train evaluate --run "$out/whole" --split test
+train export --run "$out/whole" --out models/demo-resnet18.nbx --storage i8 --name demo-resnet18 --model-version 1 \
+    --licence-notice "Trained on KiTS19 (CC BY-NC-SA 4.0) and CURVAS (CC BY-NC 4.0) data: non-commercial use only"
+train phantom --procedural --out "$out/sample" --name case_sample --slices 40 --seed 5
+mkdir -p models/sample
+cp "$out"/sample/case_sample/{imaging,segmentation}.nii.gz models/sample/
