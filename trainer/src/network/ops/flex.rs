@@ -21,6 +21,8 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, Tensor, TensorData};
 use rayon::prelude::*;
 
+use super::BatchNormed;
+
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// The tensor as a tracked Flex tensor, or `None` where it lives elsewhere.
@@ -265,13 +267,6 @@ fn unfold(
 
 // --- batch norm --------------------------------------------------------------------------------
 
-/// Output, mean and biased variance.
-pub(super) struct Normed {
-    pub(super) output: Tensor<4>,
-    pub(super) mean: Tensor<1>,
-    pub(super) variance: Tensor<1>,
-}
-
 #[derive(Clone, Debug)]
 struct BatchNormState {
     x: FlexTensor,
@@ -415,7 +410,7 @@ pub(super) fn batch_norm(
     beta: &Tensor<1>,
     epsilon: f64,
     relu: bool,
-) -> Option<Normed> {
+) -> Option<BatchNormed> {
     let (tx, tbeta) = (tracked(x)?, tracked(beta)?);
     let [n, c, h, w] = x.dims();
     let plane = h * w;
@@ -478,7 +473,7 @@ pub(super) fn batch_norm(
         OpsKind::Tracked(prep) => prep.finish(state, out),
         OpsKind::UnTracked(prep) => prep.finish(out),
     };
-    Some(Normed {
+    Some(BatchNormed {
         output: untracked(output),
         mean,
         variance,

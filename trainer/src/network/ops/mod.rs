@@ -1,6 +1,8 @@
 //! The layers that need more than one Burn call. On the CPU backend, training takes [`flex`]'s passes.
 
 mod flex;
+#[cfg(test)]
+mod tests;
 
 use burn::tensor::Tensor;
 use burn::tensor::module;
@@ -27,18 +29,18 @@ pub(super) fn batch_norm(
     epsilon: f64,
     relu: bool,
 ) -> BatchNormed {
-    if let Some(flex::Normed {
-        output,
-        mean,
-        variance,
-    }) = flex::batch_norm(&x, gamma.as_ref(), &beta, epsilon, relu)
-    {
-        return BatchNormed {
-            output,
-            mean,
-            variance,
-        };
-    }
+    flex::batch_norm(&x, gamma.as_ref(), &beta, epsilon, relu)
+        .unwrap_or_else(|| composed_batch_norm(x, gamma, beta, epsilon, relu))
+}
+
+/// The same of Burn's element-wise operations, for every backend.
+fn composed_batch_norm(
+    x: Tensor<4>,
+    gamma: Option<Tensor<1>>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    relu: bool,
+) -> BatchNormed {
     let [n, c, h, w] = x.dims();
     let rows = |t: Tensor<4>| t.swap_dims(0, 1).reshape([c, n * h * w]);
     let mean = rows(x.clone()).mean_dim(1);

@@ -1,0 +1,81 @@
+//! `nephroctl score`: how well a label map agrees with the truth, for a validator with labelled scans.
+//!
+//! Counts voxels of the whole volume, at the scan's own resolution, unweighted. The two files may be stored in
+//! different axis orders; they must be on the same grid.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use nephrobox_imaging::{ImagingError, LabelReader};
+use nephrobox_shared::class::Class;
+use nephrobox_shared::metrics::{ConfusionMatrix, KitsDice};
+use serde_json::json;
+
+use crate::failure::{Exit, Failure, say, told};
+
+/// Shown after the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nephroctl score result/labels.nii.gz --truth case_00001/segmentation.nii.gz
+  nephroctl score result/labels.nii.gz --truth truth.nii.gz --json
+
+`kidney` is the kidney without its tumour; the KiTS19 challenge's kidney includes it and is printed apart.";
+
+/// Options of `nephroctl score`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The label map to judge (values 0, 1, 2).
+    pub labels: PathBuf,
+    /// The true label map on the same grid.
+    #[arg(long)]
+    pub truth: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Compares two label maps and prints Dice, recall and precision.
+///
+/// # Errors
+/// If a file cannot be read or the two are not on the same grid.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let fail = |e: &ImagingError| told(Exit::Input, e, args.labels.display(), "check both files");
+    let matrix = compare(args).map_err(|e| fail(&e))?;
+    let kits = KitsDice::of(&matrix);
+    if args.json {
+        let class = |c: Class| json!({ "dice": matrix.dice(c), "recall": matrix.recall(c), "precision": matrix.precision(c) });
+        let value = json!({
+            "background": class(Class::Background), "kidney": class(Class::Kidney), "tumour": class(Class::Tumour),
+            "kits19_kidney_and_tumour_dice": kits.kidney_and_tumour(), "kits19_composite_dice": kits.composite(),
+            "voxels": matrix.weights(),
+        });
+        return say(out, &format!("{value:#}\n"));
+    }
+    let percent = |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.2} %", 100.0 * v));
+    let mut text = format!("{:<12}{:>12}{:>12}{:>12}\n", "", "Dice", "recall", "precision");
+    for class in Class::ALL {
+        let [dice, recall, precision] = [matrix.dice(class), matrix.recall(class), matrix.precision(class)].map(percent);
+        text += &format!("{:<12}{dice:>12}{recall:>12}{precision:>12}\n", class.name());
+    }
+    text += &format!("KiTS19 challenge, kidney with tumour: {}\n", percent(kits.kidney_and_tumour()));
+    say(out, &text)
+}
+
+/// Counts every voxel of both maps.
+fn compare(args: &Args) -> Result<ConfusionMatrix, ImagingError> {
+    let (mut truth, mut labels) = (LabelReader::open(&args.truth)?, LabelReader::open(&args.labels)?);
+    truth.geometry().same_grid(labels.geometry()).map_err(|source| ImagingError::GridsDiffer {
+        image: args.truth.clone(),
+        labels: args.labels.clone(),
+        source,
+    })?;
+    let pixels = truth.geometry().slice_len();
+    let (mut a, mut b) = (vec![0_u8; pixels], vec![0_u8; pixels]);
+    let mut matrix = ConfusionMatrix::new();
+    while let Some(index) = truth.next_slice(&mut a)? {
+        labels.read_slice(index, &mut b)?;
+        // Both buffers have the same length and hold checked labels, so the matrix takes them.
+        let _ = matrix.add(&a, &b, 1.0);
+    }
+    Ok(matrix)
+}
