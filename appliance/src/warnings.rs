@@ -36,7 +36,7 @@ pub fn all(
     scored: bool,
 ) -> Vec<Warning> {
     let mut warnings = findings.warnings();
-    anatomy(findings, geometry.slices(), &mut warnings);
+    anatomy(findings, &mut warnings);
     grid(geometry, &mut warnings);
     if !scored {
         add(
@@ -58,7 +58,7 @@ fn add(warnings: &mut Vec<Warning>, code: &str, message: String) {
     });
 }
 
-fn anatomy(findings: &Findings, slices: usize, warnings: &mut Vec<Warning>) {
+fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
     let kidney = |side| findings.sides.get(side).kidney_volume_ml > 0.0;
     match (kidney(Side::Right), kidney(Side::Left)) {
         (true, false) => add(
@@ -109,16 +109,6 @@ fn anatomy(findings: &Findings, slices: usize, warnings: &mut Vec<Warning>) {
                 "{kidneys} separate structures of at least {KIDNEY_ML:.0} mL were found; a patient has two kidneys."
             ),
         );
-    }
-    // A kidney that ends where the scan ends has most likely been cut: its volume is a lower bound.
-    for (end, name) in [(0, "first"), (slices.saturating_sub(1), "last")] {
-        if wholes().any(|part| part.first_slice == end || part.last_slice == end) {
-            add(
-                warnings,
-                "reaches_end_of_scan",
-                format!("Kidney or tumour reaches the {name} slice; volumes are lower bounds."),
-            );
-        }
     }
 }
 

@@ -1,0 +1,342 @@
+//! The whole road: one patient filed in many ways gives one report, and labels in each file's own geometry.
+
+mod support;
+
+use std::fs;
+
+use nephrobox::segment;
+use nephrobox_shared::class::Class;
+use nephrobox_shared::measure::{Side, Sides};
+use nephrobox_shared::report::Report;
+use serde_json::Value;
+use support::nifti::{Declared, I16, Order, content};
+use support::{
+    SHAPE, SPACING, args, label, names, raw, raw_labels, raw_scan, save_model, true_areas_mm2,
+};
+use tempfile::TempDir;
+
+const ALL_FILES: [&str; 6] = [
+    "labels.nii.gz",
+    "overlay-left-kidney.png",
+    "overlay-right-kidney.png",
+    "overlay-tumour.png",
+    "report.json",
+    "report.txt",
+];
+
+fn read_report(folder: &std::path::Path) -> Report {
+    serde_json::from_slice(&fs::read(folder.join("report.json")).expect("a report"))
+        .expect("a report's fields")
+}
+
+fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= 1e-6 * expected.abs().max(1.0)
+}
+
+/// Whether two values are the same but for the last digits of numbers: a spacing from a quaternion is not exact.
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| alike(a, b)))
+        }
+        (Value::Number(a), Value::Number(b)) => a
+            .as_f64()
+            .zip(b.as_f64())
+            .is_some_and(|(a, b)| (a - b).abs() <= 1e-12 * a.abs().max(b.abs())),
+        _ => a == b,
+    }
+}
+
+/// Checks every number of a report on the phantom against pixels counted in the truth.
+fn check_numbers(report: &Report) {
+    let mut volumes_ml = Sides::<[f64; 2]>::default();
+    let mut labelled = Vec::new();
+    for slice in 0..SHAPE[0] {
+        let truth = true_areas_mm2(slice);
+        for side in Side::ALL {
+            for class in 0..2 {
+                volumes_ml.get_mut(side)[class] += truth.get(side)[class] * SPACING[0] / 1000.0;
+            }
+        }
+        if truth.right.iter().chain(&truth.left).sum::<f64>() > 0.0 {
+            labelled.push((slice, truth));
+        }
+    }
+    let findings = &report.findings;
+    assert_eq!(findings.slices.len(), labelled.len());
+    for (found, (slice, truth)) in findings.slices.iter().zip(&labelled) {
+        assert_eq!(found.slice, *slice);
+        for side in Side::ALL {
+            let (found, truth) = (found.areas.get(side), truth.get(side));
+            assert!(
+                near(found.kidney_area_mm2, truth[0]),
+                "kidney {side:?} in slice {slice}"
+            );
+            assert!(
+                near(found.tumour_area_mm2, truth[1]),
+                "tumour {side:?} in slice {slice}"
+            );
+        }
+    }
+    for side in Side::ALL {
+        let (found, truth) = (findings.sides.get(side), volumes_ml.get(side));
+        assert!(near(found.kidney_volume_ml, truth[0]), "{found:?}");
+        assert!(near(found.tumour_volume_ml, truth[1]), "{found:?}");
+    }
+    assert_eq!(
+        findings.sides.right.tumour_volume_ml, 0.0,
+        "the tumour is on the patient's left"
+    );
+    assert_eq!(
+        findings.peak_tumour_slice,
+        Some(11),
+        "its rows grow with the remainder of slice / 3"
+    );
+    assert!(findings.midline_estimated);
+}
+
+#[test]
+fn every_orientation_gives_the_same_report_and_labels_in_its_own_geometry() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    // KiTS19's own; a scanner's export; a mirrored one that runs towards the head; rows before columns; one qform only.
+    let ways = [
+        ("kits", Order::KITS, Declared::Sform),
+        (
+            "lps",
+            Order {
+                axes: [2, 1, 0],
+                reversed: [false, false, true],
+            },
+            Declared::Both,
+        ),
+        (
+            "ras",
+            Order {
+                axes: [2, 1, 0],
+                reversed: [true, true, true],
+            },
+            Declared::Sform,
+        ),
+        (
+            "rows-first",
+            Order {
+                axes: [1, 2, 0],
+                reversed: [true, false, false],
+            },
+            Declared::Qform,
+        ),
+        (
+            "slices-between",
+            Order {
+                axes: [2, 0, 1],
+                reversed: [false, true, false],
+            },
+            Declared::Qform,
+        ),
+    ];
+    let mut first: Option<Report> = None;
+    for (name, order, declared) in ways {
+        let scan = raw_scan(order, declared).save(home.path().join(format!("{name}.nii.gz")));
+        let out = home.path().join(name);
+        let mut said = Vec::new();
+        segment::run(&args(&scan, &model, &out), &mut said)
+            .unwrap_or_else(|failure| panic!("{name}: {failure}"));
+
+        assert_eq!(names(&out), ALL_FILES, "{name}");
+        let report = read_report(&out);
+        check_numbers(&report);
+        assert_eq!(report.input.orientation, order.codes());
+        assert_eq!(report.outputs.len(), 5, "everything but the report itself");
+        match &first {
+            None => first = Some(report),
+            Some(first) => {
+                let json = |report: &Report| serde_json::to_value(&report.findings).expect("JSON");
+                assert!(alike(&json(&report), &json(first)), "{name}: {report:#?}");
+                assert_eq!(report.warnings, first.warnings, "{name}");
+            }
+        }
+
+        // The labels, byte by byte: same shape and voxels, and the affine as the scan's header has it.
+        let (truth, found) = (
+            raw_labels(order, declared).bytes(),
+            content(&out.join("labels.nii.gz")),
+        );
+        assert_eq!(found[40..56], truth[40..56], "{name}: the shape");
+        assert_eq!(found[252..328], truth[252..328], "{name}: qform and sform");
+        assert!(found[352..] == truth[352..], "{name}: the voxels");
+    }
+}
+
+#[test]
+fn a_case_folder_is_a_scan_too() {
+    let home = TempDir::new().expect("a folder");
+    let case = home.path().join("case_00000");
+    fs::create_dir(&case).expect("a folder");
+    raw_scan(Order::KITS, Declared::Sform).save(case.join("imaging.nii.gz"));
+    let mut said = Vec::new();
+    let mut args = args(&case, &save_model(home.path()), &home.path().join("out"));
+    args.compute.threads = Some(1);
+    segment::run(&args, &mut said).expect("segmented");
+    let said = String::from_utf8(said).expect("text");
+    assert!(said.starts_with("For research use only."), "{said}");
+    assert!(said.contains("Kidney volume, mL"), "{said}");
+    check_numbers(&read_report(&args.out));
+}
+
+/// Radiological view: the patient's left, where the tumour is, on the right of the picture.
+#[test]
+fn pictures_show_the_patients_left_on_the_right() {
+    let home = TempDir::new().expect("a folder");
+    let scan = raw_scan(
+        Order {
+            axes: [2, 1, 0],
+            reversed: [true, true, true],
+        },
+        Declared::Sform,
+    )
+    .save(home.path().join("scan.nii"));
+    let out = home.path().join("out");
+    segment::run(
+        &args(&scan, &save_model(home.path()), &out),
+        &mut Vec::new(),
+    )
+    .expect("segmented");
+
+    let picture = image::open(out.join("overlay-tumour.png"))
+        .expect("a picture")
+        .to_rgb8();
+    assert!(picture.width() >= 512);
+    let place = |colour: [u8; 3]| -> Vec<u32> {
+        // Only the anatomy: the legend below shows the colours too.
+        let anatomy = picture
+            .enumerate_pixels()
+            .filter(|(_, y, _)| *y < picture.height() - 150);
+        anatomy
+            .filter(|(_, _, pixel)| pixel.0 == colour)
+            .map(|(x, _, _)| x)
+            .collect()
+    };
+    let tumour = place(Class::Tumour.colour());
+    let kidney = place(Class::Kidney.colour());
+    let middle = picture.width() / 2;
+    assert!(
+        tumour.len() > 100 && tumour.iter().all(|&x| x > middle),
+        "the tumour lies on the patient's left"
+    );
+    assert!(
+        kidney.iter().any(|&x| x < middle) && kidney.iter().any(|&x| x > middle),
+        "slice 11 shows both kidneys"
+    );
+
+    // Drawn to scale: 96 columns of 0.8125 mm across 64 rows of 0.75 mm down.
+    let right = image::open(out.join("overlay-right-kidney.png")).expect("a picture");
+    assert_eq!(right.width(), picture.width());
+}
+
+#[test]
+fn a_scan_without_kidneys_has_a_report_and_no_pictures() {
+    let home = TempDir::new().expect("a folder");
+    let scan =
+        raw(Order::KITS, Declared::Sform, I16, |_| 40.0).save(home.path().join("scan.nii.gz"));
+    let out = home.path().join("out");
+    segment::run(
+        &args(&scan, &save_model(home.path()), &out),
+        &mut Vec::new(),
+    )
+    .expect("segmented");
+    assert_eq!(names(&out), ["labels.nii.gz", "report.json", "report.txt"]);
+    let report = read_report(&out);
+    assert_eq!(report.warnings[0].code, "nothing_found");
+    let text = fs::read_to_string(out.join("report.txt")).expect("a page");
+    assert!(
+        text.contains("overlay-tumour.png: no tumour was found"),
+        "{text}"
+    );
+    assert!(
+        content(&out.join("labels.nii.gz"))[352..]
+            .iter()
+            .all(|&label| label == 0)
+    );
+}
+
+#[test]
+fn force_replaces_the_results_and_nothing_else() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    let out = home.path().join("out");
+    let full = raw_scan(Order::KITS, Declared::Sform).save(home.path().join("full.nii.gz"));
+    segment::run(&args(&full, &model, &out), &mut Vec::new()).expect("segmented");
+    fs::write(out.join("notes.md"), "mine").expect("written");
+
+    let empty =
+        raw(Order::KITS, Declared::Sform, I16, |_| 40.0).save(home.path().join("empty.nii.gz"));
+    let mut again = args(&empty, &model, &out);
+    let refused = segment::run(&again, &mut Vec::new()).expect_err("there are results already");
+    assert!(refused.remedy.contains("--force"), "{refused}");
+    assert_eq!(read_report(&out).input.file, "full.nii.gz", "untouched");
+
+    again.force = true;
+    segment::run(&again, &mut Vec::new()).expect("replaced");
+    assert_eq!(
+        names(&out),
+        ["labels.nii.gz", "notes.md", "report.json", "report.txt"],
+        "no picture of the other scan"
+    );
+    assert_eq!(read_report(&out).input.file, "empty.nii.gz");
+}
+
+#[test]
+fn warnings_name_what_is_unusual_about_the_scan() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    let codes = |raw: &support::nifti::RawNifti, name: &str| -> Vec<String> {
+        let out = home.path().join(name);
+        let scan = raw.save(home.path().join(format!("{name}.nii")));
+        segment::run(&args(&scan, &model, &out), &mut Vec::new()).expect("segmented");
+        read_report(&out)
+            .warnings
+            .into_iter()
+            .map(|warning| warning.code)
+            .collect()
+    };
+    assert_eq!(
+        codes(&raw_scan(Order::KITS, Declared::Sform), "as-it-is"),
+        ["anisotropic_pixels", "model_not_scored"],
+        "0.75 mm between rows, 0.8125 mm between columns; the tiny model was never scored"
+    );
+
+    // The left kidney alone, with slices 8 mm apart.
+    let left_only = |index: [usize; 3]| {
+        let hidden = index[2] < 48 && label(index) != 0;
+        f64::from(if hidden { 40 } else { support::hu(index) })
+    };
+    let mut thick = raw(Order::KITS, Declared::Sform, I16, left_only);
+    (thick.pixdim[1], thick.srow[2][0]) = (8.0, -8.0);
+    let found = codes(&thick, "thick");
+    assert!(
+        found.contains(&"one_kidney".into()) && found.contains(&"thick_slices".into()),
+        "{found:?}"
+    );
+
+    // Tumour at the head end of the scan and no kidney.
+    let tumour_only = |index: [usize; 3]| {
+        if index[0] < 3 && index[2] < 20 {
+            215.0
+        } else {
+            40.0
+        }
+    };
+    let found = codes(
+        &raw(Order::KITS, Declared::Sform, I16, tumour_only),
+        "tumour-only",
+    );
+    for code in ["no_kidney", "tumour_without_kidney", "component_at_border"] {
+        assert!(found.contains(&code.into()), "{code} in {found:?}");
+    }
+}
