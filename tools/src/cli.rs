@@ -5,13 +5,14 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{info, verify};
+use crate::{info, score, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  a fault in nephroctl itself
   2  the command line makes no sense
+  3  an input file cannot be used
   4  the model package cannot be used
   6  the answer cannot be written";
 
@@ -31,6 +32,9 @@ enum Command {
     /// Check a package: format, sizes, hash, tensors, manifest and program.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
+    /// Compare a label map with the true one: Dice, recall, precision per class.
+    #[command(after_help = score::EXAMPLES)]
+    Score(score::Args),
 }
 
 /// Runs one command; its answer goes to `out`.
@@ -41,6 +45,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
         Command::Info(args) => info::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
+        Command::Score(args) => score::run(&args, out),
     }
 }
 

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 1: a fault in nephroctl itself.
     Internal,
+    /// 3: an input file cannot be used.
+    Input,
     /// 4: the model package cannot be used.
     Model,
     /// 6: the answer cannot be written.
@@ -21,6 +23,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Internal => 1,
+            Self::Input => 3,
             Self::Model => 4,
             Self::Output => 6,
         }

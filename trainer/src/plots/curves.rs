@@ -25,8 +25,9 @@ pub fn draw(path: &Path, records: &[EpochRecord]) -> Result<(), PlotError> {
             .build_cartesian_2d(epochs.clone(), 0.0..top)?;
         chart
             .configure_mesh()
+            .max_light_lines(0)
             .x_desc("epoch")
-            .x_label_formatter(&|x| format!("{x:.0}"))
+            .x_label_formatter(&whole)
             .draw()?;
         let points: Vec<(f64, f64)> = records.iter().map(|r| (r.epoch as f64, r.loss)).collect();
         chart.draw_series(LineSeries::new(points.clone(), BLUE.stroke_width(2)))?;
@@ -40,8 +41,9 @@ pub fn draw(path: &Path, records: &[EpochRecord]) -> Result<(), PlotError> {
             .build_cartesian_2d(epochs, 0.0..1.0)?;
         chart
             .configure_mesh()
+            .max_light_lines(0)
             .x_desc("epoch")
-            .x_label_formatter(&|x| format!("{x:.0}"))
+            .x_label_formatter(&whole)
             .draw()?;
         for class in [Class::Kidney, Class::Tumour] {
             let [r, g, b] = class.colour();
@@ -72,4 +74,14 @@ pub fn draw(path: &Path, records: &[EpochRecord]) -> Result<(), PlotError> {
             .draw()?;
         Ok(())
     })
+}
+
+/// Epochs are whole numbers; ticks between them get no label.
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature plotters asks for
+fn whole(x: &f64) -> String {
+    if x.fract() == 0.0 {
+        format!("{x:.0}")
+    } else {
+        String::new()
+    }
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -58,19 +57,6 @@ fn error(path: &Path, problem: impl std::fmt::Display) -> CheckpointError {
     }
 }
 
-/// Writes bytes beside `path`, syncs, and renames.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    fs::File::open(folder)?.sync_all()
-}
-
 /// Saves variables, moments and position.
 pub fn save(path: &Path, learner: &Learner, position: &Position) -> Result<(), CheckpointError> {
     let mut arrays: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
@@ -103,7 +89,7 @@ pub fn save(path: &Path, learner: &Learner, position: &Position) -> Result<(), C
         .map_err(|e| error(path, e))?;
     let metadata = HashMap::from([(POSITION.to_string(), position)]);
     let bytes = serialize(views, Some(metadata)).map_err(|e| error(path, e))?;
-    write_atomically(path, &bytes).map_err(|e| {
+    nephrobox_engine::files::write(path, &bytes).map_err(|e| {
         error(
             path,
             format!("cannot be written: {e}; free disk space or choose another run folder"),
