@@ -49,19 +49,33 @@ fn compare(slices: usize) -> Result<bool, Failure> {
     let model = folder.path().join("tiny.nbx");
     tiny_model(&model)?;
     println!("{slices} slices of {SIDE} x {SIDE}, {volume_mb:.0} MB in 16 bits");
-    println!("{:<24}{:>10}{:>12}{:>10}", "slices in the file", "peak MB", "limit MB", "seconds");
+    println!(
+        "{:<24}{:>10}{:>12}{:>10}",
+        "slices in the file", "peak MB", "limit MB", "seconds"
+    );
     let mut kept = true;
-    for (layout, slowest, limit) in [("one after another", true, 150.0), ("fastest axis (KiTS19)", false, 1.2 * volume_mb)] {
+    for (layout, slowest, limit) in [
+        ("one after another", true, 150.0),
+        ("fastest axis (KiTS19)", false, 1.2 * volume_mb),
+    ] {
         let scan = folder.path().join("scan.nii.gz");
         write_scan(&scan, slices, slowest)?;
         let start = Instant::now();
         let child = Command::new(std::env::current_exe()?)
-            .args(["segment".as_ref(), scan.as_os_str(), model.as_os_str(), folder.path().join(layout).as_os_str()])
+            .args([
+                "segment".as_ref(),
+                scan.as_os_str(),
+                model.as_os_str(),
+                folder.path().join(layout).as_os_str(),
+            ])
             .output()?;
         let seconds = start.elapsed().as_secs_f64();
         let said = String::from_utf8(child.stdout)?;
-        let peak = said.lines().find_map(|line| line.strip_prefix("peak ")?.parse::<f64>().ok());
-        let peak = peak.ok_or_else(|| format!("{said}{}", String::from_utf8_lossy(&child.stderr)))?;
+        let peak = said
+            .lines()
+            .find_map(|line| line.strip_prefix("peak ")?.parse::<f64>().ok());
+        let peak =
+            peak.ok_or_else(|| format!("{said}{}", String::from_utf8_lossy(&child.stderr)))?;
         kept &= peak <= limit;
         println!("{layout:<24}{peak:>10.0}{limit:>12.0}{seconds:>10.1}");
     }
@@ -70,18 +84,42 @@ fn compare(slices: usize) -> Result<bool, Failure> {
 
 /// In the child: the command a user would give, then this process's peak.
 fn segment(scan: &str, model: &str, out: &str) -> Result<bool, Failure> {
-    let cli = Cli::parse_from(["nephrobox", "segment", scan, "--model", model, "--out", out, "--device", "cpu"]);
+    let cli = Cli::parse_from([
+        "nephrobox",
+        "segment",
+        scan,
+        "--model",
+        model,
+        "--out",
+        out,
+        "--device",
+        "cpu",
+    ]);
     nephrobox::cli::run(cli, &mut std::io::sink())?;
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    println!("peak {}", kilobytes.ok_or("no VmHWM in /proc/self/status")? * 1024.0 / 1e6);
+    let kilobytes = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .trim()
+            .parse::<f64>()
+            .ok()
+    });
+    println!(
+        "peak {}",
+        kilobytes.ok_or("no VmHWM in /proc/self/status")? * 1024.0 / 1e6
+    );
     Ok(true)
 }
 
 /// One 1x1 convolution: above 55 HU kidney, above 155 HU tumour.
 fn tiny_model(path: &Path) -> Result<(), Failure> {
     let mut b = Builder::new(1, 1);
-    let weight = b.tensor(Tensor::f32("weight", vec![3, 1, 1, 1], vec![0.0, 10.0, 20.0])?);
+    let weight = b.tensor(Tensor::f32(
+        "weight",
+        vec![3, 1, 1, 1],
+        vec![0.0, 10.0, 20.0],
+    )?);
     let bias = b.tensor(Tensor::f32("bias", vec![3], vec![0.0, -5.143, -13.143])?);
     let logits = b.conv2d(b.input(), weight, Some(bias), 1, 0);
     let (program, tensors) = b.finish(logits, 3)?;
@@ -89,9 +127,16 @@ fn tiny_model(path: &Path) -> Result<(), Failure> {
         name: "threshold".into(),
         version: 1,
         encoder: "none".into(),
-        input: Input { preprocess: Preprocess::default(), channels: 1, scale: 1 },
+        input: Input {
+            preprocess: Preprocess::default(),
+            channels: 1,
+            scale: 1,
+        },
         classes: Manifest::kits_classes(),
-        training: Training { licence_notice: "made by hand, no conditions".into(), ..Training::default() },
+        training: Training {
+            licence_notice: "made by hand, no conditions".into(),
+            ..Training::default()
+        },
         scores: TestScores::default(),
         calibration: None,
         self_test: Vec::new(),
@@ -118,18 +163,34 @@ fn write_scan(path: &Path, slices: usize, slowest: bool) -> Result<(), Failure> 
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     // Row and column axes run to the back and to the left, slices to the feet.
     let (shape, directions): ([usize; 3], [[f32; 3]; 3]) = if slowest {
-        ([SIDE, SIDE, slices], [[-0.8, 0.0, 0.0], [0.0, -0.8, 0.0], [0.0, 0.0, -1.0]])
+        (
+            [SIDE, SIDE, slices],
+            [[-0.8, 0.0, 0.0], [0.0, -0.8, 0.0], [0.0, 0.0, -1.0]],
+        )
     } else {
-        ([slices, SIDE, SIDE], [[0.0, 0.0, -0.8], [0.0, -0.8, 0.0], [-1.0, 0.0, 0.0]])
+        (
+            [slices, SIDE, SIDE],
+            [[0.0, 0.0, -0.8], [0.0, -0.8, 0.0], [-1.0, 0.0, 0.0]],
+        )
     };
     put(0, &348_i32.to_le_bytes());
-    for (i, n) in [3, shape[0], shape[1], shape[2], 1, 1, 1, 1].into_iter().enumerate() {
+    for (i, n) in [3, shape[0], shape[1], shape[2], 1, 1, 1, 1]
+        .into_iter()
+        .enumerate()
+    {
         put(40 + 2 * i, &(n as i16).to_le_bytes());
     }
     put(70, &4_i16.to_le_bytes());
     put(72, &16_i16.to_le_bytes());
-    let spacing = if slowest { [0.8, 0.8, 1.0] } else { [1.0, 0.8, 0.8_f32] };
-    for (i, mm) in [1.0, spacing[0], spacing[1], spacing[2]].into_iter().enumerate() {
+    let spacing = if slowest {
+        [0.8, 0.8, 1.0]
+    } else {
+        [1.0, 0.8, 0.8_f32]
+    };
+    for (i, mm) in [1.0, spacing[0], spacing[1], spacing[2]]
+        .into_iter()
+        .enumerate()
+    {
         put(76 + 4 * i, &mm.to_le_bytes());
     }
     put(108, &352_f32.to_le_bytes());
@@ -149,7 +210,11 @@ fn write_scan(path: &Path, slices: usize, slowest: bool) -> Result<(), Failure> 
         line.clear();
         for middle in 0..shape[1] {
             for fast in 0..shape[0] {
-                let place = if slowest { [slow, middle, fast] } else { [fast, middle, slow] };
+                let place = if slowest {
+                    [slow, middle, fast]
+                } else {
+                    [fast, middle, slow]
+                };
                 line.extend_from_slice(&hu(place, slices).to_le_bytes());
             }
         }

@@ -10,7 +10,11 @@ use nephrobox_imaging::{LabelReader, ScanReader};
 /// Calls the trainer; panics with its error.
 fn train(args: &[&str]) {
     let code = nephrotrain::cli::main(["nephrotrain"].iter().chain(args).map(Into::into));
-    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS), "nephrotrain {args:?}");
+    assert_eq!(
+        format!("{code:?}"),
+        format!("{:?}", std::process::ExitCode::SUCCESS),
+        "nephrotrain {args:?}"
+    );
 }
 
 /// Calls the box and returns what it prints.
@@ -39,44 +43,118 @@ fn text(path: &Path) -> &str {
 fn from_invented_patients_to_areas() {
     let root = tempfile::tempdir().unwrap();
     let at = |name: &str| root.path().join(name);
-    for (seed, name) in [("1", "case_00001"), ("2", "case_00002"), ("3", "case_00003")] {
+    for (seed, name) in [
+        ("1", "case_00001"),
+        ("2", "case_00002"),
+        ("3", "case_00003"),
+    ] {
         let (slices, spacing) = ("8", "20,6,6");
         train(&[
-            "phantom", "--procedural", "--out", text(&at("data")), "--name", name, "--slices", slices, "--size", "64",
-            "--spacing", spacing, "--seed", seed,
+            "phantom",
+            "--procedural",
+            "--out",
+            text(&at("data")),
+            "--name",
+            name,
+            "--slices",
+            slices,
+            "--size",
+            "64",
+            "--spacing",
+            spacing,
+            "--seed",
+            seed,
         ]);
     }
     let data = at("data");
     train(&["stats", "--data", text(&data)]);
-    train(&["prepare", "--data", text(&data), "--out", text(&at("prepared")), "--side", "64"]);
     train(&[
-        "train", "--data", text(&at("prepared")), "--out", text(&at("run")), "--encoder", "resnet18", "--epochs", "1",
-        "--batch", "4", "--lr", "1e-3", "--device", "cpu",
+        "prepare",
+        "--data",
+        text(&data),
+        "--out",
+        text(&at("prepared")),
+        "--side",
+        "64",
     ]);
-    train(&["evaluate", "--run", text(&at("run")), "--split", "test", "--device", "cpu"]);
+    train(&[
+        "train",
+        "--data",
+        text(&at("prepared")),
+        "--out",
+        text(&at("run")),
+        "--encoder",
+        "resnet18",
+        "--epochs",
+        "1",
+        "--batch",
+        "4",
+        "--lr",
+        "1e-3",
+        "--device",
+        "cpu",
+    ]);
+    train(&[
+        "evaluate",
+        "--run",
+        text(&at("run")),
+        "--split",
+        "test",
+        "--device",
+        "cpu",
+    ]);
     for file in ["metrics.json", "confusion.png"] {
         assert!(at("run/evaluation-test").join(file).is_file(), "{file}");
     }
     let package = at("model.nbx");
     train(&[
-        "export", "--run", text(&at("run")), "--out", text(&package), "--name", "house-test", "--storage", "f16",
-        "--licence-notice", "invented patients, no conditions", "--device", "cpu",
+        "export",
+        "--run",
+        text(&at("run")),
+        "--out",
+        text(&package),
+        "--name",
+        "house-test",
+        "--storage",
+        "f16",
+        "--licence-notice",
+        "invented patients, no conditions",
+        "--device",
+        "cpu",
     ]);
 
     let info = control(&["info", text(&package)]).unwrap();
-    assert!(info.contains("house-test") && info.contains("invented patients"), "{info}");
+    assert!(
+        info.contains("house-test") && info.contains("invented patients"),
+        "{info}"
+    );
     control(&["verify", text(&package)]).unwrap();
 
     let scan = data.join("case_00001/imaging.nii.gz");
     let out = at("result");
-    segment(&["segment", text(&scan), "--model", text(&package), "--out", text(&out), "--device", "cpu"]).unwrap();
+    segment(&[
+        "segment",
+        text(&scan),
+        "--model",
+        text(&package),
+        "--out",
+        text(&out),
+        "--device",
+        "cpu",
+    ])
+    .unwrap();
     let scan = ScanReader::open(&scan).unwrap();
     let labels = LabelReader::open(&out.join("labels.nii.gz")).unwrap();
     scan.check_labels(&labels).unwrap();
     let report: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
     assert!(report.to_string().contains("house-test"));
-    assert!(fs::read_to_string(out.join("report.txt")).unwrap().to_lowercase().contains("research use"));
+    assert!(
+        fs::read_to_string(out.join("report.txt"))
+            .unwrap()
+            .to_lowercase()
+            .contains("research use")
+    );
 }
 
 /// A package with one byte changed is refused by the tools and by the box, and the box leaves nothing behind.
@@ -92,7 +170,14 @@ fn a_damaged_package_is_refused_everywhere() {
     assert!(control(&["verify", text(&damaged)]).is_err());
     let scan = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sample/imaging.nii.gz");
     let out = root.path().join("result");
-    let refused = segment(&["segment", text(&scan), "--model", text(&damaged), "--out", text(&out)]);
+    let refused = segment(&[
+        "segment",
+        text(&scan),
+        "--model",
+        text(&damaged),
+        "--out",
+        text(&out),
+    ]);
     assert!(refused.is_err());
     assert!(!out.exists());
 }
@@ -104,7 +189,13 @@ fn the_demo_finds_both_kidneys_and_writes_everything() {
     let out = root.path().join("demo");
     let said = segment(&["demo", "--out", text(&out), "--device", "cpu"]).unwrap();
     assert!(said.contains("mm") && said.contains("mL"), "{said}");
-    for file in ["report.json", "report.txt", "labels.nii.gz", "overlay-right-kidney.png", "overlay-left-kidney.png"] {
+    for file in [
+        "report.json",
+        "report.txt",
+        "labels.nii.gz",
+        "overlay-right-kidney.png",
+        "overlay-left-kidney.png",
+    ] {
         assert!(out.join(file).is_file(), "{file}: {said}");
     }
 }

@@ -51,24 +51,45 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         });
         return say(out, &format!("{value:#}\n"));
     }
-    let percent = |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.2} %", 100.0 * v));
-    let mut text = format!("{:<12}{:>12}{:>12}{:>12}\n", "", "Dice", "recall", "precision");
+    let percent =
+        |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.2} %", 100.0 * v));
+    let mut text = format!(
+        "{:<12}{:>12}{:>12}{:>12}\n",
+        "", "Dice", "recall", "precision"
+    );
     for class in Class::ALL {
-        let [dice, recall, precision] = [matrix.dice(class), matrix.recall(class), matrix.precision(class)].map(percent);
-        text += &format!("{:<12}{dice:>12}{recall:>12}{precision:>12}\n", class.name());
+        let [dice, recall, precision] = [
+            matrix.dice(class),
+            matrix.recall(class),
+            matrix.precision(class),
+        ]
+        .map(percent);
+        text += &format!(
+            "{:<12}{dice:>12}{recall:>12}{precision:>12}\n",
+            class.name()
+        );
     }
-    text += &format!("KiTS19 challenge, kidney with tumour: {}\n", percent(kits.kidney_and_tumour()));
+    text += &format!(
+        "KiTS19 challenge, kidney with tumour: {}\n",
+        percent(kits.kidney_and_tumour())
+    );
     say(out, &text)
 }
 
 /// Counts every voxel of both maps.
 fn compare(args: &Args) -> Result<ConfusionMatrix, ImagingError> {
-    let (mut truth, mut labels) = (LabelReader::open(&args.truth)?, LabelReader::open(&args.labels)?);
-    truth.geometry().same_grid(labels.geometry()).map_err(|source| ImagingError::GridsDiffer {
-        image: args.truth.clone(),
-        labels: args.labels.clone(),
-        source,
-    })?;
+    let (mut truth, mut labels) = (
+        LabelReader::open(&args.truth)?,
+        LabelReader::open(&args.labels)?,
+    );
+    truth
+        .geometry()
+        .same_grid(labels.geometry())
+        .map_err(|source| ImagingError::GridsDiffer {
+            image: args.truth.clone(),
+            labels: args.labels.clone(),
+            source,
+        })?;
     let pixels = truth.geometry().slice_len();
     let (mut a, mut b) = (vec![0_u8; pixels], vec![0_u8; pixels]);
     let mut matrix = ConfusionMatrix::new();
