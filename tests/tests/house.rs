@@ -144,7 +144,7 @@ fn from_invented_patients_to_areas() {
     ])
     .unwrap();
     let scan = ScanReader::open(&scan).unwrap();
-    let labels = LabelReader::open(&out.join("labels.nii.gz")).unwrap();
+    let labels = LabelReader::open(out.join("labels.nii.gz")).unwrap();
     scan.check_labels(&labels).unwrap();
     let report: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(out.join("report.json")).unwrap()).unwrap();

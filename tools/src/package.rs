@@ -1,5 +1,6 @@
 //! A package as the commands see it: read once, checked whole, with its header at hand.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use nephrobox_engine::package::{Loaded, Model};
@@ -57,11 +58,10 @@ fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 #[must_use]
 pub fn signature_state(signature: Option<&Signature>) -> String {
     signature.map_or("none (unsigned package)".to_owned(), |signature| {
-        let key: String = signature
-            .key_id
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut key = String::new();
+        for byte in signature.key_id {
+            let _ = write!(key, "{byte:02x}");
+        }
         format!("by key {key}, not verified")
     })
 }

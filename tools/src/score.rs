@@ -3,6 +3,7 @@
 //! Counts voxels of the whole volume, at the scan's own resolution, unweighted. The two files may be stored in
 //! different axis orders; they must be on the same grid.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -64,15 +65,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             matrix.precision(class),
         ]
         .map(percent);
-        text += &format!(
-            "{:<12}{dice:>12}{recall:>12}{precision:>12}\n",
+        let _ = writeln!(
+            text,
+            "{:<12}{dice:>12}{recall:>12}{precision:>12}",
             class.name()
         );
     }
-    text += &format!(
-        "KiTS19 challenge, kidney with tumour: {}\n",
-        percent(kits.kidney_and_tumour())
-    );
+    let merged = percent(kits.kidney_and_tumour());
+    let _ = writeln!(text, "KiTS19 challenge, kidney with tumour: {merged}");
     say(out, &text)
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nephrobox_shared::class::Class;
 use serde::{Deserialize, Serialize};
 
-/// Smoothing constant of segmentation_models, added to numerator and denominator of the Dice.
+/// Smoothing constant of `segmentation_models`, added to numerator and denominator of the Dice.
 pub const DEFAULT_SMOOTH: f64 = 1e-5;
 /// The paper's class weights (background, kidney, tumour) for the weighted cross entropy.
 pub const PAPER_CLASS_WEIGHTS: [f64; Class::COUNT] = [0.02, 1.0, 1.5];

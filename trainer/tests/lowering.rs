@@ -34,7 +34,7 @@ fn difference(encoder: Encoder, channels: usize, [rows, cols]: [usize; 2], seed:
         TensorData::new(pixels.clone(), [1, channels, rows, cols]),
         &device,
     );
-    let logits = infer(&graph, &parameters, images, |_, _| {});
+    let logits = infer(&graph, &parameters, &images, |_, _| {});
     let network: Vec<f32> = logits.into_data().try_into_vec().unwrap();
 
     let (program, tensors) = lower(&graph, &parameters).unwrap();

@@ -31,10 +31,8 @@ pub(crate) fn label([slice, row, col]: [usize; 3]) -> u8 {
     };
     if within(9..13, 30..36 + slice % 3, 77..84) {
         2
-    } else if within(4..12, 32..44, 15..25) || within(6..17, 28..44, 65..79) {
-        1
     } else {
-        0
+        u8::from(within(4..12, 32..44, 15..25) || within(6..17, 28..44, 65..79))
     }
 }
 

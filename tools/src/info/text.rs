@@ -226,7 +226,10 @@ impl Page {
         );
         self.section("TENSORS");
         let tensors = model.tensors();
-        let numbers: usize = tensors.iter().map(|tensor| tensor.elements()).sum();
+        let numbers: usize = tensors
+            .iter()
+            .map(nephrobox_engine::program::Tensor::elements)
+            .sum();
         self.entry(
             "all",
             &format!(

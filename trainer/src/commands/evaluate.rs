@@ -138,6 +138,9 @@ fn choose_examples(data: &Prepared, slices: &[u32], count: usize) -> Vec<u32> {
     pool.into_iter().step_by(step).take(count).collect()
 }
 
+/// One column of a table.
+type Metric = fn(&ClassScores) -> Option<f64>;
+
 /// The paper's Table 6 for the patient-weighted pooled reading, then the other readings.
 fn table(scores: &Scores, title: &str) -> String {
     let mut text = format!("{title}\n\n");
@@ -151,7 +154,7 @@ fn table(scores: &Scores, title: &str) -> String {
         );
     };
     let pooled = |text: &mut String, scores: &PerClass<ClassScores>| {
-        let rows: [(&str, fn(&ClassScores) -> Option<f64>); 3] = [
+        let rows: [(&str, Metric); 3] = [
             ("Dice coeff.", |s| s.dice),
             ("Recall", |s| s.recall),
             ("Precision", |s| s.precision),

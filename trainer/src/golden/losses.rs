@@ -18,7 +18,7 @@ struct Named {
     loss: Loss,
     /// Whether image weights act.
     weighted: bool,
-    /// segmentation_models divides by the number of classes where the paper sums over them.
+    /// `segmentation_models` divides by the number of classes where the paper sums over them.
     scale: f64,
 }
 

@@ -78,7 +78,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Outcome, CaseError> {
     let logits = infer(
         &graph,
         &parameters,
-        case.tensor("input", device)?,
+        &case.tensor("input", device)?,
         |layer, value| {
             let name = last_units
                 .iter()

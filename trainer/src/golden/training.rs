@@ -84,7 +84,7 @@ fn adam_trace(case: &Case, device: &Device) -> Result<Vec<Check>, CaseError> {
     Ok(checks)
 }
 
-/// bn_data, conv0 (3x3, padding 1), bn0, ReLU, final_conv, in the sizes of the case's own arrays.
+/// `bn_data`, conv0 (3x3, padding 1), bn0, ReLU, `final_conv`, in the sizes of the case's own arrays.
 fn tiny_graph(case: &Case) -> Result<Graph, CaseError> {
     let (_, [filters, channels, kernel, _]) = case.shaped::<4>("init.conv0.kernel")?;
     let (_, [classes, ..]) = case.shaped::<4>("init.final_conv.kernel")?;
@@ -167,7 +167,7 @@ fn network_trace(case: &Case, device: &Device) -> Result<Vec<Check>, CaseError> 
         let logits = infer(
             learner.graph(),
             &learner.parameters,
-            case.tensor("input", device)?,
+            &case.tensor("input", device)?,
             |_, _| {},
         );
         let found = to_vec(burn::tensor::activation::softmax(logits, 1));

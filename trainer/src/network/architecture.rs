@@ -2,8 +2,8 @@
 //!
 //! The graph is the only description of the network. Training walks it with batch statistics,
 //! inference with stored ones, export lowers it to an engine program, and freezing reads its layer
-//! order. Layer names are those of the reference implementation (segmentation_models 1.0.1 on the
-//! pre-activation ResNets of classification_models), so weights can be matched by name.
+//! order. Layer names are those of the reference implementation (`segmentation_models` 1.0.1 on the
+//! pre-activation ResNets of `classification_models`), so weights can be matched by name.
 
 use std::fmt;
 use std::str::FromStr;

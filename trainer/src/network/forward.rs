@@ -41,7 +41,7 @@ pub struct Pass {
 pub fn infer(
     graph: &Graph,
     parameters: &Parameters,
-    images: Tensor<4>,
+    images: &Tensor<4>,
     mut watch: impl FnMut(&str, &Tensor<4>),
 ) -> Tensor<4> {
     let value = |name: &str| parameters.get(name).cloned();
@@ -64,11 +64,14 @@ pub fn infer(
 }
 
 /// One forward pass of `images` for training on `device`, which must be an autodiff device.
+///
+/// # Panics
+/// If `parameters` were not made for `graph`: a mistake of the caller, not of any input.
 pub fn train_pass(
     graph: &Graph,
     parameters: &Parameters,
     freeze: &Freeze,
-    images: Tensor<4>,
+    images: &Tensor<4>,
     device: &Device,
 ) -> Pass {
     let nodes = graph.nodes();

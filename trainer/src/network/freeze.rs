@@ -80,7 +80,7 @@ pub enum FrozenBatchNorm {
     /// As Keras does with `trainable = False`: stored statistics, nothing changes.
     #[default]
     Stored,
-    /// As segmentation_models' `encoder_freeze` does: keeps training and adapting.
+    /// As `segmentation_models`' `encoder_freeze` does: keeps training and adapting.
     Adapting,
 }
 

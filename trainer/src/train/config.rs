@@ -162,7 +162,7 @@ impl TrainConfig {
                 "--augment-share lies between 0 and 1, not {}",
                 self.augmentation.share
             ))
-        } else if side == 0 || side % multiple != 0 || side > data.side() {
+        } else if side == 0 || !side.is_multiple_of(multiple) || side > data.side() {
             Err(format!(
                 "--crop must be a multiple of {multiple} up to {}, not {side}",
                 data.side()

@@ -90,7 +90,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            checkpoint_every: Duration::from_secs(300),
+            checkpoint_every: Duration::from_mins(5),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Learner {
             &self.graph,
             &self.parameters,
             &self.freeze,
-            batch.images,
+            &batch.images,
             &self.device,
         );
         let logits = pass.logits.clone().inner();
