@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::data::DataError;
+use crate::train::TrainError;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
@@ -53,7 +54,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            match error.downcast_ref::<DataError>() {
+            match data_error(&error) {
                 Some(e) => eprintln!(
                     "error: {}\nwhere: {}\nwhat to do: {}",
                     e.what(),
@@ -64,5 +65,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The data's own three-part error, wherever it came up.
+fn data_error(error: &anyhow::Error) -> Option<&DataError> {
+    match error.downcast_ref::<TrainError>() {
+        Some(TrainError::Data(e)) => Some(e),
+        _ => error.downcast_ref(),
     }
 }

@@ -145,7 +145,7 @@ impl TrainArgs {
         let run = match (&self.data, self.resume) {
             (_, true) => Run::open(&self.out, self.data.as_deref())?,
             (Some(data), false) => {
-                Run::create(&self.out, self.config(data.clone()), device::name(&device))?
+                Run::create(&self.out, self.config(std::path::absolute(data)?), device::name(&device))?
             }
             (None, false) => anyhow::bail!("--data is needed to start a run"),
         };

@@ -21,7 +21,7 @@ use crate::data::DataError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The prepared set cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Data(#[from] DataError),
     /// Settings that cannot work.
     #[error("{0}")]
@@ -35,7 +35,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint cannot be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Checkpoint(#[from] checkpoint::CheckpointError),
     /// A result cannot be written.
     #[error("{path} cannot be written: {reason}")]
@@ -46,7 +46,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A picture cannot be made.
-    #[error("{0}")]
+    #[error(transparent)]
     Plot(#[from] crate::plots::PlotError),
     /// The network cannot be run.
     #[error("{0}")]
