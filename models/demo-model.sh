@@ -59,8 +59,8 @@ stage() {
 # First on small windows, which are cheap; then on whole images, whose borders and air the windows lack.
 stage "$out/windows" --crop 128 --epochs 3 --lr 1e-3 --repeat kits19-slices-jpg=8 --repeat kits19-slices-png=6 \
     --repeat curvas-slices=5
-stage "$out/whole" --weights "$out/windows/last.safetensors" --epochs 1 --lr 3e-4 --repeat phantoms=0 \
-    --repeat kits19-slices-jpg=4 --repeat kits19-slices-png=3 --repeat curvas-slices=2
+stage "$out/whole" --weights "$out/windows/last.safetensors" --epochs 1 --lr 5e-4 --repeat phantoms=0 \
+    --repeat kits19-slices-jpg=12 --repeat kits19-slices-png=6 --repeat curvas-slices=6 --repeat ct-volumes=2
 
 train evaluate --run "$out/whole" --split test
 train export --run "$out/whole" --out models/demo-resnet18.nbx --storage i8 --name demo-resnet18 --model-version 1 \

@@ -48,7 +48,7 @@ fn from_invented_patients_to_areas() {
         ("2", "case_00002"),
         ("3", "case_00003"),
     ] {
-        let (slices, spacing) = ("8", "20,6,6");
+        let (slices, spacing) = ("14", "10,5,5");
         train(&[
             "phantom",
             "--procedural",

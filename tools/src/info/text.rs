@@ -40,7 +40,7 @@ impl Page {
         // A value of several lines, such as a licence notice, hangs under its first.
         for (index, line) in value.lines().enumerate() {
             self.line(&format!(
-                "  {:<16}{line}",
+                "  {:<15} {line}",
                 if index == 0 { name } else { "" }
             ));
         }
