@@ -144,9 +144,11 @@ impl TrainArgs {
         let device = device::select(&self.device)?;
         let run = match (&self.data, self.resume) {
             (_, true) => Run::open(&self.out, self.data.as_deref())?,
-            (Some(data), false) => {
-                Run::create(&self.out, self.config(std::path::absolute(data)?), device::name(&device))?
-            }
+            (Some(data), false) => Run::create(
+                &self.out,
+                self.config(std::path::absolute(data)?),
+                device::name(&device),
+            )?,
             (None, false) => anyhow::bail!("--data is needed to start a run"),
         };
         let minutes = self.checkpoint_minutes;

@@ -2,7 +2,7 @@
 //!
 //! [`architecture`] names the encoders and builds a [`graph::Graph`]; [`parameters::Parameters`] hold
 //! the values under Keras names; [`forward`] runs a graph in inference or in training; [`freeze`]
-//! decides what trains; [`lower`] turns graph and values into an engine program.
+//! decides what trains; [`lower()`] turns graph and values into an engine program.
 
 pub mod architecture;
 pub mod forward;
