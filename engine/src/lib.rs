@@ -28,13 +28,11 @@
 //! * [`burn`]: the reference executor, on any device Burn has.
 //! * [`scan`]: a whole scan, read and labelled at the same time.
 //! * [`model`]: the one question a scan asks of a network, as a trait.
-//! * [`files`]: writing a file whole or not at all.
 //!
 //! The crate is built for the CPU; the features `cuda` and `vulkan` add GPUs, which are used where they are present.
 
 pub mod burn;
 pub mod device;
-pub mod files;
 pub mod model;
 pub mod package;
 pub mod program;

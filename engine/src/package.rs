@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use half::f16;
+use nephrobox_imaging::files;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::package::{
     self, Dtype, Manifest, PackageError, PackageView, Signature, TensorSource, TensorView,
 };
 
-use crate::files;
 use crate::program::{Data, Plan, Program, ProgramError, Storage, Tensor, TensorError, Tensors};
 
 /// Largest package file that is read, in bytes. The largest reference network takes 270 MB in f32.

@@ -7,7 +7,8 @@
 //! * [`ScanReader`] and [`LabelReader`] read NIfTI-1 in one file (`.nii`, `.nii.gz`), slice by slice;
 //! * [`SliceReader::for_each_line`] hands out the same voxels in the file's order, for counting without holding a volume;
 //! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
-//! * [`write_labels`] and [`write_scan`] write a volume on such a grid.
+//! * [`write_labels`] and [`write_scan`] write a volume on such a grid;
+//! * [`files`] writes any file so that it is whole or not there.
 //!
 //! Limits: 64-bit machines, NIfTI-1, one 3-D image a file, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
 //! Files are not trusted: every way in which one can be wrong is an [`ImagingError`], and no size in a header is believed before the
@@ -17,6 +18,7 @@ mod affine;
 mod error;
 mod extent;
 mod file;
+pub mod files;
 pub mod geometry;
 mod header;
 mod held;

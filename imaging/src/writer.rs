@@ -4,14 +4,14 @@
 //! lies exactly on its scan in any viewer. Memory: two slices where slices stream ([`Geometry::streams`]), otherwise the volume,
 //! one byte a voxel for labels and two for HU, and a block of slices. A file appears under its name only when it is complete and on the disk.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use nifti::NiftiType;
 
 use crate::error::ImagingError;
+use crate::files;
 use crate::geometry::Geometry;
 use crate::header;
 use crate::held::block_slices;
@@ -81,38 +81,19 @@ fn write<V: Voxel>(
         source,
     };
     let compress = compressed(path)?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut unfinished = tempfile::Builder::new();
-    unfinished.prefix(".unfinished-").suffix(".nii");
-    #[cfg(unix)]
-    {
-        // Like any new file, and unlike a temporary one: for everyone whom the umask lets.
-        use std::os::unix::fs::PermissionsExt;
-        unfinished.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut unfinished = unfinished.tempfile_in(folder).map_err(io_error)?;
-    let head = header::encode(geometry, kind);
-    let mut out = BufWriter::new(unfinished.as_file_mut());
-    if compress {
-        // No name and no time in the gzip header: equal volumes give equal files.
-        let mut gzip = GzBuilder::new().write(&mut out, Compression::default());
-        gzip.write_all(&head).map_err(io_error)?;
-        write_voxels(path, geometry, &mut gzip, fill)?;
-        gzip.finish().map_err(io_error)?;
-    } else {
-        out.write_all(&head).map_err(io_error)?;
-        write_voxels(path, geometry, &mut out, fill)?;
-    }
-    out.flush().map_err(io_error)?;
-    drop(out);
-    unfinished.as_file().sync_all().map_err(io_error)?;
-    unfinished
-        .persist(path)
-        .map_err(|error| io_error(error.error))?;
-    sync_folder(folder).map_err(io_error)
+    files::write_with(path, io_error, |out| {
+        let head = header::encode(geometry, kind);
+        if compress {
+            // No name and no time in the gzip header: equal volumes give equal files.
+            let mut gzip = GzBuilder::new().write(out, Compression::default());
+            gzip.write_all(&head).map_err(io_error)?;
+            write_voxels(path, geometry, &mut gzip, fill)?;
+            gzip.finish().map(drop).map_err(io_error)
+        } else {
+            out.write_all(&head).map_err(io_error)?;
+            write_voxels(path, geometry, out, fill)
+        }
+    })
 }
 
 fn write_voxels<V: Voxel>(
@@ -197,16 +178,4 @@ fn compressed(path: &Path) -> Result<bool, ImagingError> {
             path: PathBuf::from(path),
         })
     }
-}
-
-/// Makes the rename last through a power cut.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Other systems cannot open a folder as a file; their rename is as durable as they make it.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -40,8 +40,7 @@ pub struct Args {
 /// # Errors
 /// If a file cannot be read or the two are not on the same grid.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
-    let fail = |e: &ImagingError| told(Exit::Input, e, args.labels.display(), "check both files");
-    let matrix = compare(args).map_err(|e| fail(&e))?;
+    let matrix = compare(args)?;
     let kits = KitsDice::of(&matrix);
     if args.json {
         let class = |c: Class| json!({ "dice": matrix.dice(c), "recall": matrix.recall(c), "precision": matrix.precision(c) });
@@ -77,26 +76,30 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// Counts every voxel of both maps.
-fn compare(args: &Args) -> Result<ConfusionMatrix, ImagingError> {
-    let (mut truth, mut labels) = (
-        LabelReader::open(&args.truth)?,
-        LabelReader::open(&args.labels)?,
-    );
+fn compare(args: &Args) -> Result<ConfusionMatrix, Failure> {
+    let place = args.labels.display();
+    let fail = |e: ImagingError| told(Exit::Input, &e, &place, "check both files");
+    let mut truth = LabelReader::open(&args.truth).map_err(fail)?;
+    let mut labels = LabelReader::open(&args.labels).map_err(fail)?;
     truth
         .geometry()
         .same_grid(labels.geometry())
-        .map_err(|source| ImagingError::GridsDiffer {
-            image: args.truth.clone(),
-            labels: args.labels.clone(),
-            source,
+        .map_err(|source| {
+            fail(ImagingError::GridsDiffer {
+                image: args.truth.clone(),
+                labels: args.labels.clone(),
+                source,
+            })
         })?;
     let pixels = truth.geometry().slice_len();
     let (mut a, mut b) = (vec![0_u8; pixels], vec![0_u8; pixels]);
     let mut matrix = ConfusionMatrix::new();
-    while let Some(index) = truth.next_slice(&mut a)? {
-        labels.read_slice(index, &mut b)?;
-        // Both buffers have the same length and hold checked labels, so the matrix takes them.
-        let _ = matrix.add(&a, &b, 1.0);
+    while let Some(index) = truth.next_slice(&mut a).map_err(fail)? {
+        labels.read_slice(index, &mut b).map_err(fail)?;
+        let remedy = "report this with both headers; it is a fault in nephroctl";
+        matrix
+            .add(&a, &b, 1.0)
+            .map_err(|e| told(Exit::Internal, &e, &place, remedy))?;
     }
     Ok(matrix)
 }

@@ -78,5 +78,5 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Trai
     };
     let mut text = serde_json::to_string_pretty(value).map_err(|e| fail(&e))?;
     text.push('\n');
-    nephrobox_engine::files::write(path, text.as_bytes()).map_err(|e| fail(&e))
+    nephrobox_imaging::files::write(path, text.as_bytes()).map_err(|e| fail(&e))
 }

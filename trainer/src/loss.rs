@@ -158,6 +158,7 @@ pub fn one_hot(labels: &[u8], [batch, height, width]: [usize; 3], device: &Devic
 
 /// The name of a loss on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LossName {
     /// Cross entropy.
     Ce,

@@ -1,49 +1,28 @@
 //! Files that are either whole or not there, and hashes of files.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use memmap2::Mmap;
+use nephrobox_imaging::files::{Sink, UNFINISHED, write_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{DataError, DataErrorKind};
 
-/// Ending of a file that is still being written.
-pub(super) const PARTIAL: &str = "partial";
-
-/// Writes `path` beside itself, brings it to the disk and renames it, so that a kill at any moment leaves either the
-/// old file or the new one.
+/// Writes `path` so that a kill at any moment leaves either the old file or the new one.
 pub(super) fn write_whole(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), DataError>,
+    fill: impl FnOnce(&mut Sink<'_>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".");
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
-    let failed = |e| DataError::io(path, "write this file", e);
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(&partial).map_err(failed)?);
-    let written = fill(&mut out).and_then(|()| {
-        let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-        file.sync_all().map_err(failed)?;
-        fs::rename(&partial, path).map_err(failed)?;
-        sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&partial); // the first error is the one to tell
-    }
-    written
+    write_with(path, |e| DataError::io(path, "write this file", e), fill)
 }
 
-/// Makes a rename in `folder` survive a power cut.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
+/// Whether a kill left this file half-written.
+pub(super) fn unfinished(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
 }
 
 /// Writes `value` as indented JSON with a final newline. The same value gives the same bytes.
@@ -130,25 +109,6 @@ impl FolderLock {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("index.json");
-        write_json(&path, &1).unwrap();
-        let error = write_whole(&path, |out| {
-            out.write_all(b"half").unwrap();
-            Err(DataError::new(
-                DataErrorKind::Volume,
-                "x",
-                "broken",
-                "mend it",
-            ))
-        });
-        assert_eq!(error.unwrap_err().kind(), DataErrorKind::Volume);
-        assert_eq!(read_json::<u32>(&path).unwrap(), 1);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
 
     #[test]
     fn a_file_of_another_length_is_not_mapped() {

@@ -63,7 +63,7 @@ fn write_png(path: &Path, pixels: &[u8], (width, height): (u32, u32)) -> Result<
         image::ExtendedColorType::Rgb8,
     )
     .map_err(|e| fail(&e))?;
-    nephrobox_engine::files::write(path, &png).map_err(|e| fail(&e))
+    nephrobox_imaging::files::write(path, &png).map_err(|e| fail(&e))
 }
 
 /// The font is compiled in, so that no machine needs any installed.

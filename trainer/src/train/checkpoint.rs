@@ -89,7 +89,7 @@ pub fn save(path: &Path, learner: &Learner, position: &Position) -> Result<(), C
         .map_err(|e| error(path, e))?;
     let metadata = HashMap::from([(POSITION.to_string(), position)]);
     let bytes = serialize(views, Some(metadata)).map_err(|e| error(path, e))?;
-    nephrobox_engine::files::write(path, &bytes).map_err(|e| {
+    nephrobox_imaging::files::write(path, &bytes).map_err(|e| {
         error(
             path,
             format!("cannot be written: {e}; free disk space or choose another run folder"),

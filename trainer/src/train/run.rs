@@ -393,7 +393,7 @@ impl Run {
             serde_json::to_writer(&mut text, record).map_err(|e| fail(&e))?;
             writeln!(text).map_err(|e| fail(&e))?;
         }
-        nephrobox_engine::files::write(&path, &text).map_err(|e| fail(&e))
+        nephrobox_imaging::files::write(&path, &text).map_err(|e| fail(&e))
     }
 }
 

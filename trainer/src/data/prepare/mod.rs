@@ -249,20 +249,16 @@ fn enter(layout: &Layout) -> Result<FolderLock, DataError> {
     fs::create_dir_all(folder).map_err(failed)?;
     if !layout.plan().exists() {
         // A split file may have been laid ready, and a run killed early leaves one, whole or half-written.
-        let ours = [
-            "split.toml",
-            ".lock",
-            "split.toml.partial",
-            "prepare.json.partial",
-        ];
+        let ours = ["split.toml", ".lock"];
         let foreign = fs::read_dir(folder)
             .map_err(failed)?
             .flatten()
             .map(|entry| entry.path())
             .find(|path| {
-                !path
-                    .file_name()
-                    .is_some_and(|name| ours.iter().any(|o| name == *o))
+                !files::unfinished(path)
+                    && !path
+                        .file_name()
+                        .is_some_and(|name| ours.iter().any(|o| name == *o))
             });
         if let Some(foreign) = foreign {
             return Err(DataError::new(
@@ -391,9 +387,7 @@ fn remove_strays(layout: &Layout, plan: &Plan) -> Result<(), DataError> {
             .try_for_each(|p| remove_if_there(&p))
     };
     strays_of(&layout.volumes(), &|path| !expected.contains(path))?;
-    strays_of(layout.folder(), &|path| {
-        path.extension().is_some_and(|e| e == files::PARTIAL)
-    })
+    strays_of(layout.folder(), &|path| files::unfinished(path))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), DataError> {

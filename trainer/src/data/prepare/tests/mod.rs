@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files::UNFINISHED;
 use nephrobox_imaging::{Geometry, LabelReader, ScanReader, write_labels, write_scan};
 use nephrobox_shared::measure::Spacing;
 use nephrobox_shared::preprocess::Preprocess;
@@ -245,7 +246,7 @@ fn a_run_killed_at_any_file_is_gone_on_with_to_the_same_bytes() {
             fs::write(out.join(path), &bytes[path]).unwrap();
         }
         let half = &bytes[&written[done]];
-        let partial = format!("{}.{}", written[done].display(), files::PARTIAL);
+        let partial = written[done].with_file_name(format!("{UNFINISHED}{done}"));
         fs::write(out.join(partial), &half[..half.len() / 2]).unwrap();
         let whole_volumes = done.saturating_sub(2) / 3;
         let outcome = run_ok(&request(root.path(), &out));

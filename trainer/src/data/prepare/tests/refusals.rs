@@ -34,11 +34,7 @@ fn a_broken_volume_stops_the_run_with_its_name_and_leaves_nothing_half_written()
         (error.kind(), error.place()),
         (DataErrorKind::Volume, broken.as_path())
     );
-    assert!(
-        bytes_of(&out)
-            .keys()
-            .all(|path| path.extension().is_none_or(|e| e != files::PARTIAL))
-    );
+    assert!(bytes_of(&out).keys().all(|path| !files::unfinished(path)));
     fs::write(&broken, &bytes).unwrap();
     run_ok(&request(root.path(), &out)); // and mended, it goes on
     Prepared::open(&out).unwrap();

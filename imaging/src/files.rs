@@ -1,0 +1,106 @@
+//! Files that are whole or not there.
+//!
+//! What is written goes into an unnamed neighbour first, is forced to the disk and then renamed; whatever happens, at the path is
+//! either what was there before or all of the new contents. Every program of the house writes its single files through here.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+
+/// How the name of a file begins that is still being written. One is left behind only by a kill or a power cut.
+pub const UNFINISHED: &str = ".unfinished-";
+
+/// Where the contents go; seeking is allowed.
+pub type Sink<'a> = BufWriter<&'a mut File>;
+
+/// Writes `bytes` to `path`.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, |error| error, |out| out.write_all(bytes))
+}
+
+/// Writes to `path` what `fill` puts into the sink.
+///
+/// # Errors
+/// What `fill` says, or what the disk says, as `failed` puts it.
+pub fn write_with<E>(
+    path: &Path,
+    failed: impl Fn(io::Error) -> E,
+    fill: impl FnOnce(&mut Sink<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut unfinished = tempfile::Builder::new();
+    unfinished.prefix(UNFINISHED);
+    #[cfg(unix)]
+    {
+        // Like any new file, and unlike a temporary one: for everyone whom the umask lets.
+        use std::os::unix::fs::PermissionsExt as _;
+        unfinished.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut unfinished = unfinished.tempfile_in(folder).map_err(&failed)?;
+    let mut out = BufWriter::with_capacity(1 << 18, unfinished.as_file_mut());
+    fill(&mut out)?;
+    out.flush().map_err(&failed)?;
+    drop(out);
+    unfinished.as_file().sync_all().map_err(&failed)?;
+    unfinished
+        .persist(path)
+        .map_err(|error| failed(error.error))?;
+    sync_folder(folder).map_err(failed)
+}
+
+/// Makes the rename last through a power cut.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Other systems cannot open a folder as a file; their rename is as durable as they make it.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        write(&path, b"old").unwrap();
+        let error = write_with(
+            &path,
+            |error| error.to_string(),
+            |out| {
+                out.write_all(b"half of the new").unwrap();
+                Err("broken".to_owned())
+            },
+        );
+        assert_eq!(error, Err("broken".to_owned()));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_readable_by_whom_the_umask_lets() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write(&ours, b"").unwrap();
+        fs::write(&plain, b"").unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}
