@@ -2,7 +2,7 @@
 //! a scan whose slices follow one another in the file, and on one in KiTS19's layout, whose slices are the fastest axis.
 //! Each runs in a process of its own. Exits with 1 if a limit is broken.
 //!
-//! `cargo run --release -p nephrobox --example memory [-- SLICES]`; Linux only, about 1 GB of temporary files.
+//! `cargo run --release -p nephrobox --example long_scan [-- SLICES]`; Linux only, about 1 GB of temporary files.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         ["segment", scan, model, out] => segment(scan, model, out),
         [] => compare(1059),
         [slices] => slices.parse().map_err(Into::into).and_then(compare),
-        _ => Err("usage: memory [SLICES]".into()),
+        _ => Err("usage: long_scan [SLICES]".into()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
