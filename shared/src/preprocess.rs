@@ -9,7 +9,7 @@
 //! and for label maps the same bytes. Floating-point sums have a fixed order, so all machines agree bit for bit;
 //! OpenCV's own order depends on the processor, hence it differs from this by up to about 1e-7.
 
-mod axis;
+pub mod axis;
 mod resample;
 
 use core::fmt;

@@ -5,6 +5,11 @@
 //! hashed by FNV-1a 64; each index is mixed by SplitMix64's finaliser; the top 24 bits become a
 //! number that is exact in f32.
 
+use std::convert::Infallible;
+
+use rand::TryRng;
+use rand_distr::{Distribution, StandardNormal};
+
 const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// FNV-1a, 64 bits, of the key's UTF-8 bytes.
@@ -75,11 +80,36 @@ impl Stream {
         (((self.bits() >> 32) * n as u64) >> 32) as usize
     }
 
+    /// The next number from the standard normal distribution.
+    pub fn normal(&mut self) -> f64 {
+        StandardNormal.sample(self)
+    }
+
     /// `items` in a random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.index(i + 1));
         }
+    }
+}
+
+/// So that distributions can draw from a stream.
+impl TryRng for Stream {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.bits() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.bits())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.bits().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
     }
 }
 

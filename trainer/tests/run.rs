@@ -11,7 +11,7 @@ use nephrobox_engine::program::Storage;
 use nephrobox_imaging::{Geometry, write_labels, write_scan};
 use nephrobox_shared::measure::Spacing;
 use nephrobox_shared::preprocess::Preprocess;
-use nephrotrain::augment::{Augmentation, Preset};
+use nephrotrain::augment::Augmentation;
 use nephrotrain::data::Split;
 use nephrotrain::data::prepare::records::Options as PrepareOptions;
 use nephrotrain::data::prepare::{self, Request};
@@ -97,10 +97,7 @@ fn config(data: &Path) -> TrainConfig {
         retrain_from: RetrainFrom::all(),
         frozen_batch_norm: FrozenBatchNorm::Stored,
         image_weights: ImageWeights::Patient,
-        augmentation: Augmentation {
-            preset: Preset::SmallData,
-            share: 0.75,
-        },
+        augmentation: Augmentation::preset("ct", 0.75).expect("a preset"),
         crop: None,
         repeat: Vec::new(),
         seed: 3,

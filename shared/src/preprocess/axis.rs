@@ -9,23 +9,25 @@ fn scale(source: usize, target: usize) -> f64 {
 }
 
 /// The source pixel that nearest neighbour takes: `floor(index * scale)`, at most the last one.
-pub(super) fn nearest(index: usize, source: usize, target: usize) -> usize {
+pub fn nearest(index: usize, source: usize, target: usize) -> usize {
     // A cast truncates, which is the floor of a value that cannot be negative.
     ((index as f64 * scale(source, target)) as usize).min(source - 1)
 }
 
 /// Two source pixels of one axis and the share of the second.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tap {
-    pub(super) first: usize,
-    pub(super) second: usize,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tap {
+    /// The first pixel.
+    pub first: usize,
+    /// The second, or the first again at an edge.
+    pub second: usize,
     share: f32,
 }
 
 impl Tap {
     /// Bilinear between pixel centres (half-pixel centres, edges repeated). The share is taken in f64, as the vendor
     /// library inside the reference's OpenCV does; OpenCV's own fallback takes it in f32, up to 2e-5 away.
-    pub(super) fn centred(index: usize, source: usize, target: usize) -> Self {
+    pub fn centred(index: usize, source: usize, target: usize) -> Self {
         let position = (index as f64 + 0.5) * scale(source, target) - 0.5;
         let floor = libm::floor(position);
         if floor < 0.0 {
@@ -36,7 +38,7 @@ impl Tap {
 
     /// What `INTER_AREA` does when an axis grows: target pixels that lie inside one source pixel copy it, those on a
     /// border mix both sides by the covered lengths.
-    pub(super) fn cornered(index: usize, source: usize, target: usize) -> Self {
+    pub fn cornered(index: usize, source: usize, target: usize) -> Self {
         let growth = target as f64 / source as f64;
         let first = (index as f64 * scale(source, target)) as usize;
         let position = ((index + 1) as f64 - (first + 1) as f64 * growth) as f32;
@@ -70,7 +72,7 @@ impl Tap {
 
     /// The two values combined.
     #[inline]
-    pub(super) fn mix(&self, first: f32, second: f32) -> f32 {
+    pub fn mix(&self, first: f32, second: f32) -> f32 {
         first * (1.0 - self.share) + second * self.share
     }
 }

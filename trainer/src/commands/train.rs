@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nephrobox_engine::device;
 use nephrobox_shared::class::Class;
 
-use crate::augment::{Augmentation, Preset};
+use crate::augment::Augmentation;
 use crate::data::DEFAULT_SEED;
 use crate::loss::{DEFAULT_SMOOTH, LossName, Reduction};
 use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
@@ -80,9 +80,9 @@ pub struct TrainArgs {
     /// What an image counts in the loss
     #[arg(long, value_enum, default_value_t)]
     image_weights: ImageWeights,
-    /// Augmentation: none or small-data
-    #[arg(long, default_value = "none")]
-    augment: Preset,
+    /// Augmentation: none, library, ct, small-data, or a TOML file (see docs/augmentation.md)
+    #[arg(long, default_value = "ct")]
+    augment: String,
     /// Share of the images that are augmented
     #[arg(long, default_value_t = 0.75)]
     augment_share: f64,
@@ -111,8 +111,8 @@ fn parse_repeat(text: &str) -> Result<(String, usize), String> {
 }
 
 impl TrainArgs {
-    fn config(&self, data: PathBuf) -> TrainConfig {
-        TrainConfig {
+    fn config(&self, data: PathBuf) -> Result<TrainConfig> {
+        Ok(TrainConfig {
             data,
             weights: self.weights.clone(),
             encoder: self.encoder,
@@ -129,14 +129,11 @@ impl TrainArgs {
             retrain_from: self.retrain_from.clone(),
             frozen_batch_norm: self.frozen_batch_norm,
             image_weights: self.image_weights,
-            augmentation: Augmentation {
-                preset: self.augment,
-                share: self.augment_share,
-            },
+            augmentation: Augmentation::named(&self.augment, self.augment_share)?,
             crop: self.crop,
             repeat: self.repeat.clone(),
             seed: self.seed,
-        }
+        })
     }
 
     /// Runs the command.
@@ -146,7 +143,7 @@ impl TrainArgs {
             (_, true) => Run::open(&self.out, self.data.as_deref())?,
             (Some(data), false) => Run::create(
                 &self.out,
-                self.config(std::path::absolute(data)?),
+                self.config(std::path::absolute(data)?)?,
                 device::name(&device),
             )?,
             (None, false) => anyhow::bail!("--data is needed to start a run"),

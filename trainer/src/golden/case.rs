@@ -40,6 +40,8 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Its values; integers are exact.
     pub values: Vec<f32>,
+    /// The same in f64, if it is stored so; otherwise empty.
+    pub doubles: Vec<f64>,
 }
 
 /// A golden case in memory.
@@ -70,7 +72,17 @@ impl Case {
         let mut arrays = Vec::new();
         for (name, view) in tensors.iter() {
             let data = view.data();
+            let doubles: Vec<f64> = match view.dtype() {
+                Dtype::F64 => data
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|b| f64::from_le_bytes(*b))
+                    .collect(),
+                _ => Vec::new(),
+            };
             let values = match view.dtype() {
+                Dtype::F64 => doubles.iter().map(|&v| v as f32).collect(),
                 Dtype::F32 => data
                     .as_chunks()
                     .0
@@ -91,6 +103,7 @@ impl Case {
                 Array {
                     shape: view.shape().to_vec(),
                     values,
+                    doubles,
                 },
             ));
         }

@@ -6,6 +6,7 @@
 //! other encoders, sizes and parameters of the same kinds work as well. A case of a kind this program
 //! does not know is *not run*, never passed.
 
+mod augment;
 mod case;
 mod losses;
 mod metrics;
@@ -126,7 +127,8 @@ pub struct CaseReport {
 type Runner = fn(&Case, &Device) -> Result<Outcome, CaseError>;
 
 /// Every kind this program knows.
-const KINDS: [(&str, Runner); 5] = [
+const KINDS: [(&str, Runner); 6] = [
+    ("augment", augment::run),
     ("model", model::run),
     ("training", training::run),
     ("losses", losses::run),

@@ -157,11 +157,8 @@ impl TrainConfig {
             ))
         } else if !(self.smooth.is_finite() && self.smooth >= 0.0) {
             Err(format!("--smooth must be 0 or more, not {}", self.smooth))
-        } else if !(0.0..=1.0).contains(&self.augmentation.share) {
-            Err(format!(
-                "--augment-share lies between 0 and 1, not {}",
-                self.augmentation.share
-            ))
+        } else if let Err(e) = self.augmentation.check() {
+            Err(e.to_string())
         } else if side == 0 || !side.is_multiple_of(multiple) || side > data.side() {
             Err(format!(
                 "--crop must be a multiple of {multiple} up to {}, not {side}",

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use super::config::{ImageWeights, TrainConfig};
-use crate::augment::{self, Sample};
+use crate::augment::{self, Sample, Spare};
 use crate::closed_form::Stream;
 use crate::data::{Prepared, Split};
 
@@ -56,10 +56,13 @@ pub fn batches<'scope>(
     scope.spawn(move || {
         let order = order(data, config, epoch);
         let factor = weight_factor(data, config);
+        let mut spare = Spare::default();
         for (number, slices) in order.chunks(config.batch).enumerate().skip(first) {
             let places = number * config.batch;
             if sender
-                .send(make(data, config, epoch, places, slices, factor))
+                .send(make(
+                    data, config, epoch, places, slices, factor, &mut spare,
+                ))
                 .is_err()
             {
                 return; // the run stopped
@@ -89,6 +92,7 @@ fn make(
     place: usize,
     slices: &[u32],
     factor: Option<f64>,
+    spare: &mut Spare,
 ) -> HostBatch {
     let mut batch = HostBatch {
         slices: slices.to_vec(),
@@ -100,16 +104,13 @@ fn make(
     for (place, &index) in (place..).zip(slices) {
         // A slice that comes several times in an epoch changes differently each time.
         let mut draw = Stream::new(&format!("{}/{epoch}/{index}/{place}", config.seed));
-        let mut sample = Sample {
-            side: data.side(),
-            image: data.image(index).to_vec(),
-            labels: data.labels(index).to_vec(),
-        };
-        config.augmentation.apply(&mut sample, &mut draw);
+        let (image, labels) = (data.image(index).to_vec(), data.labels(index).to_vec());
+        let mut sample = Sample::new(data.side(), data.side(), image, labels);
+        config.augmentation.apply(&mut sample, spare, &mut draw);
         if let Some(side) = config.crop {
             sample = augment::crop(&sample, side, &mut draw);
         }
-        batch.side = sample.side;
+        batch.side = sample.rows;
         batch.images.extend(sample.image);
         batch.labels.extend(sample.labels);
         batch
