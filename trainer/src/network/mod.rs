@@ -5,6 +5,7 @@
 //! decides what trains; [`lower()`] turns graph and values into an engine program.
 
 pub mod architecture;
+mod cpu;
 pub mod forward;
 pub mod freeze;
 pub mod graph;
