@@ -4,9 +4,11 @@
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
+pub mod accumulate;
 pub mod checkpoint;
 pub mod config;
 pub mod loader;
+pub mod memory;
 pub mod run;
 pub mod step;
 
