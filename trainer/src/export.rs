@@ -12,7 +12,7 @@ use nephrobox_shared::package::{
 use crate::data::{Prepared, Split};
 use crate::evaluate::evaluate;
 use crate::network::{UnetSpec, lower};
-use crate::train::{Run, TrainError, checkpoint};
+use crate::train::{Run, Settings, TrainError, checkpoint};
 
 /// What a package says that the run does not know.
 #[derive(Clone, Debug)]
@@ -100,17 +100,18 @@ fn share(data: &Prepared, split: Split) -> Share {
     }
 }
 
-/// The run's config, flattened to one line a setting, without the path of this machine's data.
+/// The run's settings, one line each, without the paths of this machine.
 fn hyperparameters(run: &Run, which: &str) -> Vec<KeyValue> {
-    let config = serde_json::to_value(run.config()).unwrap_or_default();
-    let settings = config
-        .as_object()
+    let settings = Settings {
+        data: None,
+        weights: None,
+        ..Settings::from(run.config())
+    };
+    let table = toml::Table::try_from(&settings).unwrap_or_default();
+    let mut all: Vec<KeyValue> = table
         .into_iter()
-        .flatten()
-        .filter(|(key, _)| *key != "data" && *key != "weights");
-    let mut all: Vec<KeyValue> = settings
         .map(|(key, value)| KeyValue {
-            key: key.clone(),
+            key,
             value: value
                 .as_str()
                 .map_or_else(|| value.to_string(), String::from),

@@ -94,6 +94,8 @@ fn config(data: &Path) -> TrainConfig {
         batch: 6,
         learning_rate: 1e-3,
         schedule: Schedule::Cosine,
+        warm_up: 0.1,
+        power: 0.9,
         retrain_from: RetrainFrom::all(),
         frozen_batch_norm: FrozenBatchNorm::Stored,
         image_weights: ImageWeights::Patient,
@@ -293,7 +295,7 @@ fn settings_that_cannot_work_are_refused_before_anything_is_made() {
         ),
         (
             TrainConfig {
-                repeat: vec![("elsewhere".into(), 2)],
+                repeat: vec!["elsewhere=2".parse().unwrap()],
                 ..good.clone()
             },
             "elsewhere",

@@ -33,8 +33,8 @@ pub fn order(data: &Prepared, config: &TrainConfig, epoch: usize) -> Vec<u32> {
         config
             .repeat
             .iter()
-            .find(|(name, _)| name == source)
-            .map_or(1, |(_, times)| *times)
+            .find(|r| r.folder == *source)
+            .map_or(1, |r| r.times)
     };
     let slices = data.split(Split::Train).iter();
     let mut order: Vec<u32> = slices

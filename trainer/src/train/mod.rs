@@ -1,6 +1,6 @@
 //! Training: the step, the loop around it, checkpoints and the run folder.
 //!
-//! A run folder holds `config.json`, `versions.json`, `fingerprint.json`, `metrics.jsonl` (a line per
+//! A run folder holds `config.toml`, `versions.json`, `fingerprint.json`, `metrics.jsonl` (a line per
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
@@ -10,12 +10,14 @@ pub mod config;
 pub mod loader;
 pub mod memory;
 pub mod run;
+pub mod settings;
 pub mod step;
 
 use std::path::PathBuf;
 
 pub use config::TrainConfig;
 pub use run::{EpochRecord, Event, Options, Run};
+pub use settings::{Preset, Settings, SettingsError};
 
 use crate::data::DataError;
 
@@ -25,7 +27,10 @@ pub enum TrainError {
     /// The prepared set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Settings that cannot work.
+    /// Settings that cannot be read or cannot work.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The settings do not fit the data or the network.
     #[error("{0}")]
     Config(String),
     /// The run folder is not usable.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Position};
 use super::loader::{self, HostBatch};
+use super::settings::{Settings, SettingsError};
 use super::step::{Batch, Learner};
 use super::{TrainConfig, TrainError};
 use crate::data::{Prepared, Split};
@@ -107,7 +108,7 @@ impl Run {
     /// Makes a new run folder. It must not exist, or be empty.
     pub fn create(folder: &Path, config: TrainConfig, device: &str) -> Result<Self, TrainError> {
         let data = Prepared::open(&config.data)?;
-        config.check(&data).map_err(TrainError::Config)?;
+        config.check(&data).map_err(SettingsError::from)?;
         if data.split(Split::Train).is_empty() {
             let text = "no slice of the prepared set is in its training split; change split.toml";
             return Err(TrainError::Config(text.into()));
@@ -129,7 +130,12 @@ impl Run {
         });
         evaluate::write_json(&folder.join("versions.json"), &versions)?;
         evaluate::write_json(&folder.join("fingerprint.json"), data.fingerprint())?;
-        evaluate::write_json(&folder.join("config.json"), &config)?;
+        let path = folder.join("config.toml");
+        let text = Settings::from(&config).to_toml();
+        nephrobox_imaging::files::write(&path, text.as_bytes()).map_err(|e| TrainError::Write {
+            path,
+            reason: e.to_string(),
+        })?;
         Ok(Self {
             folder: folder.into(),
             config,
@@ -144,16 +150,14 @@ impl Run {
             path: folder.into(),
             reason,
         };
-        let path = folder.join("config.json");
-        let text = fs::read_to_string(&path).map_err(|e| {
-            fail(format!(
-                "config.json cannot be read: {e}; is this a folder of `nephrotrain train`?"
-            ))
-        })?;
-        let config: TrainConfig = serde_json::from_str(&text)
-            .map_err(|e| fail(format!("config.json is damaged: {e}")))?;
+        let path = folder.join("config.toml");
+        if !path.is_file() {
+            let reason = "config.toml is missing; is this a folder of `nephrotrain train`?";
+            return Err(fail(reason.into()));
+        }
+        let config = Settings::read(&path)?.resolve()?;
         let data = Prepared::open(data.unwrap_or(&config.data))?;
-        config.check(&data).map_err(TrainError::Config)?;
+        config.check(&data).map_err(SettingsError::from)?;
         let known: serde_json::Value = fs::read_to_string(folder.join("versions.json"))
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
