@@ -12,16 +12,22 @@ pub const NAMES: [&str; 5] = ["auto", "cpu", "cuda", "vulkan", "webgpu"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// Not one of [`NAMES`].
-    #[error("there is no device called `{0}`; choose auto, cpu, cuda, vulkan or webgpu, such as `cuda` or `cuda:0,1`")]
+    #[error(
+        "there is no device called `{0}`; choose auto, cpu, cuda, vulkan or webgpu, such as `cuda` or `cuda:0,1`"
+    )]
     Unknown(String),
     /// The program was built without that backend.
-    #[error("this program was built without {name}; build it with `--features {name}`, or use the device cpu")]
+    #[error(
+        "this program was built without {name}; build it with `--features {name}`, or use the device cpu"
+    )]
     NotCompiled {
         /// Name of the device and of the Cargo feature.
         name: &'static str,
     },
     /// The backend is there and no such device is.
-    #[error("no {name} device was found on this machine; install its driver, or use the device cpu")]
+    #[error(
+        "no {name} device was found on this machine; install its driver, or use the device cpu"
+    )]
     Absent {
         /// Name of the device.
         name: &'static str,
@@ -86,7 +92,9 @@ pub fn select_all(spec: &str) -> Result<Vec<Device>, DeviceError> {
         None => (spec, None),
     };
     let found = match name {
-        "auto" => cuda().or_else(|_| vulkan()).unwrap_or_else(|_| vec![Device::flex()]),
+        "auto" => cuda()
+            .or_else(|_| vulkan())
+            .unwrap_or_else(|_| vec![Device::flex()]),
         "cpu" => vec![Device::flex()],
         "cuda" => cuda()?,
         "vulkan" => vulkan()?,
@@ -105,10 +113,17 @@ pub fn select_all(spec: &str) -> Result<Vec<Device>, DeviceError> {
         let index: usize = number.map_err(|_| DeviceError::List(spec.to_owned()))?;
         let name = || name.to_owned();
         if name() != "cpu" && index >= found.len() {
-            return Err(DeviceError::Index { name: name(), index, found: found.len() });
+            return Err(DeviceError::Index {
+                name: name(),
+                index,
+                found: found.len(),
+            });
         }
         if chosen.contains(&index) {
-            return Err(DeviceError::Twice { name: name(), index });
+            return Err(DeviceError::Twice {
+                name: name(),
+                index,
+            });
         }
         chosen.push(index);
     }
@@ -122,8 +137,13 @@ pub fn name(device: &Device) -> &'static str {
         return "cpu";
     }
     let kinds = [("cuda", cuda()), ("vulkan", vulkan())];
-    let is = |found: &Result<Vec<Device>, DeviceError>| found.as_ref().is_ok_and(|found| found.contains(device));
-    kinds.iter().find(|(_, found)| is(found)).map_or("webgpu", |(name, _)| name)
+    let is = |found: &Result<Vec<Device>, DeviceError>| {
+        found.as_ref().is_ok_and(|found| found.contains(device))
+    };
+    kinds
+        .iter()
+        .find(|(_, found)| is(found))
+        .map_or("webgpu", |(name, _)| name)
 }
 
 /// Bytes of memory that are free on a CUDA device, as its driver says; `None` for every other device.
@@ -142,16 +162,22 @@ pub fn free_memory(device: &Device) -> Option<u64> {
 
 #[cfg(feature = "cuda")]
 fn cuda() -> Result<Vec<Device>, DeviceError> {
-    let found: Vec<Device> = Device::enumerate(::burn::tensor::DeviceType::Cuda).into_iter().collect();
+    let found: Vec<Device> = Device::enumerate(::burn::tensor::DeviceType::Cuda)
+        .into_iter()
+        .collect();
     if found.is_empty() {
         return Err(DeviceError::Absent { name: "cuda" });
     }
     if !nvrtc_is_present() {
-        return Err(DeviceError::Toolkit { missing: "the library NVRTC" });
+        return Err(DeviceError::Toolkit {
+            missing: "the library NVRTC",
+        });
     }
     let headers = cubecl_cuda::install::cuda_path().map(|path| path.join("include"));
     if !headers.is_some_and(|path| path.is_dir()) {
-        return Err(DeviceError::Toolkit { missing: "the CUDA headers" });
+        return Err(DeviceError::Toolkit {
+            missing: "the CUDA headers",
+        });
     }
     Ok(found)
 }
@@ -174,7 +200,10 @@ fn vulkan() -> Result<Vec<Device>, DeviceError> {
     // Discrete GPUs are listed first, software drivers as `Cpu`.
     let software = Device::vulkan(DeviceKind::Cpu);
     let found = Device::enumerate(DeviceType::Vulkan).into_iter();
-    some(found.filter(|device| *device != software).collect(), "vulkan")
+    some(
+        found.filter(|device| *device != software).collect(),
+        "vulkan",
+    )
 }
 
 #[cfg(not(feature = "vulkan"))]
@@ -196,7 +225,11 @@ const fn webgpu() -> Result<Vec<Device>, DeviceError> {
 
 #[cfg(any(feature = "vulkan", feature = "webgpu"))]
 fn some(found: Vec<Device>, name: &'static str) -> Result<Vec<Device>, DeviceError> {
-    if found.is_empty() { Err(DeviceError::Absent { name }) } else { Ok(found) }
+    if found.is_empty() {
+        Err(DeviceError::Absent { name })
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]
@@ -236,11 +269,21 @@ mod tests {
         assert_eq!(select_all("cpu").unwrap().len(), 1);
         assert_eq!(select_all("cpu:all").unwrap().len(), 1);
         assert_eq!(select_all("cpu:0,1").unwrap().len(), 2);
-        for (spec, said) in [("cpu:0,0", "twice"), ("cpu:", "numbers"), ("cpu:x", "numbers"), ("gpu:0", "no device")] {
+        for (spec, said) in [
+            ("cpu:0,0", "twice"),
+            ("cpu:", "numbers"),
+            ("cpu:x", "numbers"),
+            ("gpu:0", "no device"),
+        ] {
             let message = select_all(spec).unwrap_err().to_string();
             assert!(message.contains(said), "{spec}: {message}");
         }
-        assert!(select("cpu:0,1").unwrap_err().to_string().contains("name one"));
+        assert!(
+            select("cpu:0,1")
+                .unwrap_err()
+                .to_string()
+                .contains("name one")
+        );
         assert!(select("cpu:0").is_ok());
     }
 

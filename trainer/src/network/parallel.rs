@@ -153,7 +153,9 @@ fn batch_norm(
             x - per_channel(mean)
         })
         .collect();
-    let squares = centred.iter().map(|x| mean_per_channel(x.clone() * x.clone()));
+    let squares = centred
+        .iter()
+        .map(|x| mean_per_channel(x.clone() * x.clone()));
     let variance = overall(squares.collect());
     let inverse = (variance.clone() + epsilon).sqrt().recip();
     let scale = match gamma {

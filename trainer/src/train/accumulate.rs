@@ -6,24 +6,111 @@
 //! own statistics. The moving statistics move once a step, by the statistics of all parts together,
 //! so that they adapt at the pace of the whole batch.
 
+use std::fmt;
+use std::num::NonZero;
+use std::str::FromStr;
+
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::step::{Batch, Gradients, Learner, Outcome};
 
+/// In how many passes a step goes through its images: a number, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
+pub enum Accumulate {
+    /// In this many; sizes as even as can be.
+    Passes(NonZero<usize>),
+    /// In as few as fit into memory. [`memory::fit`](super::memory::fit) replaces it by their number.
+    Auto,
+}
+
+impl Accumulate {
+    /// All images at once.
+    pub const ONE: Self = Self::Passes(NonZero::<usize>::MIN);
+
+    /// The number of passes; one, as long as `auto` is undecided.
+    pub fn passes(self) -> usize {
+        match self {
+            Self::Passes(passes) => passes.get(),
+            Self::Auto => 1,
+        }
+    }
+}
+
+impl Default for Accumulate {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl fmt::Display for Accumulate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passes(passes) => passes.fmt(f),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
+
+impl FromStr for Accumulate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text
+                .parse()
+                .map(Self::Passes)
+                .map_err(|_| format!("`{text}` is neither a number from 1 on nor `auto`")),
+        }
+    }
+}
+
+/// Form in a settings file: `accumulate = 3` or `accumulate = "auto"`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(usize),
+    Text(String),
+}
+
+impl From<Accumulate> for Written {
+    fn from(value: Accumulate) -> Self {
+        match value {
+            Accumulate::Passes(passes) => Self::Number(passes.get()),
+            Accumulate::Auto => Self::Text(value.to_string()),
+        }
+    }
+}
+
+impl TryFrom<Written> for Accumulate {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Number(number) => number.to_string().parse(),
+            Written::Text(text) => text.parse(),
+        }
+    }
+}
+
 impl Learner {
-    /// [`Learner::pass`] on `images` images that come in `parts`; `None` if there is no part.
+    /// [`Learner::pass`] on `images` images that come in `parts`. A single part is treated exactly as
+    /// [`Learner::pass`] does.
     ///
-    /// A single part is treated exactly as [`Learner::pass`] does.
+    /// # Panics
+    /// If there is no part: a mistake of the caller.
     pub fn pass_in_parts(
         &mut self,
         images: usize,
         parts: impl IntoIterator<Item = Batch>,
-    ) -> Option<Outcome> {
+    ) -> Outcome {
         let mut parts = parts.into_iter().map(|part| {
             let share = part.images.dims()[0] as f64 / images as f64;
             (part, share)
         });
-        let (part, share) = parts.next()?;
+        let (part, share) = parts.next().expect("a batch has images");
         let (mut total, mut statistics) = self.measure(part, share);
         let mut logits = vec![total.logits];
         for (part, share) in parts {
@@ -36,7 +123,7 @@ impl Learner {
         }
         self.move_statistics(statistics);
         total.logits = Tensor::cat(logits, 0);
-        Some(total)
+        total
     }
 }
 
@@ -160,10 +247,11 @@ mod tests {
         for value in [DICE, Loss::CROSS_ENTROPY] {
             let whole = learner(&graph, value, 1).pass(batch());
             for parts in [1, 2, 3, 5] {
-                let outcome = learner(&graph, value, 1)
-                    .pass_in_parts(5, cut(&batch(), parts))
-                    .unwrap();
-                assert!((loss(&outcome) - loss(&whole)).abs() < 1e-6, "{parts} parts");
+                let outcome = learner(&graph, value, 1).pass_in_parts(5, cut(&batch(), parts));
+                assert!(
+                    (loss(&outcome) - loss(&whole)).abs() < 1e-6,
+                    "{parts} parts"
+                );
                 assert!(difference(&whole, &outcome) < 1e-5, "{parts} parts");
                 assert_eq!(outcome.logits.dims(), whole.logits.dims());
             }
@@ -177,7 +265,7 @@ mod tests {
         let mut whole = learner(&graph, DICE, 1);
         whole.pass(batch());
         let mut parts = learner(&graph, DICE, 1);
-        parts.pass_in_parts(5, cut(&batch(), 3)).unwrap();
+        parts.pass_in_parts(5, cut(&batch(), 3));
         for role in ["moving_mean", "moving_variance"] {
             let name = format!("bn_data/{role}");
             let value = |l: &Learner| to_vec(l.parameters.get(&name).unwrap().clone())[0];
@@ -198,8 +286,17 @@ mod tests {
             let (mut one, mut two) = (learner(&graph, value, 1), learner(&graph, value, 2));
             let (a, b) = (one.pass(batch()), two.pass(batch()));
             assert!((loss(&a) - loss(&b)).abs() < 1e-5 * loss(&a).abs());
-            assert!(difference(&a, &b) < 1e-4, "{value:?} {}", difference(&a, &b));
-            for (a, b) in one.parameters.entries().iter().zip(two.parameters.entries()) {
+            assert!(
+                difference(&a, &b) < 1e-4,
+                "{value:?} {}",
+                difference(&a, &b)
+            );
+            for (a, b) in one
+                .parameters
+                .entries()
+                .iter()
+                .zip(two.parameters.entries())
+            {
                 let name = a.variable.name();
                 let values = to_vec(a.value.clone());
                 for (a, b) in values.into_iter().zip(to_vec(b.value.clone())) {
@@ -214,9 +311,7 @@ mod tests {
         // The same batch in two parts is what devices with their own statistics would compute.
         let graph = unet();
         let whole = learner(&graph, DICE, 1).pass(batch());
-        let apart = learner(&graph, DICE, 1)
-            .pass_in_parts(5, cut(&batch(), 2))
-            .unwrap();
+        let apart = learner(&graph, DICE, 1).pass_in_parts(5, cut(&batch(), 2));
         assert!(difference(&whole, &apart) > 1e-2);
     }
 

@@ -7,12 +7,13 @@
 //! and the growing weight gradients come on top. Measured peaks are in `docs/scale.md`.
 
 use std::fmt;
+use std::num::NonZero;
 
 use burn::tensor::Device;
 use nephrobox_engine::device;
-use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::TrainConfig;
+use super::accumulate::Accumulate;
+use super::{TrainConfig, TrainError, host};
 use crate::network::graph::LayerOp;
 use crate::network::{Freeze, Graph, UnetSpec};
 
@@ -23,7 +24,7 @@ const POOL_INDEX: u64 = 8;
 /// Tensors of the logits' size that the loss keeps: softmax, its products and their gradients.
 const LOSS_TENSORS: u64 = 8;
 /// What a process holds besides tensors: code, batches made ahead, buffers of the threads.
-const PROCESS: u64 = 96 << 20;
+const PROCESS: u64 = 160 << 20;
 /// Share of the free memory that a step may take; the rest is for whatever else goes on.
 const USABLE: f64 = 0.9;
 /// A GPU's memory pool and its kernels' scratch buffers on top of the tensors. Not measured: no GPU
@@ -185,29 +186,28 @@ fn highest(graph: &Graph, freeze: &Freeze, [rows, columns]: [usize; 2]) -> u64 {
     peak + bytes(0) + bytes(graph.output())
 }
 
-/// Why a batch cannot be trained.
+/// Why a step cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryError {
-    /// The batch is too large, and smaller passes would do.
+    /// The images do not fit at once; in more passes they would.
     #[error(
-        "a pass over {batch} images takes about {needed} on {place}, where {free} is free; \
-         use `--batch {fits} --accumulate {accumulate}`, which keeps {effective} images a step, or `--batch auto`"
+        "a step on {batch} images takes about {needed} on {place}, where {free} is free; {fits} images fit: \
+         use `--accumulate {passes}`, which goes through the {batch} in {passes} passes and sums their gradients, \
+         or `--accumulate auto`, or a smaller --batch"
     )]
-    Batch {
-        /// Images of a pass as asked for.
+    Images {
+        /// Images of a step.
         batch: usize,
-        /// What a pass over them takes.
+        /// What the step takes as asked for.
         needed: Bytes,
         /// The device.
         place: &'static str,
         /// What is free there.
         free: Bytes,
-        /// Images that fit.
+        /// Images that fit at once.
         fits: usize,
         /// Passes that make a step of them.
-        accumulate: usize,
-        /// Images of a step.
-        effective: usize,
+        passes: usize,
     },
     /// Not even one image fits.
     #[error(
@@ -215,7 +215,7 @@ pub enum MemoryError {
          use a smaller --encoder, a --crop, or a machine with more memory"
     )]
     Network {
-        /// What a pass over one image per device takes.
+        /// What a pass over one image takes.
         needed: Bytes,
         /// The device.
         place: &'static str,
@@ -234,20 +234,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Images of a step, as asked for with `--batch` and `--accumulate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Exactly `batch` images a pass and `accumulate` passes a step.
-    Exactly {
-        /// Images of a pass.
-        batch: usize,
-        /// Passes of a step.
-        accumulate: usize,
-    },
-    /// This many images a step, in as few passes as fit.
-    Step(usize),
-}
-
 /// What the devices of a run have to offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -264,10 +250,14 @@ impl Room {
     pub fn on(devices: &[Device]) -> Self {
         let place = devices.first().map_or("cpu", device::name);
         let free = match place {
-            "cpu" => Some(free_host_memory()),
+            "cpu" => host::free_memory(),
             _ => devices.iter().filter_map(device::free_memory).min(),
         };
-        let devices = if place == "cpu" { 1 } else { devices.len().max(1) };
+        let devices = if place == "cpu" {
+            1
+        } else {
+            devices.len().max(1)
+        };
         Self {
             place,
             devices,
@@ -275,65 +265,58 @@ impl Room {
         }
     }
 
-    /// Images a pass and passes a step that fit, for `wish`.
+    /// In how many passes a step over `batch` images goes through them, if `accumulate` is asked for.
     ///
-    /// Passes are made as even as can be: 24 images of which 10 fit go through as 3 x 8.
-    pub fn fit(self, estimate: Estimate, wish: Wish) -> Result<(usize, usize), MemoryError> {
-        let (asked, step) = match wish {
-            Wish::Exactly { batch, accumulate } => (Some((batch, accumulate)), batch * accumulate),
-            Wish::Step(images) => (None, images),
-        };
+    /// Passes are as even as can be: 24 images of which 10 fit go through as 3 times 8.
+    pub fn passes(
+        self,
+        estimate: Estimate,
+        batch: usize,
+        accumulate: Accumulate,
+    ) -> Result<NonZero<usize>, MemoryError> {
         let Some(free) = self.free else {
-            return Ok(asked.unwrap_or((step, 1)));
+            return Ok(passes(accumulate.passes()));
         };
         let estimate = match self.place {
             "cpu" => estimate,
             _ => estimate.on_gpu(),
         };
-        let most = estimate.images_in(free) * self.devices;
         let needed = |images: usize| Bytes(estimate.bytes(images.div_ceil(self.devices)));
-        if let Some((batch, accumulate)) = asked.filter(|&(batch, _)| batch <= most) {
-            return Ok((batch, accumulate));
-        }
-        // The smallest number of passes that divides the step keeps it whole.
-        let passes = (1..=step).find(|n| step.is_multiple_of(*n) && step / n <= most);
-        match (passes, asked) {
-            (None, _) => Err(MemoryError::Network {
+        let fits = estimate.images_in(free) * self.devices;
+        if fits == 0 {
+            return Err(MemoryError::Network {
                 needed: needed(1),
                 place: self.place,
                 free: Bytes(free),
-            }),
-            (Some(passes), None) => Ok((step / passes, passes)),
-            (Some(passes), Some((batch, _))) => Err(MemoryError::Batch {
+            });
+        }
+        let fewest = passes(batch.div_ceil(fits));
+        match accumulate {
+            Accumulate::Passes(asked) if asked < fewest => Err(MemoryError::Images {
                 batch,
-                needed: needed(batch),
+                needed: needed(batch.div_ceil(asked.get())),
                 place: self.place,
                 free: Bytes(free),
-                fits: step / passes,
-                accumulate: passes,
-                effective: step,
+                fits,
+                passes: fewest.get(),
             }),
+            Accumulate::Passes(asked) => Ok(asked),
+            Accumulate::Auto => Ok(fewest),
         }
     }
 }
 
-/// Bytes this process may still take: what the machine has available, or less where a control group
-/// (a container, a batch system's job) limits it.
-pub fn free_host_memory() -> u64 {
-    let mut system = System::new();
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let mut free = system.available_memory();
-    let own = sysinfo::get_current_pid().ok();
-    let limits = own.and_then(|pid| {
-        let wanted = ProcessesToUpdate::Some(&[pid]);
-        system.refresh_processes_specifics(wanted, false, ProcessRefreshKind::nothing());
-        system.process(pid)?.cgroup_limits()
-    });
-    for limits in limits.into_iter().chain(system.cgroup_limits()) {
-        // Not the group's "free": that counts cached files as taken, which give way.
-        free = free.min(limits.total_memory.saturating_sub(limits.rss));
-    }
-    free
+fn passes(count: usize) -> NonZero<usize> {
+    NonZero::new(count).unwrap_or(NonZero::<usize>::MIN)
+}
+
+/// Replaces `auto` by the fewest passes that fit on `devices`, and refuses a step that does not fit;
+/// images of the prepared set have `side` pixels.
+pub fn fit(config: &mut TrainConfig, side: usize, devices: &[Device]) -> Result<(), TrainError> {
+    let estimate = Estimate::of_run(config, side).map_err(TrainError::Config)?;
+    let passes = Room::on(devices).passes(estimate, config.batch, config.accumulate)?;
+    config.accumulate = Accumulate::Passes(passes);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -354,7 +337,10 @@ mod tests {
         for (encoder, batch, measured) in [(Encoder::ResNet18, 8, 1.13e9)] {
             let found = estimate(encoder, "all").bytes(batch) as f64;
             let ratio = found / measured;
-            assert!((0.9..1.3).contains(&ratio), "{encoder} {batch}: {found:.3e}");
+            assert!(
+                (0.9..1.3).contains(&ratio),
+                "{encoder} {batch}: {found:.3e}"
+            );
         }
     }
 
@@ -385,30 +371,40 @@ mod tests {
 
     /// 2,000 bytes, of which nine tenths count, hold 8 images of 100 beside the 1,000.
     #[test]
-    fn auto_keeps_the_step_and_takes_the_largest_pass() {
-        let fit = |room: Room, step| room.fit(EACH, Wish::Step(step)).unwrap();
-        assert_eq!(fit(room(2_000, 1), 8), (8, 1));
-        assert_eq!(fit(room(2_000, 1), 24), (8, 3));
-        assert_eq!(fit(room(2_000, 1), 22), (2, 11));
-        assert_eq!(fit(room(2_000, 1), 13), (1, 13));
-        assert_eq!(fit(room(2_000, 4), 24), (24, 1));
+    fn auto_takes_the_fewest_passes_that_fit() {
+        let passes = |room: Room, batch| room.passes(EACH, batch, Accumulate::Auto).unwrap().get();
+        assert_eq!(passes(room(2_000, 1), 8), 1);
+        assert_eq!(passes(room(2_000, 1), 24), 3);
+        assert_eq!(passes(room(2_000, 1), 13), 2);
+        assert_eq!(passes(room(2_000, 4), 24), 1, "6 on each of 4 devices");
         let unknown = Room {
             free: None,
             ..room(0, 1)
         };
-        assert_eq!(fit(unknown, 24), (24, 1));
+        assert_eq!(passes(unknown, 24), 1);
     }
 
     #[test]
-    fn a_batch_that_does_not_fit_is_refused_with_the_one_that_does() {
-        let wish = |batch, accumulate| Wish::Exactly { batch, accumulate };
-        assert_eq!(room(2_000, 1).fit(EACH, wish(8, 5)), Ok((8, 5)));
-        let refused = room(2_000, 1).fit(EACH, wish(12, 2)).unwrap_err();
-        let said = refused.to_string();
-        assert!(said.contains("`--batch 8 --accumulate 3`"), "{said}");
-        assert!(said.contains("24 images a step"), "{said}");
-        let hopeless = room(1_100, 1).fit(EACH, wish(1, 1)).unwrap_err();
-        assert!(hopeless.to_string().contains("smaller --encoder"), "{hopeless}");
+    fn a_step_that_does_not_fit_is_refused_with_the_passes_that_do() {
+        let asked = |n: usize| Accumulate::Passes(NonZero::new(n).unwrap());
+        let fit = |free, n| room(free, 1).passes(EACH, 24, asked(n));
+        assert_eq!(fit(2_000, 3).map(NonZero::get), Ok(3));
+        assert_eq!(
+            fit(2_000, 5).map(NonZero::get),
+            Ok(5),
+            "more than needed are as asked"
+        );
+        let said = fit(2_000, 2).unwrap_err().to_string();
+        for part in [
+            "a step on 24 images",
+            "8 images fit",
+            "`--accumulate 3`",
+            "on cpu",
+        ] {
+            assert!(said.contains(part), "{part} in: {said}");
+        }
+        let hopeless = fit(1_100, 1).unwrap_err().to_string();
+        assert!(hopeless.contains("smaller --encoder"), "{hopeless}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod host;
 pub mod loader;
 pub mod memory;
 pub mod run;
@@ -52,6 +53,9 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A step needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
     /// A picture cannot be made.
     #[error(transparent)]
     Plot(#[from] crate::plots::PlotError),
