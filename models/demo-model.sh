@@ -44,7 +44,7 @@ train prepare "${folders[@]}" --out "$out/prepared" --split "$out/split.toml" --
     --test-cases "$test_cases"
 
 # What both trainings share.
-settings=(--data "$out/prepared" --encoder resnet18 --batch 4 --schedule cosine --loss dice-ce --gamma 1
+settings=(--data "$out/prepared" --encoder resnet18 --batch 4 --schedule cosine --warm-up 0.02 --loss dice-ce --gamma 1
     --reduction batch --image-weights equal --augment small-data --augment-share 0.9 --device cpu)
 stage() {
     local run=$1

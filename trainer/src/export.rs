@@ -12,7 +12,7 @@ use nephrobox_shared::package::{
 use crate::data::{Prepared, Split};
 use crate::evaluate::evaluate;
 use crate::network::{UnetSpec, lower};
-use crate::train::{Run, TrainError, checkpoint};
+use crate::train::{Run, Settings, TrainError, checkpoint};
 
 /// What a package says that the run does not know.
 #[derive(Clone, Debug)]
@@ -35,14 +35,10 @@ pub fn export(
     label: Label,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let (config, data) = (run.config(), run.data());
+    let data = run.data();
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
-    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
-    let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;
-    let (program, tensors) = lower(&graph, &parameters).map_err(|e| network(&e))?;
-    let manifest = manifest(run, which, label);
-    let model = Model::new(manifest, program, tensors)
-        .and_then(|m| m.stored_as(storage))
+    let model = unscored(run, which, label, device)?
+        .stored_as(storage)
         .map_err(|e| network(&e))?;
     let mut executor = Executor::new(&model, device).map_err(|e| network(&e))?;
     let slices = data.split(Split::Test);
@@ -56,6 +52,21 @@ pub fn export(
         ..model.manifest().clone()
     };
     model.with_manifest(manifest).map_err(|e| network(&e))
+}
+
+/// The model of a run's checkpoint in f32, without scores.
+pub fn unscored(
+    run: &Run,
+    which: &str,
+    label: Label,
+    device: &Device,
+) -> Result<Model, TrainError> {
+    let config = run.config();
+    let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
+    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+    let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;
+    let (program, tensors) = lower(&graph, &parameters).map_err(|e| network(&e))?;
+    Model::new(manifest(run, which, label), program, tensors).map_err(|e| network(&e))
 }
 
 fn manifest(run: &Run, which: &str, label: Label) -> Manifest {
@@ -100,17 +111,18 @@ fn share(data: &Prepared, split: Split) -> Share {
     }
 }
 
-/// The run's config, flattened to one line a setting, without the path of this machine's data.
+/// The run's settings, one line each, without the paths of this machine.
 fn hyperparameters(run: &Run, which: &str) -> Vec<KeyValue> {
-    let config = serde_json::to_value(run.config()).unwrap_or_default();
-    let settings = config
-        .as_object()
+    let settings = Settings {
+        data: None,
+        weights: None,
+        ..Settings::from(run.config())
+    };
+    let table = toml::Table::try_from(&settings).unwrap_or_default();
+    let mut all: Vec<KeyValue> = table
         .into_iter()
-        .flatten()
-        .filter(|(key, _)| *key != "data" && *key != "weights");
-    let mut all: Vec<KeyValue> = settings
         .map(|(key, value)| KeyValue {
-            key: key.clone(),
+            key,
             value: value
                 .as_str()
                 .map_or_else(|| value.to_string(), String::from),

@@ -1,161 +1,83 @@
 //! `nephrotrain train`: trains a network on a prepared set.
 
-use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
+use burn::tensor::Device;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use nephrobox_engine::device;
-use nephrobox_shared::class::Class;
 
-use crate::augment::Augmentation;
-use crate::data::DEFAULT_SEED;
-use crate::loss::{DEFAULT_SMOOTH, LossName, Reduction};
-use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
-use crate::train::config::{ImageWeights, Schedule};
-use crate::train::{Event, Options, Run, TrainConfig};
+use crate::data::Prepared;
+use crate::train::memory::{self, MemoryError};
+use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError};
+use console::Console;
 
-/// Train a network; the defaults are the paper's
+mod console;
+
+/// Train a network; what is not given is as in the paper
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     nephrotrain train --data PREPARED --out runs/first\n  \
+    nephrotrain train --config mine.toml --preset best --epochs 20 --out runs/second\n  \
+    nephrotrain train --data PREPARED --device cuda:all --accumulate auto --out runs/third\n  \
     nephrotrain train --out runs/first --resume\n\n\
-    The run folder holds config.json, versions.json, fingerprint.json, metrics.jsonl, curves.png,\n\
-    last.safetensors and best.safetensors (best mean of kidney and tumour Dice on validation).")]
+    Whether a step fits into memory is estimated before anything is done, see docs/scale.md.\n\n\
+    A settings file is TOML; its keys are the flags of a run's settings without the dashes in front, such as\n\
+    `encoder = \"resnet18\"` or `augment-share = 0.5`. A flag goes over the file, the file over the preset.\n\n\
+    The run folder holds config.toml (all settings, itself such a file), versions.json, fingerprint.json,\n\
+    metrics.jsonl, curves.png, last.safetensors and best.safetensors (best mean of kidney and tumour Dice on\n\
+    validation).")]
 pub struct TrainArgs {
-    /// Prepared training set (see `nephrotrain prepare`)
-    #[arg(long, required_unless_present = "resume")]
-    data: Option<PathBuf>,
     /// Run folder: new or empty, or an interrupted run with --resume
     #[arg(long)]
     out: PathBuf,
     /// Go on with the run in --out, with the settings it was started with
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["config", "preset"])]
     resume: bool,
-    /// Start from these weights: a checkpoint, or any safetensors file with the Keras names
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// resnet18, resnet34, resnet50, resnet101 or resnet152
-    #[arg(long, default_value = "resnet101")]
-    encoder: Encoder,
-    /// Input channels: 1, or 3 as ImageNet weights need
-    #[arg(long, default_value_t = 1)]
-    channels: usize,
-    /// Factor on the [0, 1] pixels: 255 with ImageNet weights
-    #[arg(long, default_value_t = 1)]
-    input_scale: u16,
-    /// ce, wce (the paper's weights), wce-computed (median frequency), dice, or dice-ce (their sum)
-    #[arg(long, default_value = "dice")]
-    loss: LossName,
-    /// Focusing exponent of the Dice loss; 1 is the plain Dice loss
-    #[arg(long, default_value_t = 0.5)]
-    gamma: f64,
-    /// Added to the Dice's numerator and denominator
-    #[arg(long, default_value_t = DEFAULT_SMOOTH)]
-    smooth: f64,
-    /// Dice per image or over the whole batch
+    /// Settings file
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// What applies where neither flags nor file say anything
     #[arg(long, value_enum, default_value_t)]
-    reduction: Reduction,
-    /// Epochs of the whole run
-    #[arg(long, default_value_t = 150)]
-    epochs: usize,
-    /// Images per step
-    #[arg(long, default_value_t = 24)]
-    batch: usize,
-    /// Learning rate
-    #[arg(long, default_value_t = 1e-5)]
-    lr: f64,
-    /// How the learning rate goes over the run
-    #[arg(long, value_enum, default_value_t)]
-    schedule: Schedule,
-    /// First encoder layer that trains: all, stage1, stage2, stage3, stage3-unit12, stage4 or a layer's name
-    #[arg(long, default_value = "all")]
-    retrain_from: RetrainFrom,
-    /// What batch norms before that layer do
-    #[arg(long, value_enum, default_value_t)]
-    frozen_batch_norm: FrozenBatchNorm,
-    /// What an image counts in the loss
-    #[arg(long, value_enum, default_value_t)]
-    image_weights: ImageWeights,
-    /// Augmentation: none, library, ct, small-data, or a TOML file (see docs/augmentation.md)
-    #[arg(long, default_value = "ct")]
-    augment: String,
-    /// Share of the images that are augmented
-    #[arg(long, default_value_t = 0.75)]
-    augment_share: f64,
-    /// Train on random windows of this many pixels instead of whole images
-    #[arg(long)]
-    crop: Option<usize>,
-    /// Take a data folder's images N times an epoch
-    #[arg(long, value_name = "FOLDER=N", value_parser = parse_repeat)]
-    repeat: Vec<(String, usize)>,
-    /// Seed of initial weights, order and augmentation
-    #[arg(long, default_value_t = DEFAULT_SEED)]
-    seed: u64,
-    /// auto, cpu, cuda or vulkan
-    #[arg(long, default_value = "auto")]
+    preset: Preset,
+    /// auto, cpu, cuda, vulkan or webgpu; several share every step: cuda:0,1 or cuda:all
+    #[arg(long, default_value = "auto", value_name = "NAME[:LIST]")]
     device: String,
     /// Longest time between two checkpoints, in minutes
     #[arg(long, default_value_t = 5.0)]
     checkpoint_minutes: f64,
-}
-
-fn parse_repeat(text: &str) -> Result<(String, usize), String> {
-    let parsed = text
-        .split_once('=')
-        .and_then(|(name, times)| Some((name.to_string(), times.parse().ok()?)));
-    parsed.ok_or_else(|| format!("`{text}` is not FOLDER=N, such as phantoms=2"))
+    #[command(flatten, next_help_heading = "Settings of the run")]
+    #[allow(
+        missing_docs,
+        reason = "clap would take a comment here for the text of the whole command"
+    )]
+    settings: Settings,
 }
 
 impl TrainArgs {
-    fn config(&self, data: PathBuf) -> Result<TrainConfig> {
-        Ok(TrainConfig {
-            data,
-            weights: self.weights.clone(),
-            encoder: self.encoder,
-            channels: self.channels,
-            input_scale: self.input_scale,
-            loss: self.loss,
-            gamma: self.gamma,
-            smooth: self.smooth,
-            reduction: self.reduction,
-            epochs: self.epochs,
-            batch: self.batch,
-            learning_rate: self.lr,
-            schedule: self.schedule,
-            retrain_from: self.retrain_from.clone(),
-            frozen_batch_norm: self.frozen_batch_norm,
-            image_weights: self.image_weights,
-            augmentation: Augmentation::named(&self.augment, self.augment_share)?,
-            crop: self.crop,
-            repeat: self.repeat.clone(),
-            seed: self.seed,
-        })
-    }
-
     /// Runs the command.
     pub fn run(&self) -> Result<()> {
-        let device = device::select(&self.device)?;
-        let run = match (&self.data, self.resume) {
-            (_, true) => Run::open(&self.out, self.data.as_deref())?,
-            (Some(data), false) => Run::create(
-                &self.out,
-                self.config(std::path::absolute(data)?)?,
-                device::name(&device),
-            )?,
-            (None, false) => anyhow::bail!("--data is needed to start a run"),
-        };
         let minutes = self.checkpoint_minutes;
         anyhow::ensure!(
             minutes.is_finite() && minutes > 0.0,
             "--checkpoint-minutes must be a positive number"
         );
+        let devices = device::select_all(&self.device)?;
+        let run = if self.resume {
+            self.resumed(&devices)?
+        } else {
+            self.started(&devices)?
+        };
+        let (device, more) = (devices[0].clone(), &devices[1..]);
         let options = Options {
             checkpoint_every: Duration::from_secs_f64(minutes * 60.0),
+            more_devices: more.to_vec(),
         };
+        if let Some(line) = how(run.config(), devices.len()) {
+            eprintln!("{line}");
+        }
         let mut console = Console::new(run.config(), device::name(&device));
         run.train(&device, options, |event| {
             console.show(&event);
@@ -164,123 +86,79 @@ impl TrainArgs {
         println!("{}", run.folder().display());
         Ok(())
     }
-}
 
-/// Shows a run on the error stream: a bar on a terminal, plain lines elsewhere.
-struct Console {
-    bar: Option<ProgressBar>,
-    epochs: usize,
-    device: &'static str,
-    header: String,
-    /// Start, and images seen since.
-    since: (Instant, usize),
-    said: Instant,
-    done_before: usize,
-}
+    /// A new run from flags over file over preset.
+    fn started(&self, devices: &[Device]) -> Result<Run> {
+        let file = match &self.config {
+            Some(path) => Settings::read(path)?,
+            None => Settings::default(),
+        };
+        let (by_flag, by_file) = (self.settings.keys(), file.keys());
+        let settings = self.settings.clone().over(file);
+        let run = settings
+            .over(self.preset.settings())
+            .resolve()
+            .map_err(TrainError::from)
+            .and_then(|mut config| {
+                let side = Prepared::open(&config.data)?.side();
+                memory::fit(&mut config, side, devices)?;
+                Run::create(&self.out, config, &label(devices))
+            });
+        run.map_err(|error| match (&error, &self.config) {
+            (TrainError::Settings(SettingsError::Fault(fault)), Some(path))
+                if by_file.iter().any(|k| k == fault.key)
+                    && by_flag.iter().all(|k| k != fault.key) =>
+            {
+                let (path, key, rule) = (path.display(), fault.key, &fault.rule);
+                anyhow::anyhow!("the settings file {path} cannot be used: `{key}` {rule}")
+            }
+            _ => error.into(),
+        })
+    }
 
-/// Between two plain lines.
-const QUIET: Duration = Duration::from_secs(20);
-
-impl Console {
-    fn new(config: &TrainConfig, device: &'static str) -> Self {
-        let header = format!(
-            "{} U-Net, {} channel(s), loss {}, batch {}",
-            config.encoder, config.channels, config.loss, config.batch
+    /// A run to go on with; only where its data lie may be given anew.
+    fn resumed(&self, devices: &[Device]) -> Result<Run> {
+        let mut given = self.settings.keys();
+        given.retain(|key| key != "data");
+        anyhow::ensure!(
+            given.is_empty(),
+            "--{} cannot be given with --resume: a run keeps the settings it was started with, see {}",
+            given.join(", --"),
+            self.out.join("config.toml").display()
         );
-        let now = Instant::now();
-        Self {
-            bar: None,
-            epochs: config.epochs,
-            device,
-            header,
-            since: (now, 0),
-            said: now,
-            done_before: 0,
+        let run = Run::open(&self.out, self.settings.data.as_deref())?;
+        match memory::fit(&mut run.config().clone(), run.data().side(), devices) {
+            Err(TrainError::Memory(MemoryError::Images {
+                needed,
+                place,
+                free,
+                ..
+            })) => anyhow::bail!(
+                "a step of this run takes about {needed} on {place}, where {free} is free; free some memory, or go on \
+                 where there is more: a run keeps the settings it was started with"
+            ),
+            result => result.map(|()| run).map_err(Into::into),
         }
     }
+}
 
-    fn show(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Started {
-                position,
-                steps,
-                trainable,
-            } => {
-                eprintln!(
-                    "{}: {trainable} values train on {}; {steps} steps an epoch",
-                    self.header, self.device
-                );
-                if position.epoch > 0 || position.step > 0 {
-                    eprintln!(
-                        "going on in epoch {} after step {}",
-                        position.epoch + 1,
-                        position.step
-                    );
-                }
-                self.done_before = position.epoch * steps + position.step;
-                if std::io::stderr().is_terminal() {
-                    let template = "{msg} [{bar:24}] {pos}/{len} steps, {eta} left";
-                    let style = ProgressStyle::with_template(template)
-                        .unwrap_or_else(|_| ProgressStyle::default_bar());
-                    let bar = ProgressBar::new((self.epochs * steps) as u64)
-                        .with_style(style.progress_chars("=> "));
-                    bar.set_position(self.done_before as u64);
-                    bar.reset_eta();
-                    self.bar = Some(bar);
-                }
-                self.since = (Instant::now(), 0);
-            }
-            Event::Step {
-                epoch,
-                step,
-                steps,
-                loss,
-                images,
-            } => {
-                self.since.1 += images;
-                let seconds = self.since.0.elapsed().as_secs_f64();
-                let speed = self.since.1 as f64 / seconds.max(1e-9);
-                let text = format!(
-                    "epoch {}/{} loss {loss:.4} {speed:.2} slices/s",
-                    epoch + 1,
-                    self.epochs
-                );
-                let done = epoch * steps + step;
-                if let Some(bar) = &self.bar {
-                    bar.set_message(text);
-                    bar.set_position(done as u64);
-                } else if self.said.elapsed() >= QUIET {
-                    self.said = Instant::now();
-                    let left = seconds / (done - self.done_before).max(1) as f64
-                        * (self.epochs * steps - done) as f64;
-                    eprintln!(
-                        "{text}, step {step}/{steps}, about {:.0} min left",
-                        left / 60.0
-                    );
-                }
-            }
-            Event::Epoch(record) => {
-                let dice = |class| {
-                    let dice = record
-                        .validation
-                        .as_ref()
-                        .and_then(|v| v.paper.get(class).dice);
-                    dice.map_or("-".to_string(), |d| format!("{:.1} %", 100.0 * d))
-                };
-                let line = format!(
-                    "epoch {}: loss {:.4}, validation Dice kidney {}, tumour {}, {:.2} slices/s, {:.1} % waiting for data",
-                    record.epoch,
-                    record.loss,
-                    dice(Class::Kidney),
-                    dice(Class::Tumour),
-                    record.slices_per_second,
-                    100.0 * record.waited_share,
-                );
-                match &self.bar {
-                    Some(bar) => bar.suspend(|| eprintln!("{line}")),
-                    None => eprintln!("{line}"),
-                }
-            }
-        }
+/// What a run's folder says it ran on, such as `cuda` or `4 x cuda`.
+fn label(devices: &[Device]) -> String {
+    let name = devices.first().map_or("cpu", device::name);
+    match devices.len() {
+        0 | 1 => name.into(),
+        several => format!("{several} x {name}"),
     }
+}
+
+/// How a step is made, where it is not in one pass on one device.
+fn how(config: &TrainConfig, devices: usize) -> Option<String> {
+    let passes = config.accumulate.passes();
+    let images = config.batch.div_ceil(passes);
+    (passes > 1 || devices > 1).then(|| {
+        format!(
+            "{} images a step: {passes} pass(es) of up to {images}, each over {devices} device(s)",
+            config.batch
+        )
+    })
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::accumulate::Accumulate;
+use super::settings::{Fault, Repeat};
 use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
 use crate::data::Prepared;
@@ -30,17 +32,20 @@ pub enum Schedule {
     /// The same throughout, as in the paper.
     #[default]
     Constant,
-    /// Half a cosine from the learning rate down to a hundredth of it, after a short linear rise.
+    /// Half a cosine from the learning rate down to a hundredth of it.
     Cosine,
+    /// (1 - share of the run that is done) to a power, from the learning rate down to nearly 0.
+    Polynomial,
 }
 
 /// A run's settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// People give them as [`Settings`](super::Settings), which also is their form on disk.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
     /// The prepared training set.
     pub data: PathBuf,
     /// Checkpoint or weights file (Keras names) the variables start from, instead of random ones.
-    #[serde(default)]
     pub weights: Option<PathBuf>,
     /// Encoder of the U-Net.
     pub encoder: Encoder,
@@ -60,10 +65,16 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Images per step.
     pub batch: usize,
+    /// In how many passes a step goes through them.
+    pub accumulate: Accumulate,
     /// Learning rate.
     pub learning_rate: f64,
     /// How it goes.
     pub schedule: Schedule,
+    /// Share of the run's steps in which it rises linearly, whatever the schedule; 0 to below 1.
+    pub warm_up: f64,
+    /// Exponent of the polynomial schedule.
+    pub power: f64,
     /// First encoder layer that trains.
     pub retrain_from: RetrainFrom,
     /// What batch norms before it do.
@@ -74,8 +85,8 @@ pub struct TrainConfig {
     pub augmentation: Augmentation,
     /// Train on windows of this many pixels instead of whole images.
     pub crop: Option<usize>,
-    /// (name of a data folder, how often its images come in an epoch).
-    pub repeat: Vec<(String, usize)>,
+    /// How often the images of a data folder come in an epoch; once, if it is not named.
+    pub repeat: Vec<Repeat>,
     /// Seed of everything random.
     pub seed: u64,
 }
@@ -118,63 +129,150 @@ impl TrainConfig {
 
     /// Learning rate of step `step` of `steps`, both counted over the whole run, `step` from 0.
     pub fn rate(&self, step: usize, steps: usize) -> f64 {
-        match self.schedule {
-            Schedule::Constant => self.learning_rate,
+        let rise = (self.warm_up * steps as f64).round() as usize;
+        let up = ((step + 1) as f64 / (rise + 1) as f64).min(1.0);
+        let done = step.saturating_sub(rise) as f64 / steps.saturating_sub(rise).max(1) as f64;
+        let down = match self.schedule {
+            Schedule::Constant => 1.0,
             Schedule::Cosine => {
-                let rise = (steps / 50).max(1);
-                let up = ((step + 1) as f64 / rise as f64).min(1.0);
-                let done =
-                    step.saturating_sub(rise) as f64 / steps.saturating_sub(rise).max(1) as f64;
-                let down = 0.01 + 0.99 * f64::midpoint(1.0, (std::f64::consts::PI * done).cos());
-                self.learning_rate * up * down
+                0.01 + 0.99 * f64::midpoint(1.0, (std::f64::consts::PI * done).cos())
             }
-        }
+            Schedule::Polynomial => (1.0 - done).powf(self.power),
+        };
+        self.learning_rate * up * down
     }
 
     /// Refuses settings that cannot work, with a sentence that says what to change.
-    pub fn check(&self, data: &Prepared) -> Result<(), String> {
+    pub fn check(&self, data: &Prepared) -> Result<(), Fault> {
+        const MULTIPLE: usize = 32;
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        let multiple = 32;
         let side = self.crop.unwrap_or(data.side());
-        if self.channels != 1 && self.channels != 3 {
-            Err(format!("--channels is 1 or 3, not {}", self.channels))
-        } else if self.input_scale != 1 && self.input_scale != 255 {
-            Err(format!(
-                "--input-scale is 1, or 255 for ImageNet weights, not {}",
-                self.input_scale
-            ))
-        } else if self.batch == 0 || self.epochs == 0 {
-            Err("--batch and --epochs must be at least 1".into())
-        } else if !positive(self.learning_rate) {
-            Err(format!(
-                "--lr must be a positive number, not {}",
-                self.learning_rate
-            ))
-        } else if !positive(self.gamma) {
-            Err(format!(
-                "--gamma must be a positive number, not {}",
-                self.gamma
-            ))
-        } else if !(self.smooth.is_finite() && self.smooth >= 0.0) {
-            Err(format!("--smooth must be 0 or more, not {}", self.smooth))
-        } else if let Err(e) = self.augmentation.check() {
-            Err(e.to_string())
-        } else if side == 0 || !side.is_multiple_of(multiple) || side > data.side() {
-            Err(format!(
-                "--crop must be a multiple of {multiple} up to {}, not {side}",
-                data.side()
-            ))
-        } else if let Some((name, _)) = self
-            .repeat
-            .iter()
-            .find(|(name, _)| data.sources().iter().all(|s| s != name))
-        {
-            Err(format!(
-                "no data folder of the prepared set is called `{name}`; there are {}",
-                data.sources().join(", ")
-            ))
-        } else {
-            Ok(())
+        let folders = data.sources();
+        let unknown = |r: &&Repeat| !folders.contains(&r.folder);
+        let rules = [
+            (
+                "channels",
+                matches!(self.channels, 1 | 3),
+                format!("is 1 or 3, not {}", self.channels),
+            ),
+            (
+                "input-scale",
+                matches!(self.input_scale, 1 | 255),
+                format!(
+                    "is 1, or 255 for ImageNet weights, not {}",
+                    self.input_scale
+                ),
+            ),
+            ("batch", self.batch > 0, "is at least 1, not 0".into()),
+            (
+                "accumulate",
+                self.accumulate.passes() <= self.batch.max(1),
+                format!(
+                    "is at most the {} images of --batch, not {}",
+                    self.batch, self.accumulate
+                ),
+            ),
+            (
+                "accumulate",
+                self.accumulate.passes() == 1 || self.reduction == Reduction::Image,
+                "cannot be used with `--reduction batch`: a Dice over the batch is no sum over its images".into(),
+            ),
+            ("epochs", self.epochs > 0, "is at least 1, not 0".into()),
+            (
+                "lr",
+                positive(self.learning_rate),
+                format!("is a positive number, not {}", self.learning_rate),
+            ),
+            (
+                "warm-up",
+                (0.0..1.0).contains(&self.warm_up),
+                format!("is a share from 0 to below 1, not {}", self.warm_up),
+            ),
+            (
+                "power",
+                positive(self.power),
+                format!("is a positive number, not {}", self.power),
+            ),
+            (
+                "gamma",
+                positive(self.gamma),
+                format!("is a positive number, not {}", self.gamma),
+            ),
+            (
+                "smooth",
+                self.smooth.is_finite() && self.smooth >= 0.0,
+                format!("is 0 or more, not {}", self.smooth),
+            ),
+            (
+                "augment-share",
+                (0.0..=1.0).contains(&self.augmentation.share),
+                format!("lies between 0 and 1, not {}", self.augmentation.share),
+            ),
+            (
+                "crop",
+                side > 0 && side.is_multiple_of(MULTIPLE) && side <= data.side(),
+                format!(
+                    "is a multiple of {MULTIPLE} up to {}, not {side}",
+                    data.side()
+                ),
+            ),
+        ];
+        if let Some((key, _, rule)) = rules.into_iter().find(|(_, holds, _)| !holds) {
+            return Err(Fault::new(key, rule));
         }
+        self.augmentation
+            .check()
+            .map_err(|e| Fault::new("augment", format!("cannot be used: {e}")))?;
+        match self.repeat.iter().find(unknown) {
+            None => Ok(()),
+            Some(Repeat { folder, .. }) => Err(Fault::new(
+                "repeat",
+                format!(
+                    "names `{folder}`, which is no data folder of the prepared set; there are {}",
+                    folders.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Settings;
+
+    fn rates(schedule: Schedule, warm_up: f64) -> Vec<f64> {
+        let settings = Settings {
+            data: Some("set".into()),
+            lr: Some(1.0),
+            schedule: Some(schedule),
+            warm_up: Some(warm_up),
+            power: Some(2.0),
+            ..Settings::default()
+        };
+        let config = settings.resolve().unwrap();
+        (0..10).map(|step| config.rate(step, 10)).collect()
+    }
+
+    #[test]
+    fn the_rate_rises_in_the_warm_up_and_falls_as_the_schedule_says() {
+        assert_eq!(rates(Schedule::Constant, 0.0), [1.0; 10]);
+        let warm = rates(Schedule::Constant, 0.3);
+        assert_eq!(warm[..4], [0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(warm[4..], [1.0; 6]);
+        let cosine = rates(Schedule::Cosine, 0.0);
+        assert_eq!(cosine[0], 1.0);
+        assert!(
+            (cosine[5] - 0.505).abs() < 1e-12,
+            "the middle of 1 and 0.01"
+        );
+        assert!(cosine.is_sorted_by(|a, b| a > b) && cosine[9] > 0.01);
+        // (1 - step / 10) squared.
+        let polynomial = rates(Schedule::Polynomial, 0.0);
+        assert!((polynomial[5] - 0.25).abs() < 1e-12 && (polynomial[9] - 0.01).abs() < 1e-12);
+        // The fall begins where the rise ends.
+        let both = rates(Schedule::Polynomial, 0.2);
+        assert_eq!(both[2], 1.0);
+        assert!((both[6] - 0.25).abs() < 1e-12);
     }
 }

@@ -1,19 +1,24 @@
 //! Training: the step, the loop around it, checkpoints and the run folder.
 //!
-//! A run folder holds `config.json`, `versions.json`, `fingerprint.json`, `metrics.jsonl` (a line per
+//! A run folder holds `config.toml`, `versions.json`, `fingerprint.json`, `metrics.jsonl` (a line per
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
+pub mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod host;
 pub mod loader;
+pub mod memory;
 pub mod run;
+pub mod settings;
 pub mod step;
 
 use std::path::PathBuf;
 
 pub use config::TrainConfig;
 pub use run::{EpochRecord, Event, Options, Run};
+pub use settings::{Preset, Settings, SettingsError};
 
 use crate::data::DataError;
 
@@ -23,7 +28,10 @@ pub enum TrainError {
     /// The prepared set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Settings that cannot work.
+    /// Settings that cannot be read or cannot work.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The settings do not fit the data or the network.
     #[error("{0}")]
     Config(String),
     /// The run folder is not usable.
@@ -37,6 +45,9 @@ pub enum TrainError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::CheckpointError),
+    /// The weights to start from cannot be used.
+    #[error(transparent)]
+    Import(#[from] crate::network::import::ImportError),
     /// A result cannot be written.
     #[error("{path} cannot be written: {reason}")]
     Write {
@@ -45,6 +56,9 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A step needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
     /// A picture cannot be made.
     #[error(transparent)]
     Plot(#[from] crate::plots::PlotError),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Position};
 use super::loader::{self, HostBatch};
+use super::settings::{Settings, SettingsError};
 use super::step::{Batch, Learner};
 use super::{TrainConfig, TrainError};
 use crate::data::{Prepared, Split};
@@ -81,16 +82,19 @@ impl EpochRecord {
 }
 
 /// How a run is executed, as opposed to what it computes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Longest time between two checkpoints.
     pub checkpoint_every: Duration,
+    /// Devices that share every pass with the run's own; see [`crate::network::parallel`].
+    pub more_devices: Vec<Device>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             checkpoint_every: Duration::from_mins(5),
+            more_devices: Vec::new(),
         }
     }
 }
@@ -107,7 +111,7 @@ impl Run {
     /// Makes a new run folder. It must not exist, or be empty.
     pub fn create(folder: &Path, config: TrainConfig, device: &str) -> Result<Self, TrainError> {
         let data = Prepared::open(&config.data)?;
-        config.check(&data).map_err(TrainError::Config)?;
+        config.check(&data).map_err(SettingsError::from)?;
         if data.split(Split::Train).is_empty() {
             let text = "no slice of the prepared set is in its training split; change split.toml";
             return Err(TrainError::Config(text.into()));
@@ -129,7 +133,12 @@ impl Run {
         });
         evaluate::write_json(&folder.join("versions.json"), &versions)?;
         evaluate::write_json(&folder.join("fingerprint.json"), data.fingerprint())?;
-        evaluate::write_json(&folder.join("config.json"), &config)?;
+        let path = folder.join("config.toml");
+        let text = Settings::from(&config).to_toml();
+        nephrobox_imaging::files::write(&path, text.as_bytes()).map_err(|e| TrainError::Write {
+            path,
+            reason: e.to_string(),
+        })?;
         Ok(Self {
             folder: folder.into(),
             config,
@@ -144,16 +153,14 @@ impl Run {
             path: folder.into(),
             reason,
         };
-        let path = folder.join("config.json");
-        let text = fs::read_to_string(&path).map_err(|e| {
-            fail(format!(
-                "config.json cannot be read: {e}; is this a folder of `nephrotrain train`?"
-            ))
-        })?;
-        let config: TrainConfig = serde_json::from_str(&text)
-            .map_err(|e| fail(format!("config.json is damaged: {e}")))?;
+        let path = folder.join("config.toml");
+        if !path.is_file() {
+            let reason = "config.toml is missing; is this a folder of `nephrotrain train`?";
+            return Err(fail(reason.into()));
+        }
+        let config = Settings::read(&path)?.resolve()?;
         let data = Prepared::open(data.unwrap_or(&config.data))?;
-        config.check(&data).map_err(TrainError::Config)?;
+        config.check(&data).map_err(SettingsError::from)?;
         let known: serde_json::Value = fs::read_to_string(folder.join("versions.json"))
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
@@ -223,7 +230,8 @@ impl Run {
             _ => Parameters::initialise(&graph, config.seed, device),
         };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;
-        let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device);
+        let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device)
+            .with_devices(&options.more_devices);
         let mut position = if last.exists() {
             checkpoint::load(&last, &mut learner, device)?
         } else {
@@ -326,7 +334,10 @@ impl Run {
         let outcome = {
             // Statistics move in a pass, so a bad batch must be undone whole.
             let before = learner.parameters.clone();
-            let outcome = learner.pass(on_device(batch, &self.config, learner.device()));
+            let device = learner.device().clone();
+            let parts = batch.parts(self.config.accumulate.passes());
+            let parts = parts.map(|part| on_device(&part, &self.config, &device));
+            let outcome = learner.pass_in_parts(batch.slices.len(), parts);
             let loss = outcome.loss.clone().into_scalar::<f32>();
             if !loss.is_finite() {
                 learner.parameters = before;

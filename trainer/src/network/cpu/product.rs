@@ -92,6 +92,8 @@ impl WithSimd for Product<'_> {
                 (false, 8) => self.panel::<S, 6, 2>(column, panel),
                 (true, 4) => self.panel::<S, 3, 8>(column, panel),
                 (false, 4) => self.panel::<S, 6, 4>(column, panel),
+                (true, 2) => self.panel::<S, 1, 16>(column, panel),
+                (false, 2) => self.panel::<S, 1, 8>(column, panel),
                 (true, _) => self.panel::<S, 1, 32>(column, panel),
                 (false, _) => self.panel::<S, 1, 16>(column, panel),
             }

@@ -1,4 +1,5 @@
-//! Vector registers of the width the machine has, chosen at run time: AVX-512, AVX2, SSE4.2, NEON or none.
+//! Vector registers of the width the machine has, chosen at run time: AVX-512, AVX2, SSE4.2, NEON, or pairs in a
+//! plain register.
 //!
 //! A thin layer over `macerator` (the crate that Burn's CPU backend uses for the same): loads and stores on
 //! slices, so that no code here is unsafe. Everything is `inline(always)` and nothing takes closures:
