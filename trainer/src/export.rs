@@ -36,6 +36,11 @@ pub fn export(
     device: &Device,
 ) -> Result<Model, TrainError> {
     let (config, data) = (run.config(), run.data());
+    if config.neighbours {
+        let text = "this network reads three neighbouring slices, which neither the package format nor the box knows; \
+                    `nephrotrain evaluate` scores it, and a network trained without --neighbours can be exported";
+        return Err(TrainError::Config(text.into()));
+    }
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
     let graph = UnetSpec::paper(config.encoder, config.channels).graph();
     let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;

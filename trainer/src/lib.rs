@@ -17,4 +17,5 @@ pub mod loss;
 pub mod network;
 pub mod phantom;
 pub mod plots;
+pub mod small_parts;
 pub mod train;

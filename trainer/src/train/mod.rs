@@ -4,10 +4,12 @@
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 pub mod loader;
 pub mod run;
+pub mod sampling;
 pub mod settings;
 pub mod step;
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::average::Average;
 use crate::adam::{Adam, AdamConfig};
 use crate::loss::Loss;
 use crate::network::forward::BatchStatistics;
@@ -32,6 +33,8 @@ pub struct Learner {
     pub parameters: Parameters,
     /// The optimiser's state.
     pub adam: Adam,
+    /// The weights' average over the steps, if one is kept.
+    pub average: Option<Average>,
     device: Device,
 }
 
@@ -67,7 +70,23 @@ impl Learner {
             loss,
             parameters,
             adam,
+            average: None,
             device: device.clone().autodiff(),
+        }
+    }
+
+    /// Keeps an average of the variables with this decay; 0 keeps none.
+    #[must_use]
+    pub fn averaging(mut self, decay: f64) -> Self {
+        self.average = (decay > 0.0).then(|| Average::new(decay));
+        self
+    }
+
+    /// The variables that validation and evaluation judge: the average if one is kept, else the current ones.
+    pub fn judged(&self) -> Parameters {
+        match &self.average {
+            Some(average) => average.of(&self.parameters),
+            None => self.parameters.clone(),
         }
     }
 
@@ -117,6 +136,9 @@ impl Learner {
                 let value = self.adam.update(position, value, gradient, learning_rate);
                 self.parameters.replace(position, value);
             }
+        }
+        if let Some(average) = &mut self.average {
+            average.update(&self.parameters);
         }
     }
 
