@@ -18,4 +18,5 @@ pub mod network;
 pub mod onnx;
 pub mod phantom;
 pub mod plots;
+pub mod small_parts;
 pub mod train;

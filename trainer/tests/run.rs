@@ -22,6 +22,7 @@ use nephrotrain::network::{Encoder, FrozenBatchNorm, RetrainFrom};
 use nephrotrain::train::accumulate::Accumulate;
 use nephrotrain::train::config::{ImageWeights, Schedule};
 use nephrotrain::train::memory::{self, MemoryError};
+use nephrotrain::train::sampling::Sample;
 use nephrotrain::train::{Event, Options, Run, TrainConfig, TrainError};
 use safetensors::SafeTensors;
 
@@ -87,11 +88,13 @@ fn config(data: &Path) -> TrainConfig {
         weights: None,
         encoder: Encoder::ResNet18,
         channels: 1,
+        neighbours: false,
         input_scale: 1,
         loss: LossName::Dice,
         gamma: 0.5,
         smooth: 1e-5,
         reduction: Reduction::Image,
+        weight_bound: 10.0,
         epochs: 4,
         batch: 6,
         accumulate: Accumulate::ONE,
@@ -99,13 +102,17 @@ fn config(data: &Path) -> TrainConfig {
         schedule: Schedule::Cosine,
         warm_up: 0.1,
         power: 0.9,
+        ema: 0.0,
         retrain_from: RetrainFrom::all(),
         frozen_batch_norm: FrozenBatchNorm::Stored,
         image_weights: ImageWeights::Patient,
+        sample: Sample::All,
         augmentation: Augmentation::preset("ct", 0.75).expect("a preset"),
         crop: None,
         repeat: Vec::new(),
         seed: 3,
+        flips: false,
+        remove_small: false,
     }
 }
 

@@ -77,6 +77,7 @@ fn request(root: &Path, out: &Path) -> Request {
                 cols: 32,
                 ..Preprocess::default()
             },
+            neighbours: false,
         },
         split: None,
         reserved: BTreeSet::new(),
