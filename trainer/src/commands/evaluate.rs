@@ -14,15 +14,15 @@ use serde_json::json;
 use crate::data::{Prepared, Split};
 use crate::evaluate::{evaluate, executor, write_json};
 use crate::network::UnetSpec;
-use crate::plots::{confusion, examples};
+use crate::plots::{confusion, examples, maps};
 use crate::train::Run;
 use crate::train::checkpoint;
 
 /// Score a trained network and print the layout of the paper's Table 6
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes metrics.json, confusion.png and example-*.png (image, truth, prediction) into\n\
-    RUN/evaluation-SPLIT, or --out.\n\nExample:\n  nephrotrain evaluate --run runs/first --split test"
+    after_help = "Writes metrics.json, confusion.png and example-*.png (image, truth, prediction) and\n\
+    maps-*.png (the same as label maps in the colours of the paper's Figure 7) into RUN/evaluation-SPLIT, or --out.\n\nExample:\n  nephrotrain evaluate --run runs/first --split test"
 )]
 pub struct EvaluateArgs {
     /// Run folder
@@ -95,6 +95,8 @@ impl EvaluateArgs {
                 &out.join(format!("example-{case}-{}.png", meta.slice)),
                 &example,
             )?;
+            let name = format!("maps-{case}-{}.png", meta.slice);
+            maps::draw(&out.join(name), &example)?;
         }
         let scores = evaluation.scores();
         let title = format!(
