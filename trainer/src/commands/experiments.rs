@@ -1,6 +1,7 @@
 //! `nephrotrain experiments`: the paper's experiments from a plan to its tables and figures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -239,7 +240,9 @@ fn overview(plan: &Plan, results: &Results) -> String {
             Slot::Same { number } => format!("as {number}"),
         };
         match lines.last_mut().filter(|_| repeat > 1) {
-            Some((_, _, jobs)) => jobs.push_str(&format!(", {text}")),
+            Some((_, _, jobs)) => {
+                let _ = write!(jobs, ", {text}");
+            }
             None => lines.push((experiment, name, text)),
         }
     }
@@ -250,16 +253,14 @@ fn overview(plan: &Plan, results: &Results) -> String {
     );
     for (experiment, name, jobs) in lines {
         let epochs = plan.part(experiment).map_or(0, |p| p.epochs);
-        out.push_str(&format!(
-            "  {experiment:<13}{name:<15}{epochs:>4} epochs  jobs {jobs}\n"
-        ));
+        let _ = writeln!(
+            out,
+            "  {experiment:<13}{name:<15}{epochs:>4} epochs  jobs {jobs}"
+        );
     }
     for part in &plan.parts {
         for (name, reason) in &part.left_out {
-            out.push_str(&format!(
-                "  {:<13}{name:<15}left out: {reason}\n",
-                part.experiment
-            ));
+            let _ = writeln!(out, "  {:<13}{name:<15}left out: {reason}", part.experiment);
         }
     }
     out
@@ -458,7 +459,7 @@ impl<'a> Console<'a> {
                 }
             }
             Event::Finished { seconds } => {
-                self.end(&mut running, job, &format!("finished in {seconds:.0} s"))
+                self.end(&mut running, job, &format!("finished in {seconds:.0} s"));
             }
             Event::Failed(error) => self.end(&mut running, job, &format!("failed: {error}")),
             Event::Busy => self.say(&format!("{} is being worked on elsewhere", job.name)),

@@ -33,7 +33,7 @@ pub fn pictures(evaluation: &Path) -> Vec<PathBuf> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        name.starts_with("maps-") && name.ends_with(".png")
+        name.starts_with("maps-") && p.extension().is_some_and(|e| e == "png")
     };
     let mut found: Vec<PathBuf> = entries.filter(is_map).collect();
     found.sort();

@@ -46,7 +46,8 @@ pub enum ExperimentError {
 
 impl ExperimentError {
     /// What is wrong with a file.
-    pub(crate) fn file(path: &Path, reason: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value)] // so that a literal, a string and an error all fit
+    pub(crate) fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::File {
             path: path.to_owned(),
             reason: reason.to_string(),

@@ -251,16 +251,16 @@ fn body(
     let place = |n: u8| drawn.iter().find(|(number, ..)| *number == n);
     let show = |text: &mut String, n: u8| match place(n) {
         Some((_, what, svg)) => {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "<figure id=\"figure-{n}\">{}<figcaption>Figure {n}: {what}.</figcaption></figure>\n",
+                "<figure id=\"figure-{n}\">{}<figcaption>Figure {n}: {what}.</figcaption></figure>",
                 inline(svg)
             );
         }
         None => {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "<p>Figure {n}: no run of the final model is finished.</p>\n"
+                "<p>Figure {n}: no run of the final model is finished.</p>"
             );
         }
     };
@@ -272,9 +272,9 @@ fn body(
     show(&mut text, 7);
     text.push_str("<h2>Numbers in the paper's text</h2>\n<table>\n<tr><th>what</th><th>text</th><th>paper's tables</th><th>found</th></tr>\n");
     for (what, said, printed, found) in tables::statements(results) {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<tr><th>{what}</th><td>{said:.1}</td><td>{}</td><td><b>{}</b></td></tr>\n",
+            "<tr><th>{what}</th><td>{said:.1}</td><td>{}</td><td><b>{}</b></td></tr>",
             number(printed),
             number(found)
         );

@@ -221,7 +221,7 @@ impl Runner<'_> {
         );
         let outcome = self
             .train(&folder, resumed, device, &lock, &mut |record| {
-                on_event(job, &Event::Epoch(record))
+                on_event(job, &Event::Epoch(record));
             })
             .and_then(|()| self.evaluate(&folder, job, device, &lock));
         match outcome {
@@ -376,7 +376,7 @@ impl Runner<'_> {
             String::from_utf8_lossy(said.get(start as usize..).unwrap_or_default()).into_owned();
         let from = said
             .rfind("error:")
-            .map_or_else(|| said.trim_end().rfind('\n').map_or(0, |n| n + 1), |n| n);
+            .unwrap_or_else(|| said.trim_end().rfind('\n').map_or(0, |n| n + 1));
         let tail: String = said[from..].trim().chars().take(600).collect();
         Err(format!("{what} ended with {status}: {tail}"))
     }

@@ -1,8 +1,9 @@
 //! Array-job scripts for a Slurm cluster: the scheduler itself is theirs.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::plan::{Choose, Plan, papers_choice};
+use super::plan::{Choose, Plan};
 use super::{Experiment, ExperimentError, write};
 
 /// Writes `slurm.sh`, an array over all jobs, into `folder`. Where results decide what comes next, an array is written for
@@ -43,10 +44,11 @@ pub fn write_scripts(
             k + first - 1
         });
         write(&folder.join(&name), &script)?;
-        submit.push_str(&format!(
-            "id=$(sbatch --parsable $wait_for {name}); echo \"{}: $id\"; wait_for=\"--dependency=afterany:${{id%%;*}}\"\n",
+        let _ = writeln!(
+            submit,
+            "id=$(sbatch --parsable $wait_for {name}); echo \"{}: $id\"; wait_for=\"--dependency=afterany:${{id%%;*}}\"",
             part.experiment
-        ));
+        );
     }
     let path = folder.join("slurm-submit.sh");
     write(&path, &submit)?;
@@ -55,7 +57,7 @@ pub fn write_scripts(
 
 /// A script for `count` jobs, whose numbers `number` gives from the task's, which counts from 1.
 fn array(count: usize, name: &str, options: &[String], number: impl Fn(usize) -> usize) -> String {
-    let extra: String = options.iter().map(|o| format!("#SBATCH {o}\n")).collect();
+    let extra: String = options.iter().flat_map(|o| ["#SBATCH ", o, "\n"]).collect();
     let offset = number(1) - 1;
     let job = if offset == 0 {
         "$SLURM_ARRAY_TASK_ID".to_owned()
@@ -79,15 +81,4 @@ fn array(count: usize, name: &str, options: &[String], number: impl Fn(usize) ->
             format!("slurm-{name}.sh")
         },
     )
-}
-
-/// How many jobs have a folder from the start: all whose settings do not wait for results.
-pub fn known_jobs(plan: &Plan) -> usize {
-    match plan.choose {
-        Choose::Paper => plan.own_jobs(&papers_choice).len(),
-        Choose::Results => plan
-            .parts
-            .first()
-            .map_or(0, |p| p.values.len() * plan.repeats),
-    }
 }
