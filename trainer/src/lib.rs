@@ -11,6 +11,7 @@ pub mod closed_form;
 pub mod commands;
 pub mod data;
 pub mod evaluate;
+pub mod experiments;
 pub mod export;
 pub mod golden;
 pub mod loss;

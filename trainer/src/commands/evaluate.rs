@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::data::{Prepared, Split};
 use crate::evaluate::{evaluate, executor, write_json};
 use crate::network::UnetSpec;
-use crate::plots::{confusion, examples};
+use crate::plots::{confusion, examples, maps};
 use crate::small_parts::{self, Cleaned, Smallest};
 use crate::train::Run;
 use crate::train::checkpoint;
@@ -22,9 +22,9 @@ use crate::train::checkpoint;
 /// Score a trained network and print the layout of the paper's Table 6
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes metrics.json, confusion.png and example-*.png (image, truth, prediction) into\n\
-    RUN/evaluation-SPLIT, or --out. With --remove-small the sizes that were chosen on the validation split stand in\n\
-    RUN/small-parts-CHECKPOINT.toml.\n\n\
+    after_help = "Writes metrics.json, confusion.png, example-*.png (image, truth, prediction) and maps-*.png (the same as\n\
+    label maps in the colours of the paper's Figure 7) into RUN/evaluation-SPLIT, or --out. With --remove-small the\n\
+    sizes that were chosen on the validation split stand in RUN/small-parts-CHECKPOINT.toml.\n\n\
     Examples:\n  nephrotrain evaluate --run runs/first --split test\n  \
     nephrotrain evaluate --run runs/first --split test --checkpoint best --flips --remove-small"
 )]
@@ -113,6 +113,8 @@ impl EvaluateArgs {
                 &out.join(format!("example-{case}-{}.png", meta.slice)),
                 &example,
             )?;
+            let name = format!("maps-{case}-{}.png", meta.slice);
+            maps::draw(&out.join(name), &example)?;
         }
         let scores = evaluation.scores();
         let title = format!(
