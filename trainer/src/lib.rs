@@ -12,6 +12,7 @@ pub mod commands;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod fetch;
 pub mod golden;
 pub mod loss;
 pub mod network;

@@ -86,6 +86,7 @@ fn config(data: &Path) -> TrainConfig {
         encoder: Encoder::ResNet18,
         channels: 1,
         input_scale: 1,
+        input_adapter: false,
         loss: LossName::Dice,
         gamma: 0.5,
         smooth: 1e-5,

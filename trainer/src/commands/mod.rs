@@ -2,6 +2,7 @@
 
 pub mod evaluate;
 pub mod export;
+pub mod fetch;
 pub mod golden;
 pub mod phantom;
 pub mod prepare;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use nephrobox_engine::device;
 
-use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainError};
+use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainError, pretrained};
 use console::Console;
 
 mod console;
@@ -85,8 +85,12 @@ impl TrainArgs {
         };
         let (by_flag, by_file) = (self.settings.keys(), file.keys());
         let settings = self.settings.clone().over(file);
+        let settings = settings.over(self.preset.settings());
+        let (settings, notes) = pretrained::complete(settings)?;
+        for note in notes {
+            eprintln!("{note}");
+        }
         let run = settings
-            .over(self.preset.settings())
             .resolve()
             .map_err(TrainError::from)
             .and_then(|config| Run::create(&self.out, config, device));

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod loader;
+pub mod pretrained;
 pub mod run;
 pub mod settings;
 pub mod step;
