@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod golden;
 pub mod loss;
 pub mod network;
+pub mod onnx;
 pub mod phantom;
 pub mod plots;
 pub mod train;

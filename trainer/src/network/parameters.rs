@@ -106,6 +106,28 @@ impl Parameters {
         })
     }
 
+    /// Random values of the size that trained networks have, statistics included, as a function of `seed` and the
+    /// variable's name only.
+    ///
+    /// For tests and measurements: with the initial values, batch norms do nothing and much is exactly 0.
+    pub fn random(graph: &Graph, seed: u64, device: &Device) -> Self {
+        Self::from_fn(graph, device, |v| {
+            let n = v.shape.iter().product();
+            let scale = match v.role {
+                Role::Kernel => (3.0 / v.shape[1..].iter().product::<usize>() as f64).sqrt(),
+                Role::Gamma | Role::MovingVariance => 0.5,
+                Role::Bias | Role::Beta | Role::MovingMean => 0.3,
+            };
+            let centre = match v.role {
+                Role::Gamma | Role::MovingVariance => 1.0,
+                _ => 0.0,
+            };
+            closed_form::signed(&format!("{seed}/{}", v.name()), n)
+                .map(|u| (centre + scale * u) as f32)
+                .collect()
+        })
+    }
+
     /// Variables in layer order.
     pub fn entries(&self) -> &[Parameter] {
         &self.entries

@@ -4,9 +4,12 @@
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
+pub mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod host;
 pub mod loader;
+pub mod memory;
 pub mod pretrained;
 pub mod run;
 pub mod settings;
@@ -54,6 +57,9 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A step needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
     /// A picture cannot be made.
     #[error(transparent)]
     Plot(#[from] crate::plots::PlotError),
