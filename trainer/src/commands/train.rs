@@ -9,13 +9,11 @@ use burn::tensor::Device;
 use clap::Args;
 use nephrobox_engine::device;
 
-<<<<<<< HEAD
-use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainError, pretrained};
-=======
 use crate::data::Prepared;
 use crate::train::memory::{self, MemoryError};
-use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError};
->>>>>>> main
+use crate::train::{
+    Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError, pretrained,
+};
 use console::Console;
 
 mod console;
