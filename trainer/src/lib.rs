@@ -13,6 +13,7 @@ pub mod data;
 pub mod evaluate;
 pub mod experiments;
 pub mod export;
+pub mod fetch;
 pub mod golden;
 pub mod loss;
 pub mod network;

@@ -90,6 +90,7 @@ fn config(data: &Path) -> TrainConfig {
         channels: 1,
         neighbours: false,
         input_scale: 1,
+        input_adapter: false,
         loss: LossName::Dice,
         gamma: 0.5,
         smooth: 1e-5,

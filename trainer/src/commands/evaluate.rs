@@ -13,7 +13,6 @@ use serde_json::json;
 
 use crate::data::{Prepared, Split};
 use crate::evaluate::{evaluate, executor, write_json};
-use crate::network::UnetSpec;
 use crate::plots::{confusion, examples, maps};
 use crate::small_parts::{self, Cleaned, Smallest};
 use crate::train::Run;
@@ -71,7 +70,7 @@ impl EvaluateArgs {
             self.split,
             data.folder().display()
         );
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let file = run.checkpoint(&self.checkpoint);
         let parameters = checkpoint::load_parameters(&file, &graph, &device)?;
         let flips = self.flips.unwrap_or(config.flips);

@@ -11,7 +11,7 @@ use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
 use crate::data::Prepared;
 use crate::loss::{Loss, LossName, PAPER_CLASS_WEIGHTS, Reduction};
-use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use crate::network::{Encoder, Family, FrozenBatchNorm, RetrainFrom, UnetSpec};
 
 /// What an image counts in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -46,7 +46,7 @@ pub enum Schedule {
 pub struct TrainConfig {
     /// The prepared training set.
     pub data: PathBuf,
-    /// Checkpoint or weights file (Keras names) the variables start from, instead of random ones.
+    /// Checkpoint or weights file of any known kind the variables start from, instead of random ones.
     pub weights: Option<PathBuf>,
     /// Encoder of the U-Net.
     pub encoder: Encoder,
@@ -54,8 +54,10 @@ pub struct TrainConfig {
     pub channels: usize,
     /// Whether the three channels are the slice between its two neighbours.
     pub neighbours: bool,
-    /// Factor on the [0, 1] pixels before the network (255 for ImageNet weights).
+    /// Factor on the [0, 1] pixels before the network (255 for the reference's ImageNet weights).
     pub input_scale: u16,
+    /// Whether a trainable 1x1 convolution turns the input channels into the encoder's three.
+    pub input_adapter: bool,
     /// Which loss.
     pub loss: LossName,
     /// Focusing exponent of the Dice loss.
@@ -105,6 +107,16 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// The network.
+    pub fn network(&self) -> UnetSpec {
+        let spec = UnetSpec::paper(self.encoder, self.channels);
+        if self.input_adapter {
+            spec.with_adapter()
+        } else {
+            spec
+        }
+    }
+
     /// The loss with its numbers; `wce-computed` takes its class weights from the training images.
     pub fn loss(&self, data: &Prepared) -> Result<Loss, String> {
         Ok(match self.loss {
@@ -195,11 +207,29 @@ impl TrainConfig {
                 format!("is 0 for none, or a decay below 1 such as 0.999, not {}", self.ema),
             ),
             (
+                "channels",
+                self.channels == 3
+                    || self.input_adapter
+                    || self.encoder.family() == Family::Reference,
+                format!(
+                    "is 3 for {}, not {}; or pass --input-adapter",
+                    self.encoder, self.channels
+                ),
+            ),
+            (
                 "input-scale",
                 matches!(self.input_scale, 1 | 255),
                 format!(
                     "is 1, or 255 for ImageNet weights, not {}",
                     self.input_scale
+                ),
+            ),
+            (
+                "input-scale",
+                self.input_scale == 1 || self.encoder.family() == Family::Reference,
+                format!(
+                    "is 1 for {}, which normalises pixels in 0 to 1 itself",
+                    self.encoder
                 ),
             ),
             ("batch", self.batch > 0, "is at least 1, not 0".into()),

@@ -11,6 +11,7 @@ pub mod config;
 pub mod host;
 pub mod loader;
 pub mod memory;
+pub mod pretrained;
 pub mod run;
 pub mod sampling;
 pub mod settings;

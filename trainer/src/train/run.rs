@@ -20,7 +20,7 @@ use super::{TrainConfig, TrainError};
 use crate::data::{Prepared, Split};
 use crate::evaluate;
 use crate::loss::one_hot;
-use crate::network::{Freeze, Parameters, UnetSpec};
+use crate::network::{Freeze, Parameters, import};
 use crate::plots::curves;
 
 /// What a run tells while it goes.
@@ -221,13 +221,13 @@ impl Run {
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         let config = &self.config;
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm)
             .map_err(|e| TrainError::Config(e.to_string()))?;
         let trainable = freeze.trainable_count(&graph);
         let last = self.checkpoint("last");
         let parameters = match &config.weights {
-            Some(file) if !last.exists() => checkpoint::load_parameters(file, &graph, device)?,
+            Some(file) if !last.exists() => import::load(file, &graph, config.seed, device)?,
             _ => Parameters::initialise(&graph, config.seed, device),
         };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;

@@ -16,7 +16,7 @@ use super::config::{ImageWeights, Schedule, TrainConfig};
 use super::sampling::Sample;
 use crate::augment::{Augmentation, Step};
 use crate::loss::{DEFAULT_SMOOTH, LossName, Reduction};
-use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use crate::network::{Encoder, Family, FrozenBatchNorm, RetrainFrom};
 
 /// Everything that decides a run's outcome, each as far as it is given.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -25,21 +25,26 @@ pub struct Settings {
     /// Prepared training set (see `nephrotrain prepare`)
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Start from these weights: a checkpoint, or any safetensors file with the Keras names
+    /// Start from these weights: a checkpoint, Keras .h5, safetensors or PyTorch .pth, told apart by content; a file with an
+    /// encoder alone leaves the decoder as initialised (see docs/weights.md)
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// resnet18, resnet34, resnet50, resnet101 or resnet152 [paper: resnet101]
+    /// resnet18, resnet34, resnet50, resnet101 or resnet152; torchvision-resnet18 and so on are post-activation and no part of
+    /// the paper [paper: resnet101]
     #[arg(long)]
     pub encoder: Option<Encoder>,
-    /// Input channels: 1, or 3 as ImageNet weights need [paper: 1]
+    /// Input channels: 1, or 3 [paper: 1; with --weights those of the file]
     #[arg(long)]
     pub channels: Option<usize>,
     /// Fill the three input channels with the slice between its two neighbours [paper: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub neighbours: Option<bool>,
-    /// Factor on the [0, 1] pixels: 255 with ImageNet weights [paper: 1]
+    /// Factor on the [0, 1] pixels: 1, or 255 [paper: 1; with --weights what the file was trained on]
     #[arg(long)]
     pub input_scale: Option<u16>,
+    /// Put a trainable 1x1 convolution from the input channels to the encoder's three in front [paper: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub input_adapter: Option<bool>,
     /// ce, wce (the paper's weights), wce-computed (median frequency), wce-image (the same for each image alone), dice,
     /// or dice-ce (Dice plus cross entropy) [paper: dice]
     #[arg(long)]
@@ -277,9 +282,9 @@ impl Settings {
     /// These settings, and where they say nothing those of `base`.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
-        merge!(self, base: data, weights, encoder, channels, neighbours, input_scale, loss, gamma, smooth, reduction,
-            weight_bound, epochs, batch, accumulate, lr, schedule, warm_up, power, ema, retrain_from, frozen_batch_norm,
-            image_weights, sample, augment_share, crop, repeat, seed, flips, remove_small, augment)
+        merge!(self, base: data, weights, encoder, channels, neighbours, input_scale, input_adapter, loss, gamma, smooth,
+            reduction, weight_bound, epochs, batch, accumulate, lr, schedule, warm_up, power, ema, retrain_from,
+            frozen_batch_norm, image_weights, sample, augment_share, crop, repeat, seed, flips, remove_small, augment)
     }
 
     /// Names of the settings that are given.
@@ -301,13 +306,17 @@ impl Settings {
             Some(AugmentChoice::Steps(steps)) => Ok(Augmentation { share, steps }),
         };
         let weights = self.weights.map(|w| absolute("weights", w)).transpose()?;
+        let encoder = self.encoder.unwrap_or(Encoder::ResNet101);
+        let input_adapter = self.input_adapter.unwrap_or(false);
+        let rgb = encoder.family() == Family::Torchvision && !input_adapter;
         Ok(TrainConfig {
             data: absolute("data", self.data.ok_or(SettingsError::Data)?)?,
             weights,
-            encoder: self.encoder.unwrap_or(Encoder::ResNet101),
-            channels: self.channels.unwrap_or(1),
+            encoder,
+            channels: self.channels.unwrap_or(if rgb { 3 } else { 1 }),
             neighbours: self.neighbours.unwrap_or(false),
             input_scale: self.input_scale.unwrap_or(1),
+            input_adapter,
             loss: self.loss.unwrap_or(LossName::Dice),
             gamma: self.gamma.unwrap_or(0.5),
             smooth: self.smooth.unwrap_or(DEFAULT_SMOOTH),
@@ -354,6 +363,7 @@ impl From<&TrainConfig> for Settings {
             channels: Some(c.channels),
             neighbours: Some(c.neighbours),
             input_scale: Some(c.input_scale),
+            input_adapter: Some(c.input_adapter),
             loss: Some(c.loss),
             gamma: Some(c.gamma),
             smooth: Some(c.smooth),
