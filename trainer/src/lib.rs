@@ -15,6 +15,7 @@ pub mod export;
 pub mod golden;
 pub mod loss;
 pub mod network;
+pub mod onnx;
 pub mod phantom;
 pub mod plots;
 pub mod train;

@@ -244,6 +244,15 @@ impl Run<'_> {
                 let bias = bias.then(|| self.need(id, Role::Bias));
                 ops::conv2d(x, weight, bias, stride, padding)
             }
+            LayerOp::Normalise { mean, deviation } => {
+                let device = x.device();
+                let constant = |values: [f64; 3]| {
+                    per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
+                };
+                let scale = deviation.map(|d| 1.0 / d);
+                let shift = std::array::from_fn(|c| -mean[c] / deviation[c]);
+                x * constant(scale) + constant(shift)
+            }
             LayerOp::Relu => burn::tensor::activation::relu(x),
             LayerOp::MaxPool => ops::max_pool(x),
             LayerOp::Upsample => ops::upsample(x),

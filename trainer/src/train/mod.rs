@@ -45,6 +45,9 @@ pub enum TrainError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::CheckpointError),
+    /// The weights to start from cannot be used.
+    #[error(transparent)]
+    Import(#[from] crate::network::import::ImportError),
     /// A result cannot be written.
     #[error("{path} cannot be written: {reason}")]
     Write {

@@ -5,11 +5,8 @@ use burn::tensor::{Device, Tensor};
 use crate::adam::{Adam, AdamConfig};
 use crate::loss::Loss;
 use crate::network::forward::BatchStatistics;
-use crate::network::graph::Role;
+use crate::network::graph::{KERAS_MOMENTUM, LayerOp, Role};
 use crate::network::{Freeze, Graph, Parameters, parallel, train_pass};
-
-/// Keras' batch-norm momentum: the weight of the *old* moving statistic.
-const MOMENTUM: f64 = 0.99;
 
 /// A batch on the training device.
 #[derive(Clone, Debug)]
@@ -153,6 +150,10 @@ impl Learner {
     }
 
     fn move_layer(&mut self, s: BatchStatistics) {
+        let momentum = match self.graph.nodes()[s.layer].op {
+            LayerOp::BatchNorm { momentum, .. } => momentum,
+            _ => KERAS_MOMENTUM,
+        };
         let n = s.count as f64;
         let unbiased = s.variance * (n / (n - 1.0).max(1.0));
         for (role, batch) in [(Role::MovingMean, s.mean), (Role::MovingVariance, unbiased)] {
@@ -163,7 +164,7 @@ impl Learner {
                 .expect("batch norms have statistics");
             let old = self.parameters.entries()[position].value.clone();
             self.parameters
-                .replace(position, old * MOMENTUM + batch * (1.0 - MOMENTUM));
+                .replace(position, old * momentum + batch * (1.0 - momentum));
         }
     }
 }
