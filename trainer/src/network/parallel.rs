@@ -16,6 +16,9 @@ use super::graph::{Graph, LayerOp, Role};
 use super::ops::Layout;
 use super::parameters::Parameters;
 
+/// Burn's own layout, which every backend knows.
+const LAYOUT: Layout = Layout::ChannelsFirst;
+
 /// Sizes of `parts` parts of `count` things, as even as can be, none empty; the larger ones first.
 ///
 /// ```
@@ -72,10 +75,9 @@ pub fn train_pass(
         .collect();
     let mut runs: Vec<Run<'_>> = values
         .iter()
-        .zip(shards)
-        .map(|(value, images)| Run {
+        .map(|value| Run {
             graph,
-            layout: Layout::for_training(images),
+            layout: LAYOUT,
             value,
             outputs: vec![None; nodes.len()],
             uses: uses(graph),
@@ -85,15 +87,13 @@ pub fn train_pass(
     for (id, node) in nodes.iter().enumerate() {
         match node.op {
             LayerOp::BatchNorm { epsilon, .. } if freeze.trains(id) => {
-                let inputs = runs
-                    .iter_mut()
-                    .map(|run| run.layout.leave(run.take(node.inputs[0])));
+                let inputs = runs.iter_mut().map(|run| run.take(node.inputs[0]));
                 let inputs: Vec<Tensor<4>> = inputs.collect();
                 let gamma = runs[0].get(id, Role::Gamma);
                 let beta = runs[0].need(id, Role::Beta);
                 let normed = batch_norm(inputs, gamma, &beta, epsilon);
                 for (run, output) in runs.iter_mut().zip(normed.outputs) {
-                    run.outputs[id] = Some(run.layout.enter(output));
+                    run.outputs[id] = Some(output);
                 }
                 statistics.push(BatchStatistics {
                     layer: id,
@@ -105,7 +105,7 @@ pub fn train_pass(
             _ => {
                 for (run, images) in runs.iter_mut().zip(shards) {
                     let output = match node.op {
-                        LayerOp::Input => run.layout.enter(images.clone()),
+                        LayerOp::Input => images.clone(),
                         LayerOp::BatchNorm { epsilon, .. } => run.stored_batch_norm(id, epsilon),
                         _ => run.plain(id),
                     };
@@ -114,9 +114,7 @@ pub fn train_pass(
             }
         }
     }
-    let logits = runs
-        .iter_mut()
-        .map(|run| run.layout.leave(run.take(graph.output())));
+    let logits = runs.iter_mut().map(|run| run.take(graph.output()));
     let logits: Vec<Tensor<4>> = logits.map(|logits| logits.to_device(first)).collect();
     drop(runs);
     drop(values);
@@ -157,7 +155,7 @@ fn batch_norm(
         .into_iter()
         .map(|x| {
             let mean = mean.clone().to_device(&x.device());
-            x - Layout::ChannelsFirst.per_channel(mean)
+            x - LAYOUT.per_channel(mean)
         })
         .collect();
     let squares = centred
@@ -173,8 +171,7 @@ fn batch_norm(
         .into_iter()
         .map(|x| {
             let device = x.device();
-            let at =
-                |v: &Tensor<1>| Layout::ChannelsFirst.per_channel(v.clone().to_device(&device));
+            let at = |v: &Tensor<1>| LAYOUT.per_channel(v.clone().to_device(&device));
             x * at(&scale) + at(beta)
         })
         .collect();
