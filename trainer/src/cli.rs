@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::data::DataError;
+use crate::experiments::ExperimentError;
 use crate::train::TrainError;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
@@ -14,7 +15,7 @@ use crate::train::TrainError;
 #[command(
     name = "nephrotrain",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not all done yet (experiments run)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -28,6 +29,7 @@ enum Command {
     Prepare(commands::prepare::PrepareArgs),
     Train(Box<commands::train::TrainArgs>),
     Evaluate(commands::evaluate::EvaluateArgs),
+    Experiments(commands::experiments::ExperimentsArgs),
     Export(commands::export::ExportArgs),
     Golden(commands::golden::GoldenArgs),
     Phantom(commands::phantom::PhantomArgs),
@@ -49,6 +51,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Prepare(args) => args.run(),
         Command::Train(args) => args.run(),
         Command::Evaluate(args) => args.run(),
+        Command::Experiments(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Golden(args) => args.run(),
         Command::Phantom(args) => args.run(),
@@ -65,13 +68,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ),
                 None => eprintln!("error: {error:#}"),
             }
-            ExitCode::FAILURE
+            match error.downcast_ref::<commands::experiments::Unfinished>() {
+                Some(_) => ExitCode::from(3),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }
 
 /// The data's own three-part error, wherever it came up.
 fn data_error(error: &anyhow::Error) -> Option<&DataError> {
+    if let Some(ExperimentError::Data(e)) = error.downcast_ref() {
+        return Some(e);
+    }
     match error.downcast_ref::<TrainError>() {
         Some(TrainError::Data(e)) => Some(e),
         _ => error.downcast_ref(),

@@ -35,7 +35,12 @@ pub fn export(
     label: Label,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let data = run.data();
+    let (config, data) = (run.config(), run.data());
+    if config.neighbours {
+        let text = "this network reads three neighbouring slices, which neither the package format nor the box knows; \
+                    `nephrotrain evaluate` scores it, and a network trained without --neighbours can be exported";
+        return Err(TrainError::Config(text.into()));
+    }
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
     let model = unscored(run, which, label, device)?
         .stored_as(storage)

@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments, and `run`.
 
 pub mod evaluate;
+pub mod experiments;
 pub mod export;
 pub mod fetch;
 pub mod golden;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::accumulate::Accumulate;
+use super::sampling::Sample;
 use super::settings::{Fault, Repeat};
 use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
@@ -49,8 +50,10 @@ pub struct TrainConfig {
     pub weights: Option<PathBuf>,
     /// Encoder of the U-Net.
     pub encoder: Encoder,
-    /// Input channels, 1 or 3; a slice fills them all.
+    /// Input channels, 1 or 3; a slice fills them all, unless `neighbours`.
     pub channels: usize,
+    /// Whether the three channels are the slice between its two neighbours.
+    pub neighbours: bool,
     /// Factor on the [0, 1] pixels before the network (255 for the reference's ImageNet weights).
     pub input_scale: u16,
     /// Whether a trainable 1x1 convolution turns the input channels into the encoder's three.
@@ -63,6 +66,8 @@ pub struct TrainConfig {
     pub smooth: f64,
     /// Dice per image or per batch.
     pub reduction: Reduction,
+    /// Bound on the per-image class weights of `wce-image`.
+    pub weight_bound: f64,
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Images per step.
@@ -77,12 +82,16 @@ pub struct TrainConfig {
     pub warm_up: f64,
     /// Exponent of the polynomial schedule.
     pub power: f64,
+    /// Decay of the weights' moving average, 0 for none.
+    pub ema: f64,
     /// First encoder layer that trains.
     pub retrain_from: RetrainFrom,
     /// What batch norms before it do.
     pub frozen_batch_norm: FrozenBatchNorm,
     /// What an image counts.
     pub image_weights: ImageWeights,
+    /// Which slices an epoch shows.
+    pub sample: Sample,
     /// How images are changed.
     pub augmentation: Augmentation,
     /// Train on windows of this many pixels instead of whole images.
@@ -91,6 +100,10 @@ pub struct TrainConfig {
     pub repeat: Vec<Repeat>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Whether evaluation averages over flips, unless told otherwise.
+    pub flips: bool,
+    /// Whether evaluation removes small components, unless told otherwise.
+    pub remove_small: bool,
 }
 
 impl TrainConfig {
@@ -110,6 +123,9 @@ impl TrainConfig {
             LossName::Ce => Loss::CROSS_ENTROPY,
             LossName::Wce => Loss::CrossEntropy {
                 class_weights: PAPER_CLASS_WEIGHTS,
+            },
+            LossName::WceImage => Loss::CrossEntropyPerImage {
+                bound: self.weight_bound,
             },
             LossName::WceComputed => {
                 let [Some(b), Some(k), Some(t)] = data.class_weights() else {
@@ -166,6 +182,29 @@ impl TrainConfig {
                 "channels",
                 matches!(self.channels, 1 | 3),
                 format!("is 1 or 3, not {}", self.channels),
+            ),
+            (
+                "neighbours",
+                !self.neighbours || self.channels == 3,
+                format!(
+                    "fills three input channels; give --channels 3 instead of {}",
+                    self.channels
+                ),
+            ),
+            (
+                "neighbours",
+                !self.neighbours || data.has_neighbours(),
+                "needs a training set of `nephrotrain prepare --neighbours`, and this one holds none".into(),
+            ),
+            (
+                "weight-bound",
+                self.weight_bound.is_finite() && self.weight_bound >= 1.0,
+                format!("is a number from 1 up, not {}", self.weight_bound),
+            ),
+            (
+                "ema",
+                (0.0..1.0).contains(&self.ema),
+                format!("is 0 for none, or a decay below 1 such as 0.999, not {}", self.ema),
             ),
             (
                 "channels",

@@ -5,6 +5,7 @@
 //! `last.safetensors`, on the CPU to the same bits.
 
 pub mod accumulate;
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 pub mod host;
@@ -12,6 +13,7 @@ pub mod loader;
 pub mod memory;
 pub mod pretrained;
 pub mod run;
+pub mod sampling;
 pub mod settings;
 pub mod step;
 

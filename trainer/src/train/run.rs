@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Position};
 use super::loader::{self, HostBatch};
+use super::sampling;
 use super::settings::{Settings, SettingsError};
 use super::step::{Batch, Learner};
 use super::{TrainConfig, TrainError};
@@ -231,7 +232,8 @@ impl Run {
         };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;
         let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device)
-            .with_devices(&options.more_devices);
+            .with_devices(&options.more_devices)
+            .averaging(config.ema);
         let mut position = if last.exists() {
             checkpoint::load(&last, &mut learner, device)?
         } else {
@@ -240,7 +242,7 @@ impl Run {
         let mut records = self.records();
         records.retain(|r| r.epoch <= position.epoch);
         self.write_records(&records)?;
-        let steps = loader::order(&self.data, config, 0)
+        let steps = sampling::order(&self.data, config, 0)
             .len()
             .div_ceil(config.batch);
         if on_event(Event::Started {
@@ -370,14 +372,9 @@ impl Run {
         let validation = if slices.is_empty() {
             None
         } else {
-            let scale = self.config.input_scale;
-            let mut executor = evaluate::executor(
-                learner.graph(),
-                &learner.parameters,
-                &self.data,
-                scale,
-                device,
-            )?;
+            let judged = learner.judged();
+            let mut executor =
+                evaluate::executor(learner.graph(), &judged, &self.data, &self.config, device)?;
             Some(evaluate::evaluate(&self.data, slices, &mut executor, |_, _| {})?.scores())
         };
         Ok(EpochRecord {
@@ -408,17 +405,17 @@ impl Run {
     }
 }
 
-/// A host batch as tensors: channels repeated, pixels scaled.
+/// A host batch as tensors: pixels scaled, channels repeated unless neighbours fill them.
 fn on_device(batch: &HostBatch, config: &TrainConfig, device: &Device) -> Batch {
     let (n, side) = (batch.slices.len(), batch.side);
     let images: Tensor<4> = Tensor::from_data(
-        TensorData::new(batch.images.clone(), [n, 1, side, side]),
+        TensorData::new(batch.images.clone(), [n, batch.planes, side, side]),
         device,
     );
     Batch {
         images: images
             .mul_scalar(f64::from(config.input_scale))
-            .repeat_dim(1, config.channels),
+            .repeat_dim(1, config.channels / batch.planes),
         truth: one_hot(&batch.labels, [n, side, side], device),
         weights: Tensor::from_data(TensorData::new(batch.weights.clone(), [n]), device),
     }
