@@ -28,7 +28,7 @@ pub fn complete(mut settings: Settings) -> Result<(Settings, Vec<String>), Train
                 notes.push(format!(
                     "--channels {}, as the file's first layer has it{}",
                     expects.channels,
-                    if expects.channels > 1 {
+                    if expects.channels > 1 && settings.neighbours != Some(true) {
                         ": each slice is repeated"
                     } else {
                         ""
