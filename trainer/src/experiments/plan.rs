@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::design::{self, Experiment, Value};
 use super::{ExperimentError, write};
 use crate::data::Prepared;
-use crate::network::{Encoder, Freeze, UnetSpec};
+use crate::network::{Encoder, Freeze};
 use crate::train::{Settings, SettingsError};
 
 /// Name of the plan's file.
@@ -235,7 +235,7 @@ impl Plan {
         config
             .check(data)
             .map_err(|e| ExperimentError::Plan(e.to_string()))?;
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm);
         Ok(freeze
             .err()

@@ -221,11 +221,16 @@ fn attempt(
                 "it has less of the file than is here already".into(),
             ));
         }
-        status => return Err(FetchError::Status { url, status }),
+        status => {
+            return Err(FetchError::Status {
+                url: url.clone(),
+                status,
+            });
+        }
     };
     let file = |source| FetchError::File {
         path: part.path.clone(),
-        source,
+        error: source,
     };
     let folder = part.path.parent().unwrap_or(Path::new(".")).to_owned();
     if let Some(total) = total {
@@ -242,7 +247,7 @@ fn attempt(
     let path = part.path.clone();
     let file = |source| FetchError::File {
         path: path.clone(),
-        source,
+        error: source,
     };
     let mut out = part.open(from == 0, etag(&headers)).map_err(file)?;
     on_event(Event::Receiving {
@@ -281,7 +286,7 @@ fn attempt(
 fn finish(part: &Part, item: &Item, target: &Path) -> Result<Entry, FetchError> {
     let file = |source| FetchError::File {
         path: part.path.clone(),
-        source,
+        error: source,
     };
     let sha256 = verify(&part.path, &item.check)
         .map_err(file)?

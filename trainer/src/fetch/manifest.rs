@@ -38,7 +38,12 @@ impl Manifest {
                 reason: format!("{e}; delete it, and every file is checked anew"),
             })?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(source) => return Err(FetchError::File { path, source }),
+            Err(source) => {
+                return Err(FetchError::File {
+                    path,
+                    error: source,
+                });
+            }
         };
         Ok(Self { path, entries })
     }
@@ -53,7 +58,7 @@ impl Manifest {
         self.entries.insert(key(file), entry);
         let fail = |source| FetchError::File {
             path: self.path.clone(),
-            source,
+            error: source,
         };
         let mut text = serde_json::to_vec_pretty(&self.entries).map_err(|e| fail(e.into()))?;
         text.push(b'\n');

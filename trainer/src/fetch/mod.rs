@@ -155,12 +155,12 @@ pub enum FetchError {
         free: u64,
     },
     /// A file cannot be written or read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -205,7 +205,7 @@ pub fn fetch(
 ) -> Result<Summary, FetchError> {
     std::fs::create_dir_all(folder).map_err(|source| FetchError::File {
         path: folder.into(),
-        source,
+        error: source,
     })?;
     let mut manifest = Manifest::open(folder)?;
     let client = download::client();
@@ -249,7 +249,7 @@ fn one(
     let target = folder.join(&item.path);
     let file = |source| FetchError::File {
         path: target.clone(),
-        source,
+        error: source,
     };
     let there = match std::fs::metadata(&target) {
         Ok(m) => Some(m.len()),

@@ -245,7 +245,8 @@ pub struct UnetSpec {
 }
 
 impl UnetSpec {
-    /// The paper's network on `encoder`, with `channels` (1 or 3) inputs and three classes.
+    /// The paper's network on `encoder`, with `channels` (1 or 3) inputs and three classes. A torchvision encoder has three
+    /// inputs; with another number it gets an adapter.
     pub fn paper(encoder: Encoder, channels: usize) -> Self {
         let (unit, repetitions) = encoder.units();
         Self {
@@ -254,7 +255,7 @@ impl UnetSpec {
             repetitions: repetitions.to_vec(),
             decoder_filters: DECODER_FILTERS.to_vec(),
             channels,
-            adapter: false,
+            adapter: encoder.family() == Family::Torchvision && channels != RGB,
             classes: nephrobox_shared::class::Class::COUNT,
         }
     }

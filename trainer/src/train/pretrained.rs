@@ -22,20 +22,18 @@ pub fn complete(mut settings: Settings) -> Result<(Settings, Vec<String>), Train
         }
         // An adapter that the file does not have takes any number of channels.
         let fresh = settings.input_adapter == Some(true) && !expects.adapter;
-        match settings.channels {
-            None if !fresh => {
-                settings.channels = Some(expects.channels);
-                notes.push(format!(
-                    "--channels {}, as the file's first layer has it{}",
-                    expects.channels,
-                    if expects.channels > 1 {
-                        ": each slice is repeated"
-                    } else {
-                        ""
-                    }
-                ));
-            }
-            _ => {}
+        if settings.channels.is_none() && !fresh {
+            settings.channels = Some(expects.channels);
+            let repeated = expects.channels > 1 && settings.neighbours != Some(true);
+            notes.push(format!(
+                "--channels {}, as the file's first layer has it{}",
+                expects.channels,
+                if repeated {
+                    ": each slice is repeated"
+                } else {
+                    ""
+                }
+            ));
         }
         match settings.input_scale {
             None => {

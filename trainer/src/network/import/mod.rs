@@ -38,12 +38,12 @@ use super::{Graph, Parameters};
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be read.
-    #[error("the weights file {path} cannot be read: {source}")]
+    #[error("the weights file {path} cannot be read: {error}")]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file is none of the formats.
     #[error(

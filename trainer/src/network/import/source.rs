@@ -95,7 +95,7 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, ImportError> {
         let bytes = std::fs::read(path).map_err(|source| ImportError::Read {
             path: path.into(),
-            source,
+            error: source,
         })?;
         match kind(&bytes) {
             Kind::Hdf5 => keras::read(path, bytes),
