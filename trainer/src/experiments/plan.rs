@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::design::{self, Experiment, Value};
 use super::{ExperimentError, write};
 use crate::data::Prepared;
-use crate::network::{Encoder, Freeze, UnetSpec};
+use crate::network::{Encoder, Family, Freeze, UnetSpec};
 use crate::train::{Settings, SettingsError};
 
 /// Name of the plan's file.
@@ -269,8 +269,13 @@ impl Plan {
         settings.seed = Some(self.seed + apart + repeat as u64 - 1);
         if let Some(file) = settings.encoder.and_then(|e| self.weights.get(e.name())) {
             settings.weights = Some(file.clone());
-            // What ImageNet weights of these networks were trained on; --channels and --input-scale say otherwise.
-            (settings.channels, settings.input_scale) = (Some(3), Some(255));
+            // What ImageNet weights were trained on; --channels and --input-scale say otherwise. A torchvision network
+            // normalises within itself.
+            settings.channels = Some(3);
+            let torchvision = settings
+                .encoder
+                .is_some_and(|e| e.family() == Family::Torchvision);
+            settings.input_scale = (!torchvision).then_some(255);
         }
         Some(self.shared.clone().over(settings))
     }
