@@ -24,6 +24,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Fetch(commands::fetch::FetchArgs),
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
     Train(Box<commands::train::TrainArgs>),
@@ -45,6 +46,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Fetch(args) => args.run(),
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
         Command::Train(args) => args.run(),

@@ -3,6 +3,7 @@
 pub mod evaluate;
 pub mod experiments;
 pub mod export;
+pub mod fetch;
 pub mod golden;
 pub mod phantom;
 pub mod prepare;

@@ -1,4 +1,5 @@
 //! A prepared set that a test trains on in a second.
+#![allow(dead_code)] // each test takes what it needs
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +17,11 @@ pub const SIDE: usize = 32;
 
 /// Six patients of six slices, a bright kidney with a brighter tumour in the middle of each.
 pub fn prepared(root: &Path) -> std::path::PathBuf {
+    prepared_with(root, false)
+}
+
+/// The same, with the slices beside the kept ones if `neighbours`.
+pub fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf {
     for n in 0..6 {
         let folder = root.join(format!("data/case_0000{n}"));
         fs::create_dir_all(&folder).unwrap();
@@ -57,6 +63,7 @@ pub fn prepared(root: &Path) -> std::path::PathBuf {
                 cols: SIDE,
                 ..Preprocess::default()
             },
+            neighbours,
             ..PrepareOptions::default()
         },
         split: None,
