@@ -13,15 +13,15 @@ use nephrotrain::data::prepare::{self, Request};
 use nephrotrain::data::progress::Silent;
 
 /// Rows and columns of its slices.
-pub const SIDE: usize = 32;
+pub(crate) const SIDE: usize = 32;
 
 /// Six patients of six slices, a bright kidney with a brighter tumour in the middle of each.
-pub fn prepared(root: &Path) -> std::path::PathBuf {
+pub(crate) fn prepared(root: &Path) -> std::path::PathBuf {
     prepared_with(root, false)
 }
 
 /// The same, with the slices beside the kept ones if `neighbours`.
-pub fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf {
+pub(crate) fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf {
     for n in 0..6 {
         let folder = root.join(format!("data/case_0000{n}"));
         fs::create_dir_all(&folder).unwrap();
