@@ -65,7 +65,7 @@ struct PlanArgs {
     /// What an experiment hands on to the next: the paper's choice, or the best found here
     #[arg(long, value_enum, default_value_t)]
     choose: Choose,
-    /// Weights an encoder starts from, for each encoder; sets 3 channels and input scale 255 unless given otherwise
+    /// Weights an encoder starts from, for each encoder
     #[arg(long, value_name = "ENCODER=FILE", value_parser = parse_weights)]
     encoder_weights: Vec<(Encoder, PathBuf)>,
     /// Train settings that two experiments share in both, with other seeds, as the paper did

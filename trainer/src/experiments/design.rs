@@ -169,7 +169,15 @@ const LOSS: [Value; 7] = [
     value("focal-3", "γ = 3", Change::Loss(LossName::Dice, 3.0)),
 ];
 
-const ENCODER: [Value; 5] = [
+/// Not the paper's: off unless asked for.
+const fn extra(name: &'static str, label: &'static str, encoder: Encoder) -> Value {
+    Value {
+        extra: true,
+        ..value(name, label, Change::Encoder(encoder))
+    }
+}
+
+const ENCODER: [Value; 10] = [
     value("resnet18", "ResNet18", Change::Encoder(Encoder::ResNet18)),
     value("resnet34", "ResNet34", Change::Encoder(Encoder::ResNet34)),
     value("resnet50", "ResNet50", Change::Encoder(Encoder::ResNet50)),
@@ -178,14 +186,32 @@ const ENCODER: [Value; 5] = [
         "ResNet101",
         Change::Encoder(Encoder::ResNet101),
     ),
-    Value {
-        extra: true,
-        ..value(
-            "resnet152",
-            "ResNet152",
-            Change::Encoder(Encoder::ResNet152),
-        )
-    },
+    extra("resnet152", "ResNet152", Encoder::ResNet152),
+    extra(
+        "torchvision-resnet18",
+        "torchvision 18",
+        Encoder::TorchvisionResNet18,
+    ),
+    extra(
+        "torchvision-resnet34",
+        "torchvision 34",
+        Encoder::TorchvisionResNet34,
+    ),
+    extra(
+        "torchvision-resnet50",
+        "torchvision 50",
+        Encoder::TorchvisionResNet50,
+    ),
+    extra(
+        "torchvision-resnet101",
+        "torchvision 101",
+        Encoder::TorchvisionResNet101,
+    ),
+    extra(
+        "torchvision-resnet152",
+        "torchvision 152",
+        Encoder::TorchvisionResNet152,
+    ),
 ];
 
 const RETRAIN: [Value; 6] = [
@@ -232,6 +258,17 @@ mod tests {
             (paper.loss.as_str(), start.loss, start.gamma),
             ("Dice loss", Some(LossName::Dice), Some(1.0))
         );
+    }
+
+    #[test]
+    fn every_encoder_there_is_can_be_tried() {
+        let tried: Vec<_> = Experiment::Encoder
+            .values()
+            .iter()
+            .map(|v| (v.name, v.change))
+            .collect();
+        let all = Encoder::ALL.map(|e| (e.name(), Change::Encoder(e)));
+        assert_eq!(tried, all);
     }
 
     #[test]

@@ -269,8 +269,7 @@ impl Plan {
         settings.seed = Some(self.seed + apart + repeat as u64 - 1);
         if let Some(file) = settings.encoder.and_then(|e| self.weights.get(e.name())) {
             settings.weights = Some(file.clone());
-            // What ImageNet weights of these networks were trained on; --channels and --input-scale say otherwise.
-            (settings.channels, settings.input_scale) = (Some(3), Some(255));
+            // Channels and input scale follow from the file, see `train::pretrained`.
         }
         Some(self.shared.clone().over(settings))
     }
@@ -615,26 +614,17 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_an_encoder_bring_their_own_input() {
+    fn weights_go_to_the_runs_of_their_encoder() {
         let mut plan = whole(Choose::Paper);
-        plan.weights
-            .insert("resnet34".into(), "../r34.safetensors".into());
-        let of = |plan: &Plan, n: usize| {
-            plan.at(
-                Experiment::Encoder,
-                &papers_choice,
-                &Experiment::Encoder.values()[n],
-                1,
-            )
-            .unwrap()
+        let file = PathBuf::from("../r34.safetensors");
+        plan.weights.insert("resnet34".into(), file.clone());
+        let of = |n: usize| {
+            let value = &Experiment::Encoder.values()[n];
+            plan.at(Experiment::Encoder, &papers_choice, value, 1)
+                .unwrap()
+                .weights
         };
-        assert_eq!(
-            (of(&plan, 1).channels, of(&plan, 1).input_scale),
-            (Some(3), Some(255))
-        );
-        assert_eq!((of(&plan, 0).weights, of(&plan, 0).channels), (None, None));
-        plan.shared.input_scale = Some(1);
-        assert_eq!(of(&plan, 1).input_scale, Some(1));
+        assert_eq!((of(0), of(1)), (None, Some(file)));
     }
 
     #[test]

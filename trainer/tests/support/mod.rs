@@ -1,0 +1,76 @@
+//! A prepared set that a test trains on in a second.
+#![allow(dead_code)] // each test takes what it needs
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use nephrobox_imaging::{Geometry, write_labels, write_scan};
+use nephrobox_shared::measure::Spacing;
+use nephrobox_shared::preprocess::Preprocess;
+use nephrotrain::data::prepare::records::Options as PrepareOptions;
+use nephrotrain::data::prepare::{self, Request};
+use nephrotrain::data::progress::Silent;
+
+/// Rows and columns of its slices.
+pub(crate) const SIDE: usize = 32;
+
+/// Six patients of six slices, a bright kidney with a brighter tumour in the middle of each.
+pub(crate) fn prepared(root: &Path) -> std::path::PathBuf {
+    prepared_with(root, false)
+}
+
+/// The same, with the slices beside the kept ones if `neighbours`.
+pub(crate) fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf {
+    for n in 0..6 {
+        let folder = root.join(format!("data/case_0000{n}"));
+        fs::create_dir_all(&folder).unwrap();
+        let geometry =
+            Geometry::kits([6, SIDE, SIDE], Spacing::new(3.0, 1.0, 1.0).unwrap()).unwrap();
+        let label = |slice: usize, pixel: usize| -> u8 {
+            let (y, x) = (pixel / SIDE, pixel % SIDE);
+            let inside =
+                |edge: usize| (8 + n..8 + n + edge).contains(&y) && (6..6 + edge).contains(&x);
+            if slice == 0 || !inside(12) {
+                0
+            } else {
+                1 + u8::from(inside(5))
+            }
+        };
+        write_labels(
+            &folder.join("segmentation.nii.gz"),
+            &geometry,
+            &mut |s, out| {
+                for (pixel, l) in out.iter_mut().enumerate() {
+                    *l = label(s, pixel);
+                }
+            },
+        )
+        .unwrap();
+        write_scan(&folder.join("imaging.nii.gz"), &geometry, &mut |s, out| {
+            for (pixel, hu) in out.iter_mut().enumerate() {
+                *hu = 90 * i16::from(label(s, pixel)) + ((pixel * 7 + s * 3) % 40) as i16 - 60;
+            }
+        })
+        .unwrap();
+    }
+    let request = Request {
+        data: vec![root.join("data")],
+        out: root.join("prepared"),
+        options: PrepareOptions {
+            preprocess: Preprocess {
+                rows: SIDE,
+                cols: SIDE,
+                ..Preprocess::default()
+            },
+            neighbours,
+            ..PrepareOptions::default()
+        },
+        split: None,
+        reserved: BTreeSet::new(),
+        update: false,
+        jobs: 1,
+    };
+    prepare::run(&request, &Silent).unwrap();
+    request.out
+}
