@@ -13,16 +13,19 @@ use serde_json::json;
 
 use crate::data::{Prepared, Split};
 use crate::evaluate::{evaluate, executor, write_json};
-use crate::network::UnetSpec;
-use crate::plots::{confusion, examples};
+use crate::plots::{confusion, examples, maps};
+use crate::small_parts::{self, Cleaned, Smallest};
 use crate::train::Run;
 use crate::train::checkpoint;
 
 /// Score a trained network and print the layout of the paper's Table 6
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes metrics.json, confusion.png and example-*.png (image, truth, prediction) into\n\
-    RUN/evaluation-SPLIT, or --out.\n\nExample:\n  nephrotrain evaluate --run runs/first --split test"
+    after_help = "Writes metrics.json, confusion.png, example-*.png (image, truth, prediction) and maps-*.png (the same as\n\
+    label maps in the colours of the paper's Figure 7) into RUN/evaluation-SPLIT, or --out. With --remove-small the\n\
+    sizes that were chosen on the validation split stand in RUN/small-parts-CHECKPOINT.toml.\n\n\
+    Examples:\n  nephrotrain evaluate --run runs/first --split test\n  \
+    nephrotrain evaluate --run runs/first --split test --checkpoint best --flips --remove-small"
 )]
 pub struct EvaluateArgs {
     /// Run folder
@@ -34,6 +37,12 @@ pub struct EvaluateArgs {
     /// Which state: last, as in the paper, or best (on validation)
     #[arg(long, default_value = "last", value_parser = ["last", "best"])]
     checkpoint: String,
+    /// Average the probabilities over the image and its three mirror images [default: as the run's `flips`]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    flips: Option<bool>,
+    /// Remove small components of each slice, with sizes chosen on the validation split [default: as the run's `remove-small`]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    remove_small: Option<bool>,
     /// Prepared set, if it has moved since training
     #[arg(long)]
     data: Option<PathBuf>,
@@ -61,10 +70,18 @@ impl EvaluateArgs {
             self.split,
             data.folder().display()
         );
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let file = run.checkpoint(&self.checkpoint);
         let parameters = checkpoint::load_parameters(&file, &graph, &device)?;
-        let mut model = executor(&graph, &parameters, data, config.input_scale, &device)?;
+        let flips = self.flips.unwrap_or(config.flips);
+        let mut network =
+            executor(&graph, &parameters, data, config, &device)?.averaging_flips(flips);
+        let smallest = if self.remove_small.unwrap_or(config.remove_small) {
+            small_parts::of_run(&run, &self.checkpoint, flips, &mut network)?
+        } else {
+            Smallest::default()
+        };
+        let mut model = Cleaned::new(&mut network, smallest);
         let out = self
             .out
             .clone()
@@ -95,6 +112,8 @@ impl EvaluateArgs {
                 &out.join(format!("example-{case}-{}.png", meta.slice)),
                 &example,
             )?;
+            let name = format!("maps-{case}-{}.png", meta.slice);
+            maps::draw(&out.join(name), &example)?;
         }
         let scores = evaluation.scores();
         let title = format!(
@@ -110,13 +129,22 @@ impl EvaluateArgs {
             .collect();
         let metrics = json!({
             "split": self.split.to_string(), "checkpoint": self.checkpoint, "encoder": config.encoder,
-            "resolution": data.side(), "scores": scores,
+            "resolution": data.side(), "flips": flips, "smallest_component_pixels": smallest, "scores": scores,
             "confusion_patient_weighted": evaluation.paper().weights(),
             "confusion_row_normalised": evaluation.paper().row_normalised(),
             "cases": cases,
         });
         write_json(&out.join("metrics.json"), &metrics)?;
         print!("{}", table(&scores, &title));
+        if flips {
+            println!("Labels from the mean over four mirror images.");
+        }
+        if smallest != Smallest::default() {
+            println!(
+                "Removed within each slice: kidneys below {} pixels, tumours below {} (chosen on the validation split).",
+                smallest.kidney, smallest.tumour
+            );
+        }
         println!("\n{}", out.display());
         Ok(())
     }

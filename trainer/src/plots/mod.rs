@@ -1,8 +1,10 @@
-//! Pictures of runs and results, as PNG files.
+//! Pictures of runs and results, as PNG files, those of the experiments as SVG too.
 
 pub mod confusion;
 pub mod curves;
 pub mod examples;
+pub mod maps;
+pub mod picture;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -20,7 +22,8 @@ pub struct PlotError {
     pub reason: String,
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// What drawing comes to.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Renders a chart of `size` pixels and writes it beside `path`, then renames.
 fn chart(
@@ -77,4 +80,25 @@ fn font() -> Result<(), String> {
     } else {
         Err("the built-in font cannot be read".into())
     }
+}
+
+/// Draws on top of RGB pixels and writes them as PNG.
+pub(crate) fn write_over(
+    path: &Path,
+    mut pixels: Vec<u8>,
+    size: (u32, u32),
+    render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
+) -> Result<(), PlotError> {
+    let fail = |reason: String| PlotError {
+        path: path.into(),
+        reason,
+    };
+    font().map_err(fail)?;
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+        render(&area)
+            .and_then(|()| area.present().map_err(Into::into))
+            .map_err(|e| fail(e.to_string()))?;
+    }
+    write_png(path, &pixels, size)
 }

@@ -15,7 +15,7 @@ use nephrobox_engine::device;
 use super::accumulate::Accumulate;
 use super::{TrainConfig, TrainError, host};
 use crate::network::graph::LayerOp;
-use crate::network::{Freeze, Graph, UnetSpec};
+use crate::network::{Freeze, Graph};
 
 /// Bytes of an f32.
 const F32: u64 = 4;
@@ -62,7 +62,7 @@ impl Estimate {
     /// # Errors
     /// If the network has no layer to re-train from.
     pub fn of_run(config: &TrainConfig, side: usize) -> Result<Self, String> {
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm)
             .map_err(|e| e.to_string())?;
         let side = config.crop.unwrap_or(side);
@@ -322,7 +322,7 @@ pub fn fit(config: &mut TrainConfig, side: usize, devices: &[Device]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Encoder, FrozenBatchNorm};
+    use crate::network::{Encoder, FrozenBatchNorm, UnetSpec};
 
     fn estimate(encoder: Encoder, from: &str) -> Estimate {
         let graph = UnetSpec::paper(encoder, 1).graph();
