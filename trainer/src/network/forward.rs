@@ -251,8 +251,7 @@ impl Run<'_> {
             LayerOp::Normalise { mean, deviation } => {
                 let device = x.device();
                 let constant = |values: [f64; 3]| {
-                    self.layout
-                        .per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
+                    self.layout.per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
                 };
                 let scale = deviation.map(|d| 1.0 / d);
                 let shift = std::array::from_fn(|c| -mean[c] / deviation[c]);
