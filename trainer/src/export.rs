@@ -35,12 +35,7 @@ pub fn export(
     label: Label,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let (config, data) = (run.config(), run.data());
-    if config.neighbours {
-        let text = "this network reads three neighbouring slices, which neither the package format nor the box knows; \
-                    `nephrotrain evaluate` scores it, and a network trained without --neighbours can be exported";
-        return Err(TrainError::Config(text.into()));
-    }
+    let data = run.data();
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
     let model = unscored(run, which, label, device)?
         .stored_as(storage)
@@ -59,7 +54,7 @@ pub fn export(
     model.with_manifest(manifest).map_err(|e| network(&e))
 }
 
-/// The model of a run's checkpoint in f32, without scores.
+/// The model of a run's checkpoint in f32, without scores. Refuses a network on neighbouring slices.
 pub fn unscored(
     run: &Run,
     which: &str,
@@ -67,6 +62,11 @@ pub fn unscored(
     device: &Device,
 ) -> Result<Model, TrainError> {
     let config = run.config();
+    if config.neighbours {
+        let text = "this network reads three neighbouring slices, which neither the package format nor the box knows; \
+                    `nephrotrain evaluate` scores it, and a network trained without --neighbours can be exported";
+        return Err(TrainError::Config(text.into()));
+    }
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
     let graph = config.network().graph();
     let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;

@@ -205,7 +205,7 @@ pub enum Preset {
     /// As in the paper.
     #[default]
     Paper,
-    /// What helped beyond it, see docs/beyond-the-paper.md.
+    /// Beyond it, provisional until measured, see docs/beyond-the-paper.md.
     Best,
 }
 
