@@ -6,6 +6,7 @@
 
 pub mod adam;
 pub mod augment;
+pub mod check;
 pub mod cli;
 pub mod closed_form;
 pub mod commands;
@@ -14,7 +15,9 @@ pub mod evaluate;
 pub mod export;
 pub mod golden;
 pub mod loss;
+pub mod machine;
 pub mod network;
 pub mod phantom;
 pub mod plots;
+pub mod report;
 pub mod train;

@@ -7,6 +7,7 @@ use clap::Args;
 use nephrobox_engine::device;
 use nephrobox_engine::program::Storage;
 
+use super::next;
 use crate::export::{Label, export};
 use crate::train::Run;
 
@@ -81,6 +82,7 @@ impl ExportArgs {
             self.name,
             size.len() as f64 / 1e6
         );
+        next::after_export(&self.out).say();
         Ok(())
     }
 }

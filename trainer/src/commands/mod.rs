@@ -1,9 +1,13 @@
 //! One file per subcommand: its arguments, and `run`.
 
+pub mod augment_preview;
+pub mod check;
 pub mod evaluate;
 pub mod export;
 pub mod golden;
+pub mod next;
 pub mod phantom;
 pub mod prepare;
+pub mod report;
 pub mod stats;
 pub mod train;

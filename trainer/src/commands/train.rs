@@ -8,6 +8,8 @@ use anyhow::Result;
 use clap::Args;
 use nephrobox_engine::device;
 
+use super::next;
+use crate::data::Split;
 use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainError};
 use console::Console;
 
@@ -68,12 +70,16 @@ impl TrainArgs {
         let options = Options {
             checkpoint_every: Duration::from_secs_f64(minutes * 60.0),
         };
-        let mut console = Console::new(run.config(), device::name(&device));
+        let mut console = Console::new(&run, device::name(&device));
+        console.remember(run.records());
         run.train(&device, options, |event| {
             console.show(&event);
             ControlFlow::Continue(())
         })?;
         println!("{}", run.folder().display());
+        let test = !run.data().split(Split::Test).is_empty();
+        let split = if test { Split::Test } else { Split::Validation };
+        next::after_train(run.folder(), split).say();
         Ok(())
     }
 
