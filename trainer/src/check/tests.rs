@@ -16,7 +16,7 @@ fn a_checkpoint_holds_each_value_and_two_moments_of_each_that_trains() {
     let graph = graph(Encoder::ResNet18);
     let all = Freeze::none(&graph);
     let trainable = all.trainable_count(&graph) as u64;
-    let values = graph.variables().iter();
+    let values = graph.variables().into_iter();
     let values: u64 = values
         .map(|v| v.shape.iter().product::<usize>() as u64)
         .sum();

@@ -89,7 +89,7 @@ pub fn after_invented(case: &Path) -> Next {
         "let a model outline it",
         &[
             &"segment",
-            &scan,
+            &scan.as_path(),
             &"--model",
             &"models/demo-resnet18.nbx",
             &"--out",

@@ -62,24 +62,23 @@ pub fn draw(path: &Path, heading: &str, rows: &[Row]) -> Result<(), PlotError> {
     }
     let size = (size[1] as u32, size[0] as u32);
     super::draw_on(&mut pixels, size, |area| {
-        let left = |points: i32, colour: RGBColor| {
+        let left = |points: i32| {
             TextStyle::from(("sans-serif", points).into_font())
                 .pos(Pos::new(HPos::Left, VPos::Center))
-                .color(&colour)
         };
         let edge = GAP as i32;
-        area.draw(&Text::new(heading, (edge, 18), left(18, BLACK)))?;
+        area.draw(&Text::new(heading, (edge, 18), left(18)))?;
         let mut x = edge;
         for class in [Class::Kidney, Class::Tumour] {
             let [r, g, b] = class.colour();
             let square = Rectangle::new([(x, 38), (x + 12, 50)], RGBColor(r, g, b).filled());
             area.draw(&square)?;
-            area.draw(&Text::new(class.name(), (x + 18, 44), left(15, BLACK)))?;
+            area.draw(&Text::new(class.name(), (x + 18, 44), left(15)))?;
             x += 110;
         }
         for (number, row) in rows.iter().enumerate() {
             let at = (edge, (top(number) + TITLE / 2) as i32);
-            area.draw(&Text::new(row.title.as_str(), at, left(15, BLACK)))?;
+            area.draw(&Text::new(row.title.as_str(), at, left(15)))?;
         }
         Ok(())
     })
