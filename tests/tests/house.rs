@@ -123,6 +123,36 @@ fn from_invented_patients_to_areas() {
         "cpu",
     ]);
 
+    // For other runtimes: from the package and from the run, the same network in the same words.
+    let [converted, direct] = ["package.onnx", "run.onnx"].map(at);
+    train(&[
+        "export",
+        "onnx",
+        "--model",
+        text(&package),
+        "--out",
+        text(&converted),
+    ]);
+    train(&[
+        "export",
+        "onnx",
+        "--run",
+        text(&at("run")),
+        "--out",
+        text(&direct),
+        "--name",
+        "house-test",
+        "--licence-notice",
+        "invented patients, no conditions",
+    ]);
+    for file in [converted, direct] {
+        let bytes = fs::read(&file).unwrap();
+        for word in ["house-test", "invented patients", "research use only"] {
+            let there = bytes.windows(word.len()).any(|w| w == word.as_bytes());
+            assert!(there, "{}: {word}", file.display());
+        }
+    }
+
     let info = control(&["info", text(&package)]).unwrap();
     assert!(
         info.contains("house-test") && info.contains("invented patients"),

@@ -35,14 +35,10 @@ pub fn export(
     label: Label,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let (config, data) = (run.config(), run.data());
+    let data = run.data();
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
-    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
-    let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;
-    let (program, tensors) = lower(&graph, &parameters).map_err(|e| network(&e))?;
-    let manifest = manifest(run, which, label);
-    let model = Model::new(manifest, program, tensors)
-        .and_then(|m| m.stored_as(storage))
+    let model = unscored(run, which, label, device)?
+        .stored_as(storage)
         .map_err(|e| network(&e))?;
     let mut executor = Executor::new(&model, device).map_err(|e| network(&e))?;
     let slices = data.split(Split::Test);
@@ -56,6 +52,21 @@ pub fn export(
         ..model.manifest().clone()
     };
     model.with_manifest(manifest).map_err(|e| network(&e))
+}
+
+/// The model of a run's checkpoint in f32, without scores.
+pub fn unscored(
+    run: &Run,
+    which: &str,
+    label: Label,
+    device: &Device,
+) -> Result<Model, TrainError> {
+    let config = run.config();
+    let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
+    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+    let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;
+    let (program, tensors) = lower(&graph, &parameters).map_err(|e| network(&e))?;
+    Model::new(manifest(run, which, label), program, tensors).map_err(|e| network(&e))
 }
 
 fn manifest(run: &Run, which: &str, label: Label) -> Manifest {

@@ -17,6 +17,7 @@ pub mod golden;
 pub mod loss;
 pub mod machine;
 pub mod network;
+pub mod onnx;
 pub mod phantom;
 pub mod plots;
 pub mod report;

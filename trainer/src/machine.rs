@@ -1,4 +1,4 @@
-//! What the machine has: memory, disk space, processors.
+//! What this process holds of the machine, and how much disk there is. Free memory is `train::memory`'s.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,6 @@ use sysinfo::{
 pub struct Memory {
     /// What this process holds.
     pub process: u64,
-    /// What the machine could still give.
-    pub available: u64,
     /// What the machine, or the container, has.
     pub total: u64,
 }
@@ -22,11 +20,10 @@ impl Memory {
     pub fn now() -> Self {
         let memory = MemoryRefreshKind::nothing().with_ram();
         let mut system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
-        let (mut available, mut total) = (system.available_memory(), system.total_memory());
-        if let Some(limits) = system.cgroup_limits() {
-            available = available.min(limits.free_memory);
-            total = total.min(limits.total_memory);
-        }
+        let total = system.total_memory();
+        let total = system
+            .cgroup_limits()
+            .map_or(total, |limits| total.min(limits.total_memory));
         let process = sysinfo::get_current_pid().ok().and_then(|pid| {
             let only = ProcessesToUpdate::Some(&[pid]);
             let what = ProcessRefreshKind::nothing().with_memory();
@@ -35,7 +32,6 @@ impl Memory {
         });
         Self {
             process: process.unwrap_or(0),
-            available,
             total,
         }
     }
@@ -73,7 +69,6 @@ mod tests {
     fn this_process_holds_memory_and_less_than_there_is() {
         let memory = Memory::now();
         assert!(memory.process > 1_000_000 && memory.process < memory.total);
-        assert!(memory.available <= memory.total);
     }
 
     #[test]

@@ -3,30 +3,13 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use nephrobox_engine::burn::Executor;
 use nephrotrain::closed_form;
-use nephrotrain::network::graph::{Role, Variable};
 use nephrotrain::network::{Encoder, Parameters, UnetSpec, infer, lower};
-
-/// Random values of the size that trained networks have, statistics included.
-fn random(variable: &Variable, seed: u64) -> Vec<f32> {
-    let n = variable.shape.iter().product();
-    let numbers = closed_form::signed(&format!("{seed}/{}", variable.name()), n);
-    let scale = match variable.role {
-        Role::Kernel => (3.0 / variable.shape[1..].iter().product::<usize>() as f64).sqrt(),
-        Role::Gamma | Role::MovingVariance => 0.5,
-        Role::Bias | Role::Beta | Role::MovingMean => 0.3,
-    };
-    let centre = match variable.role {
-        Role::Gamma | Role::MovingVariance => 1.0,
-        _ => 0.0,
-    };
-    numbers.map(|v| (centre + scale * v) as f32).collect()
-}
 
 /// Largest difference, as a share of the range of the logits.
 fn difference(encoder: Encoder, channels: usize, [rows, cols]: [usize; 2], seed: u64) -> f64 {
     let device = Device::flex();
     let graph = UnetSpec::paper(encoder, channels).graph();
-    let parameters = Parameters::from_fn(&graph, &device, |v| random(v, seed));
+    let parameters = Parameters::random(&graph, seed, &device);
     let pixels: Vec<f32> = closed_form::unit(&format!("{seed}/image"), channels * rows * cols)
         .map(|u| u as f32)
         .collect();

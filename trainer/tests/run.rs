@@ -19,7 +19,9 @@ use nephrotrain::data::progress::Silent;
 use nephrotrain::export::{Label, export};
 use nephrotrain::loss::{LossName, Reduction};
 use nephrotrain::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use nephrotrain::train::accumulate::Accumulate;
 use nephrotrain::train::config::{ImageWeights, Schedule};
+use nephrotrain::train::memory::{self, MemoryError};
 use nephrotrain::train::{Event, Options, Run, TrainConfig, TrainError};
 use safetensors::SafeTensors;
 
@@ -92,6 +94,7 @@ fn config(data: &Path) -> TrainConfig {
         reduction: Reduction::Image,
         epochs: 4,
         batch: 6,
+        accumulate: Accumulate::ONE,
         learning_rate: 1e-3,
         schedule: Schedule::Cosine,
         warm_up: 0.1,
@@ -164,6 +167,104 @@ fn two_epochs_a_kill_and_two_more_equal_four_bit_for_bit() {
     assert!(resumed.folder().join("curves.png").is_file());
 }
 
+/// One epoch over two replicas; the losses of its steps.
+fn shared(run: &Run, steps: usize) -> Vec<f32> {
+    let two = Options {
+        more_devices: vec![Device::flex()],
+        ..Options::default()
+    };
+    let mut losses = Vec::new();
+    run.train(&Device::flex(), two, |event| {
+        if let Event::Step { loss, .. } = event {
+            losses.push(loss);
+            if losses.len() == steps {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    losses
+}
+
+#[test]
+fn two_devices_learn_what_one_learns() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared(root.path());
+    let short = TrainConfig {
+        epochs: 1,
+        ..config(&data)
+    };
+    let create = |name: &str| Run::create(&root.path().join(name), short.clone(), "cpu").unwrap();
+    let mut one = Vec::new();
+    train(&create("one"), |event| {
+        if let Event::Step { loss, .. } = event {
+            one.push(*loss);
+        }
+        false
+    })
+    .unwrap();
+    let two = shared(&create("two"), usize::MAX);
+    assert_eq!(one.len(), two.len());
+    assert!((one[0] - two[0]).abs() < 1e-5 * one[0], "{one:?} {two:?}");
+    for (a, b) in one.iter().zip(&two) {
+        assert!((a - b).abs() < 0.02 * a, "{one:?} {two:?}");
+    }
+}
+
+#[test]
+fn passes_are_kept_on_resume_and_devices_may_change() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared(root.path());
+    let in_passes = TrainConfig {
+        epochs: 1,
+        accumulate: "2".parse().unwrap(),
+        ..config(&data)
+    };
+    let create = |name| Run::create(&root.path().join(name), in_passes.clone(), "cpu").unwrap();
+    let whole = create("whole");
+    train(&whole, |_| false).unwrap();
+    let killed = create("killed");
+    train(&killed, |event| {
+        matches!(event, Event::Step { step: 2, .. })
+    })
+    .unwrap();
+    let resumed = Run::open(killed.folder(), None).unwrap();
+    assert_eq!(resumed.config().accumulate.passes(), 2);
+    train(&resumed, |_| false).unwrap();
+    assert_eq!(arrays(&whole), arrays(&resumed), "on one device to the bit");
+    // The number of devices is no setting: a run may go on with another.
+    let elsewhere = create("elsewhere");
+    assert_eq!(shared(&elsewhere, 1).len(), 1);
+    train(&elsewhere, |_| false).unwrap();
+    assert_eq!(elsewhere.records().len(), 1);
+}
+
+#[test]
+fn a_step_that_does_not_fit_is_refused_before_there_is_a_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let mut huge = TrainConfig {
+        batch: 100_000_000,
+        ..config(&prepared(root.path()))
+    };
+    let cpu = [Device::flex()];
+    let refused = memory::fit(&mut huge, SIDE, &cpu).unwrap_err();
+    let TrainError::Memory(MemoryError::Images { fits, passes, .. }) = refused else {
+        panic!("{refused}");
+    };
+    assert!(fits > 0 && fits * passes >= huge.batch);
+    huge.accumulate = Accumulate::Auto;
+    memory::fit(&mut huge, SIDE, &cpu).unwrap();
+    assert!(huge.accumulate.passes() > 1);
+    // What fits by itself goes through at once.
+    let mut small = TrainConfig {
+        accumulate: Accumulate::Auto,
+        ..config(&root.path().join("prepared"))
+    };
+    memory::fit(&mut small, SIDE, &cpu).unwrap();
+    assert_eq!(small.accumulate, Accumulate::ONE);
+}
+
 #[test]
 fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
     let root = tempfile::tempdir().unwrap();
@@ -178,6 +279,7 @@ fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
     let killed = Run::create(&root.path().join("killed"), short, "cpu").unwrap();
     let every_step = Options {
         checkpoint_every: std::time::Duration::ZERO,
+        ..Options::default()
     };
     killed
         .train(&Device::flex(), every_step, |event| match event {

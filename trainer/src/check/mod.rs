@@ -78,7 +78,7 @@ pub struct Request {
 
 /// Looks at everything that the request names. Never fails itself.
 pub fn inspect(request: &Request) -> Vec<Finding> {
-    let mut found = program::inspect(&request.device);
+    let (mut found, devices) = program::inspect(&request.device);
     let resumed = request
         .out
         .as_deref()
@@ -87,7 +87,7 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
         let run = Run::open(folder, request.settings.data.as_deref());
         match run {
             Ok(run) => {
-                found.extend(program::same_as(folder, &request.device));
+                found.extend(program::same_as(folder, &devices));
                 found.push(Finding::ok(
                     "run folder",
                     format!(
@@ -132,8 +132,8 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
             }
         }
     }
-    found.extend(side.and_then(|side| room::memory(&config, side, &request.device)));
-    found.extend(program::patience(&config, &request.device));
+    found.extend(side.and_then(|side| room::memory(&config, side, &devices)));
+    found.extend(program::patience(&config, &devices));
     found
 }
 

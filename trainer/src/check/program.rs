@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use nephrobox_engine::device;
 
 use super::Finding;
+use crate::commands::train::label;
 use crate::data::all_cores;
-use crate::network::Encoder;
+use crate::network::architecture::Unit;
 use crate::train::TrainConfig;
 
 /// Version of this program and of Burn, as they stand in a run's `versions.json`.
@@ -15,40 +17,47 @@ const VERSIONS: [(&str, &str); 2] = [
     ("burn", "0.22.1"),
 ];
 
-/// The program itself, and whether its device is there.
-pub(super) fn inspect(device: &str) -> Vec<Finding> {
-    let mut built = vec!["cpu"];
-    built.extend(cfg!(feature = "cuda").then_some("cuda"));
-    built.extend(cfg!(feature = "vulkan").then_some("vulkan"));
+/// The program itself, and its devices; none if they are not there.
+pub(super) fn inspect(spec: &str) -> (Vec<Finding>, Vec<Device>) {
+    let built: Vec<&str> = [
+        ("cpu", true),
+        ("cuda", cfg!(feature = "cuda")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("webgpu", cfg!(feature = "webgpu")),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_in)| is_in.then_some(name))
+    .collect();
     let versions = VERSIONS.map(|(name, version)| format!("{name} {version}"));
     let mut found = vec![Finding::ok(
         "program",
         format!("{}, built for {}", versions.join(", "), built.join(", ")),
     )];
-    found.push(match device::select(device) {
-        Err(e) => Finding::fail("device", e.to_string(), "choose another one with --device"),
-        Ok(chosen) => {
-            let cores = all_cores();
-            let s = if cores == 1 { "" } else { "s" };
-            match device::name(&chosen) {
-                "cpu" => Finding::ok("device", format!("cpu, {cores} core{s}")),
-                gpu => Finding::ok(
-                    "device",
-                    format!("{gpu}; the data are made on {cores} core{s}"),
-                ),
-            }
+    let cores = all_cores();
+    match device::select_all(spec) {
+        Err(e) => {
+            found.push(Finding::fail(
+                "device",
+                e.to_string(),
+                "choose another one with --device",
+            ));
+            (found, Vec::new())
         }
-    });
-    found
+        Ok(devices) => {
+            let what = format!("{}, {cores} processor core(s)", label(&devices));
+            found.push(Finding::ok("device", what));
+            (found, devices)
+        }
+    }
 }
 
-/// Whether an interrupted run was begun with the same versions and on the same device.
-pub(super) fn same_as(folder: &Path, device: &str) -> Vec<Finding> {
+/// Whether an interrupted run was begun with the same versions and on the same devices.
+pub(super) fn same_as(folder: &Path, devices: &[Device]) -> Vec<Finding> {
     let text = std::fs::read_to_string(folder.join("versions.json")).unwrap_or_default();
     let then: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let mut now: Vec<(&str, String)> = VERSIONS.map(|(n, v)| (n, v.to_owned())).to_vec();
-    if let Ok(chosen) = device::select(device) {
-        now.push(("device", device::name(&chosen).to_owned()));
+    if !devices.is_empty() {
+        now.push(("device", label(devices)));
     }
     now.into_iter()
         .filter(|(name, version)| then[name] != version.as_str())
@@ -63,10 +72,10 @@ pub(super) fn same_as(folder: &Path, device: &str) -> Vec<Finding> {
 }
 
 /// A large network without a GPU takes weeks.
-pub(super) fn patience(config: &TrainConfig, device: &str) -> Option<Finding> {
-    let chosen = device::select(device).ok()?;
-    let small = matches!(config.encoder, Encoder::ResNet18 | Encoder::ResNet34);
-    (device::name(&chosen) == "cpu" && !small).then(|| {
+pub(super) fn patience(config: &TrainConfig, devices: &[Device]) -> Option<Finding> {
+    let on_cpu = devices.first().is_some_and(|d| device::name(d) == "cpu");
+    let (unit, _) = config.encoder.units();
+    (on_cpu && unit == Unit::Bottleneck).then(|| {
         Finding::warn(
             "device",
             format!("{} on a CPU takes seconds a slice and step", config.encoder),

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use burn::tensor::Device;
+
 use super::Finding;
-use crate::machine::{Memory, existing, free_disk, gigabytes};
+use crate::machine::{existing, free_disk, gigabytes};
 use crate::network::{Freeze, Graph};
 use crate::train::TrainConfig;
+use crate::train::memory::{self, Estimate, Room};
 
 /// Checkpoints that exist at once: the last, the best, and the one that is being written.
 const CHECKPOINTS: u64 = 3;
@@ -90,38 +93,28 @@ pub(super) fn judge_disk(out: &Path, one: u64, free: Option<u64>) -> Finding {
     }
 }
 
-/// Bytes that a step takes, where it can be told.
-fn step_bytes(_config: &TrainConfig, _side: usize) -> Option<u64> {
-    None
-}
-
-/// Whether a step fits into the memory.
-pub(super) fn memory(config: &TrainConfig, side: usize, device: &str) -> Option<Finding> {
-    let on_gpu = nephrobox_engine::device::select(device)
-        .is_ok_and(|d| nephrobox_engine::device::name(&d) != "cpu");
-    if on_gpu {
-        return None; // the host's memory says nothing
+/// Whether a step fits into the memory, as `train` itself will ask.
+pub(super) fn memory(config: &TrainConfig, side: usize, devices: &[Device]) -> Option<Finding> {
+    let mut fitted = config.clone();
+    if let Err(e) = memory::fit(&mut fitted, side, devices) {
+        let remedy =
+            "choose more --accumulate, a smaller --batch, --encoder or --crop, or another device";
+        return Some(Finding::fail("memory", e.to_string(), remedy));
     }
-    judge_memory(step_bytes(config, side), Memory::now())
-}
-
-pub(super) fn judge_memory(need: Option<u64>, memory: Memory) -> Option<Finding> {
-    let need = need?;
-    let [needs, available, total] = [need, memory.available, memory.total].map(gigabytes);
-    let what = format!("a step takes about {needs}; {available} of {total} are free");
-    Some(if need > memory.total {
-        Finding::fail(
-            "memory",
-            what,
-            "choose a smaller --batch, a smaller encoder or --crop",
-        )
-    } else if need > memory.available {
-        Finding::warn(
-            "memory",
-            what,
-            "close other programs, or choose a smaller --batch",
-        )
+    let estimate = Estimate::of_run(config, side).ok()?;
+    let room = Room::on(devices);
+    let passes = fitted.accumulate.passes();
+    let images = config.batch.div_ceil(passes).div_ceil(room.devices);
+    let estimate = if room.place == "cpu" {
+        estimate
     } else {
-        Finding::ok("memory", what)
-    })
+        estimate.on_gpu()
+    };
+    let free = room.free.map_or("not known".into(), gigabytes);
+    let what = format!(
+        "a step takes about {} on {}, free there: {free}; {passes} pass(es) a step",
+        gigabytes(estimate.bytes(images)),
+        room.place
+    );
+    Some(Finding::ok("memory", what))
 }

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::room::{checkpoint_bytes, judge_disk, judge_memory};
+use super::room::{checkpoint_bytes, judge_disk};
 use super::*;
-use crate::machine::Memory;
 use crate::network::{Encoder, Graph};
 
 fn graph(encoder: Encoder) -> Graph {
@@ -33,20 +32,6 @@ fn the_disk_must_hold_three_checkpoints() {
     assert_eq!(judge(Some(900_000_000)).state, State::Ok);
     assert_eq!(judge(None).state, State::Warn);
     assert!(judge(Some(1)).what.contains("350 MB"));
-}
-
-#[test]
-fn a_step_must_fit_into_what_there_is() {
-    let judge = |need| {
-        let memory = Memory {
-            process: 0,
-            available: 4,
-            total: 8,
-        };
-        judge_memory(Some(need), memory).map(|f| f.state)
-    };
-    let expected = [State::Ok, State::Warn, State::Fail].map(Some);
-    assert_eq!([3, 5, 9].map(judge), expected);
 }
 
 #[test]

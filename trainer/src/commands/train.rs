@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use burn::tensor::Device;
 use clap::Args;
 use nephrobox_engine::device;
 
 use super::next;
-use crate::data::Split;
-use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainError};
+use crate::data::{Prepared, Split};
+use crate::train::memory::{self, MemoryError};
+use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError};
 use console::Console;
 
 mod console;
@@ -20,7 +22,9 @@ mod console;
 #[command(after_help = "Examples:\n  \
     nephrotrain train --data PREPARED --out runs/first\n  \
     nephrotrain train --config mine.toml --preset best --epochs 20 --out runs/second\n  \
+    nephrotrain train --data PREPARED --device cuda:all --accumulate auto --out runs/third\n  \
     nephrotrain train --out runs/first --resume\n\n\
+    Whether a step fits into memory is estimated before anything is done, see docs/scale.md.\n\n\
     A settings file is TOML; its keys are the flags of a run's settings without the dashes in front, such as\n\
     `encoder = \"resnet18\"` or `augment-share = 0.5`. A flag goes over the file, the file over the preset.\n\n\
     The run folder holds config.toml (all settings, itself such a file), versions.json, fingerprint.json,\n\
@@ -39,8 +43,8 @@ pub struct TrainArgs {
     /// What applies where neither flags nor file say anything
     #[arg(long, value_enum, default_value_t)]
     preset: Preset,
-    /// auto, cpu, cuda or vulkan
-    #[arg(long, default_value = "auto")]
+    /// auto, cpu, cuda, vulkan or webgpu; several share every step: cuda:0,1 or cuda:all
+    #[arg(long, default_value = "auto", value_name = "NAME[:LIST]")]
     device: String,
     /// Longest time between two checkpoints, in minutes
     #[arg(long, default_value_t = 5.0)]
@@ -61,15 +65,20 @@ impl TrainArgs {
             minutes.is_finite() && minutes > 0.0,
             "--checkpoint-minutes must be a positive number"
         );
-        let device = device::select(&self.device)?;
+        let devices = device::select_all(&self.device)?;
         let run = if self.resume {
-            self.resumed()?
+            self.resumed(&devices)?
         } else {
-            self.started(device::name(&device))?
+            self.started(&devices)?
         };
+        let (device, more) = (devices[0].clone(), &devices[1..]);
         let options = Options {
             checkpoint_every: Duration::from_secs_f64(minutes * 60.0),
+            more_devices: more.to_vec(),
         };
+        if let Some(line) = how(run.config(), devices.len()) {
+            eprintln!("{line}");
+        }
         let mut console = Console::new(&run, device::name(&device));
         console.remember(run.records());
         run.train(&device, options, |event| {
@@ -84,7 +93,7 @@ impl TrainArgs {
     }
 
     /// A new run from flags over file over preset.
-    fn started(&self, device: &str) -> Result<Run> {
+    fn started(&self, devices: &[Device]) -> Result<Run> {
         let file = match &self.config {
             Some(path) => Settings::read(path)?,
             None => Settings::default(),
@@ -95,7 +104,11 @@ impl TrainArgs {
             .over(self.preset.settings())
             .resolve()
             .map_err(TrainError::from)
-            .and_then(|config| Run::create(&self.out, config, device));
+            .and_then(|mut config| {
+                let side = Prepared::open(&config.data)?.side();
+                memory::fit(&mut config, side, devices)?;
+                Run::create(&self.out, config, &label(devices))
+            });
         run.map_err(|error| match (&error, &self.config) {
             (TrainError::Settings(SettingsError::Fault(fault)), Some(path))
                 if by_file.iter().any(|k| k == fault.key)
@@ -109,7 +122,7 @@ impl TrainArgs {
     }
 
     /// A run to go on with; only where its data lie may be given anew.
-    fn resumed(&self) -> Result<Run> {
+    fn resumed(&self, devices: &[Device]) -> Result<Run> {
         let mut given = self.settings.keys();
         given.retain(|key| key != "data");
         anyhow::ensure!(
@@ -118,6 +131,39 @@ impl TrainArgs {
             given.join(", --"),
             self.out.join("config.toml").display()
         );
-        Ok(Run::open(&self.out, self.settings.data.as_deref())?)
+        let run = Run::open(&self.out, self.settings.data.as_deref())?;
+        match memory::fit(&mut run.config().clone(), run.data().side(), devices) {
+            Err(TrainError::Memory(MemoryError::Images {
+                needed,
+                place,
+                free,
+                ..
+            })) => anyhow::bail!(
+                "a step of this run takes about {needed} on {place}, where {free} is free; free some memory, or go on \
+                 where there is more: a run keeps the settings it was started with"
+            ),
+            result => result.map(|()| run).map_err(Into::into),
+        }
     }
+}
+
+/// What a run's folder says it ran on, such as `cuda` or `4 x cuda`.
+pub(crate) fn label(devices: &[Device]) -> String {
+    let name = devices.first().map_or("cpu", device::name);
+    match devices.len() {
+        0 | 1 => name.into(),
+        several => format!("{several} x {name}"),
+    }
+}
+
+/// How a step is made, where it is not in one pass on one device.
+fn how(config: &TrainConfig, devices: usize) -> Option<String> {
+    let passes = config.accumulate.passes();
+    let images = config.batch.div_ceil(passes);
+    (passes > 1 || devices > 1).then(|| {
+        format!(
+            "{} images a step: {passes} pass(es) of up to {images}, each over {devices} device(s)",
+            config.batch
+        )
+    })
 }

@@ -47,6 +47,8 @@ pub struct Array {
 /// A golden case in memory.
 #[derive(Debug)]
 pub struct Case {
+    /// Path of the JSON file.
+    pub path: PathBuf,
     /// The JSON file's content.
     pub meta: Value,
     arrays: Vec<(String, Array)>,
@@ -107,7 +109,11 @@ impl Case {
                 },
             ));
         }
-        Ok(Self { meta, arrays })
+        Ok(Self {
+            path: json.into(),
+            meta,
+            arrays,
+        })
     }
 
     /// Every array by name.

@@ -2,12 +2,13 @@
 //! each one is.
 //!
 //! A case is a pair `KIND/NAME.json` (parameters, scalars) and `KIND/NAME.safetensors` (arrays); the
-//! folder's README describes the kinds. Everything a case needs is read from its own two files, so
+//! folder's README describes the kinds. Everything a case needs is read from its own files, so
 //! other encoders, sizes and parameters of the same kinds work as well. A case of a kind this program
 //! does not know is *not run*, never passed.
 
 mod augment;
 mod case;
+mod h5;
 mod losses;
 mod metrics;
 mod model;
@@ -20,6 +21,8 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 pub use case::{Case, CaseError};
+#[cfg(test)]
+pub(crate) use model::closed_form;
 
 /// One comparison within a case.
 #[derive(Clone, Debug, Serialize)]
@@ -127,8 +130,9 @@ pub struct CaseReport {
 type Runner = fn(&Case, &Device) -> Result<Outcome, CaseError>;
 
 /// Every kind this program knows.
-const KINDS: [(&str, Runner); 6] = [
+const KINDS: [(&str, Runner); 7] = [
     ("augment", augment::run),
+    ("h5", h5::run),
     ("model", model::run),
     ("training", training::run),
     ("losses", losses::run),

@@ -14,7 +14,7 @@ use crate::network::{Encoder, Parameters, UnetSpec, infer};
 const ALLOWANCE: f64 = 10.0;
 
 /// Closed-form value of a variable as `golden/README.md` defines it, in this program's layout.
-pub(super) fn closed_form(variable: &Variable) -> Vec<f32> {
+pub(crate) fn closed_form(variable: &Variable) -> Vec<f32> {
     let n = variable.shape.iter().product();
     let numbers = closed_form::signed(&variable.name(), n);
     match variable.role {

@@ -1,5 +1,8 @@
 //! Which network: encoder names, their units and filters, and the layer graph of the whole U-Net.
 //!
+//! Two families of encoders fit the same decoder: the paper's pre-activation ResNets ([`Family::Reference`]) and, as a
+//! deviation for whoever has torchvision's weights, post-activation ones ([`Family::Torchvision`], module `torchvision`).
+//!
 //! The graph is the only description of the network. Training walks it with batch statistics,
 //! inference with stored ones, export lowers it to an engine program, and freezing reads its layer
 //! order. Layer names are those of the reference implementation (`segmentation_models` 1.0.1 on the
@@ -11,6 +14,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::graph::{Graph, GraphBuilder, NodeId};
+use super::torchvision;
 
 /// Epsilon of every batch norm in the encoder, `bn_data` included.
 pub const ENCODER_EPSILON: f64 = 2e-5;
@@ -18,12 +22,67 @@ pub const ENCODER_EPSILON: f64 = 2e-5;
 pub const DECODER_EPSILON: f64 = 1e-3;
 /// Filters of the five decoder blocks, deepest first.
 pub const DECODER_FILTERS: [usize; 5] = [256, 128, 64, 32, 16];
+/// Name of the optional trainable 1x1 convolution from the image's channels to the encoder's three.
+pub const ADAPTER: &str = "input_adapter";
+/// Channels of the encoders' published weights.
+pub(super) const RGB: usize = 3;
 /// Filters of encoder stage 1; each later stage has twice as many.
-const STAGE_FILTERS: usize = 64;
+pub(super) const STAGE_FILTERS: usize = 64;
 
-/// A pre-activation ResNet encoder.
+/// Which ResNet an encoder is. Weights of one family mean nothing in the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Pre-activation, as in the paper.
+    Reference,
+    /// Post-activation, as in torchvision and timm.
+    Torchvision,
+}
+
+impl Family {
+    /// The family of a network's encoder.
+    pub fn of(graph: &Graph) -> Self {
+        match graph.position(torchvision::NORMALISE) {
+            Some(_) => Self::Torchvision,
+            None => Self::Reference,
+        }
+    }
+
+    /// For a sentence.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Reference => "the reference's pre-activation ResNet",
+            Self::Torchvision => "a torchvision (post-activation) ResNet",
+        }
+    }
+}
+
+/// Which part of a U-Net a layer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The convolution before the encoder.
+    Adapter,
+    /// Stem, stages and tail.
+    Encoder,
+    /// Decoder blocks and the last convolution.
+    Decoder,
+}
+
+impl Part {
+    /// The part of the layer called `name`.
+    pub fn of(name: &str) -> Self {
+        if name == ADAPTER {
+            Self::Adapter
+        } else if name.starts_with("decoder_") || name == "final_conv" {
+            Self::Decoder
+        } else {
+            Self::Encoder
+        }
+    }
+}
+
+/// An encoder: family and depth. Its text form is that of the command line and of a run's config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Encoder {
     /// 2, 2, 2, 2 basic units.
     ResNet18,
@@ -35,16 +94,31 @@ pub enum Encoder {
     ResNet101,
     /// 3, 8, 36, 3 bottleneck units.
     ResNet152,
+    /// Post-activation, units as [`Self::ResNet18`].
+    TorchvisionResNet18,
+    /// Post-activation, units as [`Self::ResNet34`].
+    TorchvisionResNet34,
+    /// Post-activation, units as [`Self::ResNet50`].
+    TorchvisionResNet50,
+    /// Post-activation, units as [`Self::ResNet101`].
+    TorchvisionResNet101,
+    /// Post-activation, units as [`Self::ResNet152`].
+    TorchvisionResNet152,
 }
 
 impl Encoder {
-    /// Every encoder, smallest first.
-    pub const ALL: [Self; 5] = [
+    /// Every encoder: the paper's, smallest first, then torchvision's.
+    pub const ALL: [Self; 10] = [
         Self::ResNet18,
         Self::ResNet34,
         Self::ResNet50,
         Self::ResNet101,
         Self::ResNet152,
+        Self::TorchvisionResNet18,
+        Self::TorchvisionResNet34,
+        Self::TorchvisionResNet50,
+        Self::TorchvisionResNet101,
+        Self::TorchvisionResNet152,
     ];
 
     /// Name as on the command line and in a run's config.
@@ -55,17 +129,70 @@ impl Encoder {
             Self::ResNet50 => "resnet50",
             Self::ResNet101 => "resnet101",
             Self::ResNet152 => "resnet152",
+            Self::TorchvisionResNet18 => "torchvision-resnet18",
+            Self::TorchvisionResNet34 => "torchvision-resnet34",
+            Self::TorchvisionResNet50 => "torchvision-resnet50",
+            Self::TorchvisionResNet101 => "torchvision-resnet101",
+            Self::TorchvisionResNet152 => "torchvision-resnet152",
         }
     }
 
-    fn units(self) -> (Unit, [usize; 4]) {
+    /// Pre- or post-activation.
+    pub fn family(self) -> Family {
         match self {
-            Self::ResNet18 => (Unit::Basic, [2, 2, 2, 2]),
-            Self::ResNet34 => (Unit::Basic, [3, 4, 6, 3]),
-            Self::ResNet50 => (Unit::Bottleneck, [3, 4, 6, 3]),
-            Self::ResNet101 => (Unit::Bottleneck, [3, 4, 23, 3]),
-            Self::ResNet152 => (Unit::Bottleneck, [3, 8, 36, 3]),
+            Self::ResNet18
+            | Self::ResNet34
+            | Self::ResNet50
+            | Self::ResNet101
+            | Self::ResNet152 => Family::Reference,
+            _ => Family::Torchvision,
         }
+    }
+
+    /// Unit type, and units per stage.
+    pub fn units(self) -> (Unit, [usize; 4]) {
+        match self {
+            Self::ResNet18 | Self::TorchvisionResNet18 => (Unit::Basic, [2, 2, 2, 2]),
+            Self::ResNet34 | Self::TorchvisionResNet34 => (Unit::Basic, [3, 4, 6, 3]),
+            Self::ResNet50 | Self::TorchvisionResNet50 => (Unit::Bottleneck, [3, 4, 6, 3]),
+            Self::ResNet101 | Self::TorchvisionResNet101 => (Unit::Bottleneck, [3, 4, 23, 3]),
+            Self::ResNet152 | Self::TorchvisionResNet152 => (Unit::Bottleneck, [3, 8, 36, 3]),
+        }
+    }
+
+    /// The encoder of a network, by the last unit of each stage; `None` for one of another depth.
+    pub fn of(graph: &Graph) -> Option<Self> {
+        let family = Family::of(graph);
+        Self::ALL
+            .into_iter()
+            .filter(|e| e.family() == family)
+            .find(|e| {
+                let (unit, units) = e.units();
+                (1..).zip(units).all(|(stage, units)| {
+                    let layer = |unit, part| match family {
+                        Family::Reference => format!("stage{stage}_unit{}_{part}", unit + 1),
+                        Family::Torchvision => format!("layer{stage}.{unit}.{part}"),
+                    };
+                    let has = |name: String| graph.position(&name).is_some();
+                    has(layer(units - 1, "conv1"))
+                        && !has(layer(units, "conv1"))
+                        && has(layer(0, "conv3")) == (unit == Unit::Bottleneck)
+                })
+            })
+    }
+}
+
+impl From<Encoder> for &'static str {
+    fn from(encoder: Encoder) -> Self {
+        encoder.name()
+    }
+}
+
+impl TryFrom<String> for Encoder {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
     }
 }
 
@@ -98,9 +225,11 @@ pub enum Unit {
     Bottleneck,
 }
 
-/// A U-Net on a pre-activation ResNet, in numbers.
+/// A U-Net on a ResNet, in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnetSpec {
+    /// Pre- or post-activation.
+    pub family: Family,
     /// Unit type of every stage.
     pub unit: Unit,
     /// Units per stage; the first unit of every stage but the first has stride 2.
@@ -109,6 +238,8 @@ pub struct UnetSpec {
     pub decoder_filters: Vec<usize>,
     /// Input channels.
     pub channels: usize,
+    /// Whether a trainable 1x1 convolution turns the input channels into the encoder's three.
+    pub adapter: bool,
     /// Output classes.
     pub classes: usize,
 }
@@ -118,23 +249,62 @@ impl UnetSpec {
     pub fn paper(encoder: Encoder, channels: usize) -> Self {
         let (unit, repetitions) = encoder.units();
         Self {
+            family: encoder.family(),
             unit,
             repetitions: repetitions.to_vec(),
             decoder_filters: DECODER_FILTERS.to_vec(),
             channels,
+            adapter: false,
             classes: nephrobox_shared::class::Class::COUNT,
+        }
+    }
+
+    /// The same network with a trainable 1x1 convolution from its input channels to three in front.
+    pub fn with_adapter(self) -> Self {
+        Self {
+            adapter: true,
+            ..self
         }
     }
 
     /// The layer graph. Its output is `final_conv`, the logits; softmax belongs to the loss or the caller.
     pub fn graph(&self) -> Graph {
         let mut b = GraphBuilder::new(self.channels);
+        let (x, skips) = self.encoder(&mut b);
+        self.decoder(b, x, &skips)
+    }
+
+    /// The layer graph with other skips: names of encoder layers, deepest first.
+    pub fn graph_with_skips(&self, skips: &[String]) -> Result<Graph, UnknownSkip> {
+        let mut b = GraphBuilder::new(self.channels);
+        let (x, _) = self.encoder(&mut b);
+        let skips: Vec<NodeId> = skips
+            .iter()
+            .map(|name| b.position(name).ok_or_else(|| UnknownSkip(name.clone())))
+            .collect::<Result<_, _>>()?;
+        Ok(self.decoder(b, x, &skips))
+    }
+
+    /// The encoder's output, and its skips, deepest first.
+    fn encoder(&self, b: &mut GraphBuilder) -> (NodeId, Vec<NodeId>) {
+        let mut x = b.input();
+        if self.adapter {
+            x = b.conv_with_bias(ADAPTER, x, RGB, 1, 1, 0);
+        }
         let mut skips = Vec::new();
-        let mut x = encoder(&mut b, self, &mut skips);
+        x = match self.family {
+            Family::Reference => encoder(b, self, x, &mut skips),
+            Family::Torchvision => torchvision::encoder(b, self, x, &mut skips),
+        };
+        skips.reverse();
+        (x, skips)
+    }
+
+    fn decoder(&self, mut b: GraphBuilder, mut x: NodeId, skips: &[NodeId]) -> Graph {
         for (i, &filters) in self.decoder_filters.iter().enumerate() {
             let name = |part: &str| format!("decoder_stage{i}{part}");
             x = b.upsample(&name("_upsampling"), x);
-            if let Some(skip) = skips.pop() {
+            if let Some(&skip) = skips.get(i) {
                 x = b.concat(&name("_concat"), x, skip);
             }
             for half in ["a", "b"] {
@@ -148,9 +318,18 @@ impl UnetSpec {
     }
 }
 
-/// Stem, stages and tail. Pushes the skips shallowest first, so the decoder pops the deepest.
-fn encoder(b: &mut GraphBuilder, spec: &UnetSpec, skips: &mut Vec<NodeId>) -> NodeId {
-    let mut x = b.input();
+/// An encoder has no layer of that name to take a skip from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the encoder has no layer called `{0}` to take a skip from")]
+pub struct UnknownSkip(pub String);
+
+/// Stem, stages and tail of the reference. Pushes the skips shallowest first.
+fn encoder(
+    b: &mut GraphBuilder,
+    spec: &UnetSpec,
+    mut x: NodeId,
+    skips: &mut Vec<NodeId>,
+) -> NodeId {
     x = b.batch_norm("bn_data", x, ENCODER_EPSILON, false);
     x = b.conv("conv0", x, STAGE_FILTERS, 7, 2, 3);
     x = b.batch_norm("bn0", x, ENCODER_EPSILON, true);

@@ -24,6 +24,23 @@ pub struct BatchStatistics {
     pub count: usize,
 }
 
+impl BatchStatistics {
+    /// Statistics of the values of both, exact in exact arithmetic (Chan, Golub and LeVeque 1979).
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let share = other.count as f64 / count as f64;
+        let delta = other.mean - self.mean.clone();
+        let spread = delta.clone() * delta.clone() * (share * (1.0 - share));
+        Self {
+            layer: self.layer,
+            mean: self.mean + delta * share,
+            variance: self.variance * (1.0 - share) + other.variance * share + spread,
+            count,
+        }
+    }
+}
+
 /// Result of a training pass.
 #[derive(Debug)]
 pub struct Pass {
@@ -75,19 +92,7 @@ pub fn train_pass(
     device: &Device,
 ) -> Pass {
     let nodes = graph.nodes();
-    let mut leaves: Vec<Option<Tensor<1>>> = vec![None; parameters.entries().len()];
-    for (id, node) in nodes.iter().enumerate() {
-        for variable in graph.variables_of(id) {
-            let position = parameters
-                .position(&variable.name())
-                .expect("parameters belong to this graph");
-            if freeze.trains(id) && variable.role.is_trainable() {
-                let value = parameters.entries()[position].value.clone();
-                debug_assert_eq!(node.name, variable.layer);
-                leaves[position] = Some(Tensor::from_inner(value).to_device(device).require_grad());
-            }
-        }
-    }
+    let leaves = leaves(graph, parameters, freeze, device);
     let value = |name: &str| {
         let position = parameters.position(name)?;
         leaves[position].clone().or_else(|| {
@@ -144,8 +149,30 @@ pub fn train_pass(
     }
 }
 
+/// Tracked copies on `device` of the variables that train, by their position.
+pub(super) fn leaves(
+    graph: &Graph,
+    parameters: &Parameters,
+    freeze: &Freeze,
+    device: &Device,
+) -> Vec<Option<Tensor<1>>> {
+    let mut leaves: Vec<Option<Tensor<1>>> = vec![None; parameters.entries().len()];
+    for id in 0..graph.nodes().len() {
+        for variable in graph.variables_of(id) {
+            let position = parameters
+                .position(&variable.name())
+                .expect("parameters belong to this graph");
+            if freeze.trains(id) && variable.role.is_trainable() {
+                let value = parameters.entries()[position].value.clone();
+                leaves[position] = Some(Tensor::from_inner(value).to_device(device).require_grad());
+            }
+        }
+    }
+    leaves
+}
+
 /// How often each node's output is read; the graph's output counts once more.
-fn uses(graph: &Graph) -> Vec<usize> {
+pub(super) fn uses(graph: &Graph) -> Vec<usize> {
     let mut uses = vec![0; graph.nodes().len()];
     for node in graph.nodes() {
         for &input in &node.inputs {
@@ -156,16 +183,17 @@ fn uses(graph: &Graph) -> Vec<usize> {
     uses
 }
 
-struct Run<'a> {
-    graph: &'a Graph,
-    value: &'a dyn Fn(&str) -> Option<Tensor<1>>,
-    outputs: Vec<Option<Tensor<4>>>,
-    uses: Vec<usize>,
+/// A walk through the graph on one device.
+pub(super) struct Run<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) value: &'a dyn Fn(&str) -> Option<Tensor<1>>,
+    pub(super) outputs: Vec<Option<Tensor<4>>>,
+    pub(super) uses: Vec<usize>,
 }
 
 impl Run<'_> {
     /// The output of `id`; its last reader takes it, so that memory is freed and reused in place.
-    fn take(&mut self, id: NodeId) -> Tensor<4> {
+    pub(super) fn take(&mut self, id: NodeId) -> Tensor<4> {
         self.uses[id] -= 1;
         let slot = &mut self.outputs[id];
         let out = if self.uses[id] == 0 {
@@ -176,15 +204,15 @@ impl Run<'_> {
         out.expect("graphs are in topological order")
     }
 
-    fn get(&self, id: NodeId, role: Role) -> Option<Tensor<1>> {
+    pub(super) fn get(&self, id: NodeId, role: Role) -> Option<Tensor<1>> {
         (self.value)(&format!("{}/{}", self.graph.nodes()[id].name, role.name()))
     }
 
-    fn need(&self, id: NodeId, role: Role) -> Tensor<1> {
+    pub(super) fn need(&self, id: NodeId, role: Role) -> Tensor<1> {
         self.get(id, role).expect("parameters belong to this graph")
     }
 
-    fn stored_batch_norm(&mut self, id: NodeId, epsilon: f64) -> Tensor<4> {
+    pub(super) fn stored_batch_norm(&mut self, id: NodeId, epsilon: f64) -> Tensor<4> {
         let x = self.take(self.graph.nodes()[id].inputs[0]);
         let deviation = (self.need(id, Role::MovingVariance) + epsilon).sqrt();
         let scale = match self.get(id, Role::Gamma) {
@@ -195,7 +223,7 @@ impl Run<'_> {
         x * per_channel(scale) + per_channel(shift)
     }
 
-    fn plain(&mut self, id: NodeId) -> Tensor<4> {
+    pub(super) fn plain(&mut self, id: NodeId) -> Tensor<4> {
         let graph = self.graph;
         let node = &graph.nodes()[id];
         let x = self.take(node.inputs[0]);
@@ -215,6 +243,15 @@ impl Run<'_> {
                 let weight = self.need(id, Role::Kernel).reshape(shape);
                 let bias = bias.then(|| self.need(id, Role::Bias));
                 ops::conv2d(x, weight, bias, stride, padding)
+            }
+            LayerOp::Normalise { mean, deviation } => {
+                let device = x.device();
+                let constant = |values: [f64; 3]| {
+                    per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
+                };
+                let scale = deviation.map(|d| 1.0 / d);
+                let shift = std::array::from_fn(|c| -mean[c] / deviation[c]);
+                x * constant(scale) + constant(shift)
             }
             LayerOp::Relu => burn::tensor::activation::relu(x),
             LayerOp::MaxPool => ops::max_pool(x),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::architecture::ADAPTER;
 use super::graph::{Graph, LayerOp, NodeId, Role};
 
 /// The first encoder layer that trains; all earlier ones are frozen, the decoder never is.
@@ -14,14 +15,15 @@ use super::graph::{Graph, LayerOp, NodeId, Role};
 #[serde(into = "String", try_from = "String")]
 pub struct RetrainFrom(String);
 
-/// Command-line names of the paper's settings (Table 5) and the layers they stand for.
-const SETTINGS: [(&str, &str); 6] = [
-    ("all", "bn_data"),
-    ("stage1", "stage1_unit1_bn1"),
-    ("stage2", "stage2_unit1_bn1"),
-    ("stage3", "stage3_unit1_bn1"),
-    ("stage3-unit12", "stage3_unit12_bn1"),
-    ("stage4", "stage4_unit1_bn1"),
+/// Command-line names of the paper's settings (Table 5) and the layers they stand for, in the reference encoder and in
+/// torchvision's, whose `layer3.11` is stage 3, unit 12.
+const SETTINGS: [(&str, [&str; 2]); 6] = [
+    ("all", ["bn_data", "conv1"]),
+    ("stage1", ["stage1_unit1_bn1", "layer1.0.conv1"]),
+    ("stage2", ["stage2_unit1_bn1", "layer2.0.conv1"]),
+    ("stage3", ["stage3_unit1_bn1", "layer3.0.conv1"]),
+    ("stage3-unit12", ["stage3_unit12_bn1", "layer3.11.conv1"]),
+    ("stage4", ["stage4_unit1_bn1", "layer4.0.conv1"]),
 ];
 
 impl RetrainFrom {
@@ -30,12 +32,12 @@ impl RetrainFrom {
         Self(SETTINGS[0].0.into())
     }
 
-    /// Name of the first layer that trains.
-    pub fn layer(&self) -> &str {
-        SETTINGS
-            .iter()
-            .find(|(name, _)| *name == self.0)
-            .map_or(self.0.as_str(), |(_, layer)| layer)
+    /// The first layer that trains in `graph`, whichever family its encoder is of.
+    fn position(&self, graph: &Graph) -> Option<NodeId> {
+        match SETTINGS.iter().find(|(name, _)| *name == self.0) {
+            Some((_, layers)) => layers.iter().find_map(|layer| graph.position(layer)),
+            None => graph.position(&self.0),
+        }
     }
 }
 
@@ -108,20 +110,22 @@ impl Freeze {
         }
     }
 
-    /// Everything before the layer of `from` is frozen, batch norms as `batch_norm` says.
+    /// Everything before the layer of `from` is frozen, batch norms as `batch_norm` says. An input adapter always
+    /// trains, like the decoder: no weights of others bring one.
     pub fn before(
         graph: &Graph,
         from: &RetrainFrom,
         batch_norm: FrozenBatchNorm,
     ) -> Result<Self, UnknownLayer> {
-        let boundary = graph.position(from.layer()).ok_or_else(|| UnknownLayer {
+        let boundary = from.position(graph).ok_or_else(|| UnknownLayer {
             layer: from.to_string(),
             settings: SETTINGS.map(|(name, _)| name).join(", "),
         })?;
         let frozen = |id: NodeId| {
             let adapts = matches!(graph.nodes()[id].op, LayerOp::BatchNorm { .. })
                 && batch_norm == FrozenBatchNorm::Adapting;
-            id < boundary && !adapts
+            let adapter = graph.nodes()[id].name == ADAPTER;
+            id < boundary && !adapts && !adapter
         };
         Ok(Self {
             trains: (0..graph.nodes().len()).map(|id| !frozen(id)).collect(),
@@ -191,7 +195,11 @@ mod tests {
                 "{setting}"
             );
         }
-        // The start setting of the paper's Table 1.
+        // The start setting of the paper's Table 1, beside everything.
+        assert_eq!(
+            count(Encoder::ResNet34, "all", FrozenBatchNorm::Stored),
+            24_439_094
+        );
         assert_eq!(
             count(Encoder::ResNet34, "stage3", FrozenBatchNorm::Stored),
             23_087_475
@@ -200,6 +208,54 @@ mod tests {
             count(Encoder::ResNet34, "stage3", FrozenBatchNorm::Adapting),
             23_090_294
         );
+    }
+
+    /// torchvision's stem has 9,536 trainable values (9,408 of the kernel, 128 of the batch norm), layer1 of a ResNet18
+    /// 147,968: counted from its published source.
+    #[test]
+    fn settings_mean_the_same_depth_in_a_torchvision_encoder() {
+        let graph = UnetSpec::paper(Encoder::TorchvisionResNet18, 3).graph();
+        let count = |setting: &str, bn| {
+            Freeze::before(&graph, &setting.parse().unwrap(), bn)
+                .unwrap()
+                .trainable_count(&graph)
+        };
+        let stored = |setting| count(setting, FrozenBatchNorm::Stored);
+        let all = Freeze::none(&graph).trainable_count(&graph);
+        assert_eq!(stored("all"), all);
+        assert_eq!(all - stored("stage1"), 9_408 + 128);
+        assert_eq!(stored("stage1") - stored("stage2"), 147_968);
+        let adapting = count("stage2", FrozenBatchNorm::Adapting);
+        assert_eq!(adapting - stored("stage2"), 128 + 4 * 128);
+        assert!(
+            Freeze::before(&graph, &"bn_data".parse().unwrap(), FrozenBatchNorm::Stored).is_err()
+        );
+    }
+
+    #[test]
+    fn every_setting_exists_in_a_deep_torchvision_encoder_and_freezes_more_than_the_one_before() {
+        let graph = UnetSpec::paper(Encoder::TorchvisionResNet101, 3).graph();
+        let counts = SETTINGS.map(|(name, _)| {
+            Freeze::before(&graph, &name.parse().unwrap(), FrozenBatchNorm::Stored)
+                .unwrap()
+                .trainable_count(&graph)
+        });
+        assert!(counts.is_sorted_by(|a, b| a > b), "{counts:?}");
+    }
+
+    /// 6 values for one channel: a 1x1 kernel to three channels, and their biases.
+    #[test]
+    fn an_input_adapter_trains_in_every_setting() {
+        let plain = UnetSpec::paper(Encoder::ResNet18, 3).graph();
+        let graph = UnetSpec::paper(Encoder::ResNet18, 1).with_adapter().graph();
+        for setting in ["all", "stage4"] {
+            let count = |graph| {
+                Freeze::before(graph, &setting.parse().unwrap(), FrozenBatchNorm::Stored)
+                    .unwrap()
+                    .trainable_count(graph)
+            };
+            assert_eq!(count(&graph) - count(&plain), 6, "{setting}");
+        }
     }
 
     #[test]

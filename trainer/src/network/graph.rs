@@ -3,6 +3,9 @@
 //! Nodes are in topological order. Channel counts are known when a graph is built; heights and
 //! widths are not, every layer works on any size that is a multiple of [`Graph::multiple`].
 
+/// Momentum of Keras' batch norms, the encoder's and the decoder's.
+pub const KERAS_MOMENTUM: f64 = 0.99;
+
 /// Index of a node in its graph.
 pub type NodeId = usize;
 
@@ -11,10 +14,19 @@ pub type NodeId = usize;
 pub enum LayerOp {
     /// The image batch.
     Input,
+    /// Fixed normalisation of the input, (x - mean) / deviation per channel; nothing in it trains.
+    Normalise {
+        /// Mean per channel.
+        mean: [f64; 3],
+        /// Deviation per channel.
+        deviation: [f64; 3],
+    },
     /// Batch normalisation over the channel axis; `gamma` says whether it has a learned scale.
     BatchNorm {
         /// Added to the variance.
         epsilon: f64,
+        /// Weight of the old value when a moving statistic takes in a batch's (Keras' sense: 1 - PyTorch's).
+        momentum: f64,
         /// Whether a learned scale exists (`bn_data` has none).
         gamma: bool,
     },
@@ -235,9 +247,29 @@ impl GraphBuilder {
         self.push(name, op, &[x], channels)
     }
 
-    /// Batch normalisation.
+    /// Batch normalisation with Keras' momentum.
     pub fn batch_norm(&mut self, name: &str, x: NodeId, epsilon: f64, gamma: bool) -> NodeId {
-        self.same(name, LayerOp::BatchNorm { epsilon, gamma }, x)
+        let op = LayerOp::BatchNorm {
+            epsilon,
+            momentum: KERAS_MOMENTUM,
+            gamma,
+        };
+        self.same(name, op, x)
+    }
+
+    /// A layer that keeps its input's shape.
+    pub fn layer(&mut self, name: &str, x: NodeId, op: LayerOp) -> NodeId {
+        self.same(name, op, x)
+    }
+
+    /// Position of the layer called `name`.
+    pub fn position(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|n| n.name == name)
+    }
+
+    /// Channels of the output of `x`.
+    pub fn channels(&self, x: NodeId) -> usize {
+        self.nodes[x].channels
     }
 
     /// Convolution without bias.

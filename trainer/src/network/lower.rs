@@ -70,7 +70,6 @@ impl Lowering<'_> {
     }
 
     fn affine(&mut self, id: NodeId, epsilon: f64, relu: bool) -> Result<ValueId, LowerError> {
-        let name = &self.graph.nodes()[id].name;
         let (mean, variance) = (
             self.need(id, Role::MovingMean),
             self.need(id, Role::MovingVariance),
@@ -89,15 +88,23 @@ impl Lowering<'_> {
             .zip(&mean)
             .zip(&scale)
             .map(|((&b, &m), s)| (f64::from(b) - f64::from(m) * s) as f32);
+        let scale = scale.iter().map(|&s| s as f32).collect();
+        self.scale_and_shift(id, scale, shift.collect(), relu)
+    }
+
+    fn scale_and_shift(
+        &mut self,
+        id: NodeId,
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+        relu: bool,
+    ) -> Result<ValueId, LowerError> {
+        let node = &self.graph.nodes()[id];
         let shape = vec![scale.len()];
-        let shift = Tensor::f32(format!("{name}/shift"), shape.clone(), shift.collect())?;
-        let scale = Tensor::f32(
-            format!("{name}/scale"),
-            shape,
-            scale.iter().map(|&s| s as f32).collect(),
-        )?;
+        let shift = Tensor::f32(format!("{}/shift", node.name), shape.clone(), shift)?;
+        let scale = Tensor::f32(format!("{}/scale", node.name), shape, scale)?;
         let (scale, shift) = (self.builder.tensor(scale), self.builder.tensor(shift));
-        let input = self.values[self.graph.nodes()[id].inputs[0]];
+        let input = self.values[node.inputs[0]];
         Ok(self.builder.affine(input, scale, shift, relu))
     }
 
@@ -129,6 +136,11 @@ impl Lowering<'_> {
                 };
                 self.builder
                     .conv2d(input, weight, bias, stride as u32, padding as u32)
+            }
+            LayerOp::Normalise { mean, deviation } => {
+                let scale = deviation.map(|d| (1.0 / d) as f32).to_vec();
+                let shift = (mean.iter().zip(deviation)).map(|(m, d)| (-m / d) as f32);
+                self.scale_and_shift(id, scale, shift.collect(), false)?
             }
             LayerOp::Relu => self.builder.relu(input),
             LayerOp::MaxPool => self.builder.max_pool2d(input, 3, 2, 1),

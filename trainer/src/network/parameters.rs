@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::architecture::ADAPTER;
 use super::graph::{Graph, Role, Variable};
 use crate::closed_form;
 
@@ -79,8 +80,8 @@ impl Parameters {
 
     /// Keras' initial values, as a function of `seed` and the variable's name only.
     ///
-    /// Kernels are He uniform (limit sqrt(6 / fan-in)), `final_conv` Glorot uniform (limit
-    /// sqrt(6 / (fan-in + fan-out))), biases and betas 0, gammas 1, means 0, variances 1.
+    /// Kernels are He uniform (limit sqrt(6 / fan-in)), `final_conv` and `input_adapter` Glorot uniform
+    /// (limit sqrt(6 / (fan-in + fan-out))), biases and betas 0, gammas 1, means 0, variances 1.
     pub fn initialise(graph: &Graph, seed: u64, device: &Device) -> Self {
         Self::from_fn(graph, device, |v| {
             let n = v.shape.iter().product();
@@ -88,7 +89,7 @@ impl Parameters {
                 Role::Kernel => {
                     let area = v.shape[2] * v.shape[3];
                     let (fan_in, fan_out) = (area * v.shape[1], area * v.shape[0]);
-                    let fans = if v.layer == "final_conv" {
+                    let fans = if v.layer == "final_conv" || v.layer == ADAPTER {
                         fan_in + fan_out
                     } else {
                         fan_in
@@ -102,6 +103,28 @@ impl Parameters {
                 Role::Gamma | Role::MovingVariance => vec![1.0; n],
                 Role::Bias | Role::Beta | Role::MovingMean => vec![0.0; n],
             }
+        })
+    }
+
+    /// Random values of the size that trained networks have, statistics included, as a function of `seed` and the
+    /// variable's name only.
+    ///
+    /// For tests and measurements: with the initial values, batch norms do nothing and much is exactly 0.
+    pub fn random(graph: &Graph, seed: u64, device: &Device) -> Self {
+        Self::from_fn(graph, device, |v| {
+            let n = v.shape.iter().product();
+            let scale = match v.role {
+                Role::Kernel => (3.0 / v.shape[1..].iter().product::<usize>() as f64).sqrt(),
+                Role::Gamma | Role::MovingVariance => 0.5,
+                Role::Bias | Role::Beta | Role::MovingMean => 0.3,
+            };
+            let centre = match v.role {
+                Role::Gamma | Role::MovingVariance => 1.0,
+                _ => 0.0,
+            };
+            closed_form::signed(&format!("{seed}/{}", v.name()), n)
+                .map(|u| (centre + scale * u) as f32)
+                .collect()
         })
     }
 

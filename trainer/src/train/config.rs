@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::accumulate::Accumulate;
 use super::settings::{Fault, Repeat};
 use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
@@ -64,6 +65,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Images per step.
     pub batch: usize,
+    /// In how many passes a step goes through them.
+    pub accumulate: Accumulate,
     /// Learning rate.
     pub learning_rate: f64,
     /// How it goes.
@@ -161,6 +164,19 @@ impl TrainConfig {
                 ),
             ),
             ("batch", self.batch > 0, "is at least 1, not 0".into()),
+            (
+                "accumulate",
+                self.accumulate.passes() <= self.batch.max(1),
+                format!(
+                    "is at most the {} images of --batch, not {}",
+                    self.batch, self.accumulate
+                ),
+            ),
+            (
+                "accumulate",
+                self.accumulate.passes() == 1 || self.reduction == Reduction::Image,
+                "cannot be used with `--reduction batch`: a Dice over the batch is no sum over its images".into(),
+            ),
             ("epochs", self.epochs > 0, "is at least 1, not 0".into()),
             (
                 "lr",

@@ -10,6 +10,7 @@ use super::config::{ImageWeights, TrainConfig};
 use crate::augment::{self, Sample, Spare};
 use crate::closed_form::Stream;
 use crate::data::{Prepared, Split};
+use crate::network::parallel::even;
 
 /// Host side of a batch.
 #[derive(Clone, Debug)]
@@ -24,6 +25,25 @@ pub struct HostBatch {
     pub labels: Vec<u8>,
     /// Image weights, `[batch]`.
     pub weights: Vec<f32>,
+}
+
+impl HostBatch {
+    /// The batch in at most `parts` parts, as even as can be.
+    pub fn parts(&self, parts: usize) -> impl Iterator<Item = Self> + '_ {
+        let mut start = 0;
+        even(self.slices.len(), parts).into_iter().map(move |size| {
+            let images = start..start + size;
+            let pixels = start * self.side * self.side..images.end * self.side * self.side;
+            start += size;
+            Self {
+                slices: self.slices[images.clone()].to_vec(),
+                side: self.side,
+                images: self.images[pixels.clone()].to_vec(),
+                labels: self.labels[pixels].to_vec(),
+                weights: self.weights[images].to_vec(),
+            }
+        })
+    }
 }
 
 /// The slices of one epoch in their order: all training slices, folders with a repeat several times.

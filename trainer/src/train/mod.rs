@@ -4,9 +4,12 @@
 //! epoch), `last.safetensors`, `best.safetensors` and `curves.png`. A killed run goes on from
 //! `last.safetensors`, on the CPU to the same bits.
 
+pub mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod host;
 pub mod loader;
+pub mod memory;
 pub mod run;
 pub mod settings;
 pub mod step;
@@ -42,6 +45,9 @@ pub enum TrainError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::CheckpointError),
+    /// The weights to start from cannot be used.
+    #[error(transparent)]
+    Import(#[from] crate::network::import::ImportError),
     /// A result cannot be written.
     #[error("{path} cannot be written: {reason}")]
     Write {
@@ -50,6 +56,9 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A step needs more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
     /// A picture cannot be made.
     #[error(transparent)]
     Plot(#[from] crate::plots::PlotError),

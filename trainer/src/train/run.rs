@@ -82,16 +82,19 @@ impl EpochRecord {
 }
 
 /// How a run is executed, as opposed to what it computes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Longest time between two checkpoints.
     pub checkpoint_every: Duration,
+    /// Devices that share every pass with the run's own; see [`crate::network::parallel`].
+    pub more_devices: Vec<Device>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             checkpoint_every: Duration::from_mins(5),
+            more_devices: Vec::new(),
         }
     }
 }
@@ -227,7 +230,8 @@ impl Run {
             _ => Parameters::initialise(&graph, config.seed, device),
         };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;
-        let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device);
+        let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device)
+            .with_devices(&options.more_devices);
         let mut position = if last.exists() {
             checkpoint::load(&last, &mut learner, device)?
         } else {
@@ -330,7 +334,10 @@ impl Run {
         let outcome = {
             // Statistics move in a pass, so a bad batch must be undone whole.
             let before = learner.parameters.clone();
-            let outcome = learner.pass(on_device(batch, &self.config, learner.device()));
+            let device = learner.device().clone();
+            let parts = batch.parts(self.config.accumulate.passes());
+            let parts = parts.map(|part| on_device(&part, &self.config, &device));
+            let outcome = learner.pass_in_parts(batch.slices.len(), parts);
             let loss = outcome.loss.clone().into_scalar::<f32>();
             if !loss.is_finite() {
                 learner.parameters = before;

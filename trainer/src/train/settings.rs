@@ -11,6 +11,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::accumulate::Accumulate;
 use super::config::{ImageWeights, Schedule, TrainConfig};
 use crate::augment::{Augmentation, Step};
 use crate::loss::{DEFAULT_SMOOTH, LossName, Reduction};
@@ -53,6 +54,9 @@ pub struct Settings {
     /// Images per step [paper: 24]
     #[arg(long)]
     pub batch: Option<usize>,
+    /// Go through a step's images in N passes and sum the gradients, or in as few passes as fit: auto [paper: 1]
+    #[arg(long, value_name = "N|auto")]
+    pub accumulate: Option<Accumulate>,
     /// Learning rate [paper: 0.00001]
     #[arg(long)]
     pub lr: Option<f64>,
@@ -253,7 +257,7 @@ impl Settings {
     /// These settings, and where they say nothing those of `base`.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
-        merge!(self, base: data, weights, encoder, channels, input_scale, loss, gamma, smooth, reduction, epochs, batch,
+        merge!(self, base: data, weights, encoder, channels, input_scale, loss, gamma, smooth, reduction, epochs, batch, accumulate,
             lr, schedule, warm_up, power, retrain_from, frozen_batch_norm, image_weights, augment_share, crop, repeat,
             seed, augment)
     }
@@ -289,6 +293,7 @@ impl Settings {
             reduction: self.reduction.unwrap_or_default(),
             epochs: self.epochs.unwrap_or(150),
             batch: self.batch.unwrap_or(24),
+            accumulate: self.accumulate.unwrap_or_default(),
             learning_rate: self.lr.unwrap_or(1e-5),
             schedule: self.schedule.unwrap_or_default(),
             warm_up: self.warm_up.unwrap_or(0.0),
@@ -328,6 +333,7 @@ impl From<&TrainConfig> for Settings {
             reduction: Some(c.reduction),
             epochs: Some(c.epochs),
             batch: Some(c.batch),
+            accumulate: Some(c.accumulate),
             lr: Some(c.learning_rate),
             schedule: Some(c.schedule),
             warm_up: Some(c.warm_up),
@@ -405,6 +411,7 @@ mod tests {
                 data: Some("set".into()),
                 weights: Some("w.safetensors".into()),
                 crop: Some(128),
+                accumulate: Some(Accumulate::Auto),
                 repeat: Some(vec!["phantoms=0".parse().unwrap()]),
                 ..preset.settings()
             };
@@ -437,6 +444,7 @@ mod tests {
             ("encoder = \"resnet19\"", "encoder", "resnet18"),
             ("loss = \"focal\"", "loss", "wce-computed"),
             ("batch = -1", "batch", "usize"),
+            ("accumulate = 0", "accumulate", "auto"),
             ("schedule = \"falling\"", "schedule", "cosine"),
             ("repeat = [\"phantoms\"]", "repeat", "FOLDER=N"),
             ("augment = 3", "augment", "a list of steps"),

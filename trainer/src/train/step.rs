@@ -5,11 +5,8 @@ use burn::tensor::{Device, Tensor};
 use crate::adam::{Adam, AdamConfig};
 use crate::loss::Loss;
 use crate::network::forward::BatchStatistics;
-use crate::network::graph::Role;
-use crate::network::{Freeze, Graph, Parameters, train_pass};
-
-/// Keras' batch-norm momentum: the weight of the *old* moving statistic.
-const MOMENTUM: f64 = 0.99;
+use crate::network::graph::{KERAS_MOMENTUM, LayerOp, Role};
+use crate::network::{Freeze, Graph, Parameters, parallel, train_pass};
 
 /// A batch on the training device.
 #[derive(Clone, Debug)]
@@ -32,7 +29,8 @@ pub struct Learner {
     pub parameters: Parameters,
     /// The optimiser's state.
     pub adam: Adam,
-    device: Device,
+    /// Autodiff devices; the first holds batches, losses and the result.
+    devices: Vec<Device>,
 }
 
 /// Gradients of one pass by variable position, on the plain device.
@@ -67,13 +65,21 @@ impl Learner {
             loss,
             parameters,
             adam,
-            device: device.clone().autodiff(),
+            devices: vec![device.clone().autodiff()],
         }
+    }
+
+    /// Spreads every pass over `more` devices besides the learner's own; see [`parallel`].
+    #[must_use]
+    pub fn with_devices(mut self, more: &[Device]) -> Self {
+        let more = more.iter().map(|device| device.clone().autodiff());
+        self.devices.extend(more);
+        self
     }
 
     /// The autodiff device that batches must live on.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.devices[0]
     }
 
     /// The network's layers.
@@ -83,29 +89,37 @@ impl Learner {
 
     /// Forward and backward pass in training mode; moves the moving statistics, not the weights.
     pub fn pass(&mut self, batch: Batch) -> Outcome {
-        let pass = train_pass(
-            &self.graph,
-            &self.parameters,
-            &self.freeze,
-            &batch.images,
-            &self.device,
-        );
+        let (outcome, statistics) = self.measure(batch, 1.0);
+        self.move_statistics(statistics);
+        outcome
+    }
+
+    /// The same without changing anything; the loss counts `share` times.
+    pub(super) fn measure(&self, batch: Batch, share: f64) -> (Outcome, Vec<BatchStatistics>) {
+        let (graph, parameters, freeze) = (&self.graph, &self.parameters, &self.freeze);
+        let pass = match self.devices.as_slice() {
+            [device] => train_pass(graph, parameters, freeze, &batch.images, device),
+            devices => {
+                let shards = parallel::shards(&batch.images, devices);
+                parallel::train_pass(graph, parameters, freeze, &shards)
+            }
+        };
         let logits = pass.logits.clone().inner();
         let loss = self.loss.value(pass.logits, batch.truth, batch.weights);
+        // The factor 1 is left out so that a whole batch gives the very bits it always gave.
+        let loss = if share == 1.0 { loss } else { loss * share };
         let mut tape = loss.backward();
         let gradients = pass
             .leaves
             .into_iter()
             .map(|leaf| leaf.and_then(|leaf| leaf.grad_remove(&mut tape)))
             .collect();
-        for statistics in pass.statistics {
-            self.move_statistics(statistics);
-        }
-        Outcome {
+        let outcome = Outcome {
             loss: loss.inner(),
             logits,
             gradients,
-        }
+        };
+        (outcome, pass.statistics)
     }
 
     /// Applies Adam to every variable that has a gradient.
@@ -129,7 +143,17 @@ impl Learner {
 
     /// Keras' update, with TensorFlow's fused kernel's unbiased variance: it stores n / (n - 1)
     /// times the biased one that normalised the batch.
-    fn move_statistics(&mut self, s: BatchStatistics) {
+    pub(super) fn move_statistics(&mut self, statistics: Vec<BatchStatistics>) {
+        for statistics in statistics {
+            self.move_layer(statistics);
+        }
+    }
+
+    fn move_layer(&mut self, s: BatchStatistics) {
+        let momentum = match self.graph.nodes()[s.layer].op {
+            LayerOp::BatchNorm { momentum, .. } => momentum,
+            _ => KERAS_MOMENTUM,
+        };
         let n = s.count as f64;
         let unbiased = s.variance * (n / (n - 1.0).max(1.0));
         for (role, batch) in [(Role::MovingMean, s.mean), (Role::MovingVariance, unbiased)] {
@@ -140,7 +164,7 @@ impl Learner {
                 .expect("batch norms have statistics");
             let old = self.parameters.entries()[position].value.clone();
             self.parameters
-                .replace(position, old * MOMENTUM + batch * (1.0 - MOMENTUM));
+                .replace(position, old * momentum + batch * (1.0 - momentum));
         }
     }
 }

@@ -251,7 +251,7 @@ impl State {
     }
 
     fn memory_line(&self) -> String {
-        let Memory { process, total, .. } = self.memory;
+        let Memory { process, total } = self.memory;
         let [process, peak, total] = [process, self.peak, total].map(gigabytes);
         let whose = match self.device {
             "cpu" => "",
@@ -513,7 +513,6 @@ mod tests {
         let memory = |process| Memory {
             process,
             total: 8_000_000_000,
-            available: 0,
         };
         state.look(memory(3_000_000_000));
         state.look(memory(2_000_000_000));
