@@ -1,5 +1,6 @@
 //! `nephrotrain check`: what would stop a run, before it starts.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -91,9 +92,9 @@ fn table(found: &[Finding]) -> String {
             State::Warn => "warn",
             State::Fail => "FAIL",
         };
-        text += &format!("{state:<6}{:<12}{}\n", finding.subject, finding.what);
+        let _ = writeln!(text, "{state:<6}{:<12}{}", finding.subject, finding.what);
         if let Some(remedy) = &finding.remedy {
-            text += &format!("{:<18}-> {remedy}\n", "");
+            let _ = writeln!(text, "{:<18}-> {remedy}", "");
         }
     }
     text

@@ -102,10 +102,10 @@ fn hours(seconds: f64) -> String {
 
 fn training(out: &mut String, report: &Report) -> Result<(), ReportError> {
     let records = &report.records;
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<section><h2>Training</h2><figure>{}<figcaption>Mean loss of the training slices, and Dice on the \
-         validation split (pooled, patients weighted), epoch by epoch.</figcaption></figure>\n",
+         validation split (pooled, patients weighted), epoch by epoch.</figcaption></figure>",
         curves::svg(records)?
     );
     let images: f64 = records
@@ -175,11 +175,14 @@ fn evaluation(out: &mut String, folder: &Path, results: &Results) -> Result<(), 
     Ok(())
 }
 
+/// One row of a table of scores.
+type Metric = fn(&ClassScores) -> Option<f64>;
+
 fn readings(out: &mut String, results: &Results) {
     let scores = &results.scores;
     let mut rows = Vec::new();
     let mut pooled = |reading: &str, scores: &PerClass<ClassScores>| {
-        let metrics: [(&str, fn(&ClassScores) -> Option<f64>); 3] = [
+        let metrics: [(&str, Metric); 3] = [
             ("Dice", |s| s.dice),
             ("recall", |s| s.recall),
             ("precision", |s| s.precision),

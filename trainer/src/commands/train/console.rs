@@ -77,9 +77,6 @@ impl Console {
                     None => eprintln!("{line}"),
                 }
             }
-            // Kinds of event that other parts of the run may add are theirs to show.
-            #[allow(unreachable_patterns)]
-            _ => {}
         }
         if let Some(board) = &self.board {
             board.show(&self.state, now);
@@ -164,8 +161,6 @@ impl State {
                 self.at = (record.epoch, 0);
                 self.records.push((*record).clone());
             }
-            #[allow(unreachable_patterns)]
-            _ => {}
         }
     }
 
