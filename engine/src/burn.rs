@@ -25,6 +25,8 @@ pub struct Executor {
     rows: usize,
     cols: usize,
     input_scale: f32,
+    neighbours: bool,
+    flips: bool,
 }
 
 impl Executor {
@@ -73,10 +75,27 @@ impl Executor {
             rows,
             cols,
             input_scale,
+            neighbours: false,
+            flips: false,
         })
     }
 
-    /// Logits of `batch` slices: from `[batch, rows, cols]`, normalised to 0 ..= 1, to `[batch, classes, rows, cols]`.
+    /// Whether it reads a slice with its two neighbours, one for each of three input channels, instead of one image for all.
+    /// A program without three input channels has no place for neighbours and stays as it is.
+    #[must_use]
+    pub fn reading_neighbours(mut self, neighbours: bool) -> Self {
+        self.neighbours = neighbours && self.program.input_channels == 3;
+        self
+    }
+
+    /// Whether labels come from the mean probabilities over the image and its three mirror images. Logits do not change.
+    #[must_use]
+    pub fn averaging_flips(mut self, flips: bool) -> Self {
+        self.flips = flips;
+        self
+    }
+
+    /// Logits of `batch` slices: from `[batch, planes, rows, cols]`, normalised to 0 ..= 1, to `[batch, classes, rows, cols]`.
     pub fn logits(
         &mut self,
         images: &[f32],
@@ -84,9 +103,29 @@ impl Executor {
         rows: usize,
         cols: usize,
     ) -> Result<Vec<f32>, EngineError> {
-        let slices = self.upload(images, [batch, 1, rows, cols])?;
-        let channels = self.program.input_channels as usize;
-        self.download(self.forward(slices.mul_scalar(self.input_scale).repeat_dim(1, channels)))
+        let images = self.enter(images, [batch, rows, cols])?;
+        self.download(self.forward(images))
+    }
+
+    /// The program's image: slices scaled, and repeated over the channels unless neighbours fill them.
+    fn enter(
+        &self,
+        images: &[f32],
+        [batch, rows, cols]: [usize; 3],
+    ) -> Result<Tensor<4>, EngineError> {
+        let slices = self.upload(images, [batch, self.planes(), rows, cols])?;
+        let channels = self.program.input_channels as usize / self.planes();
+        Ok(slices.mul_scalar(self.input_scale).repeat_dim(1, channels))
+    }
+
+    /// Sums of the probabilities over the four flips, `[batch, classes, rows, cols]`.
+    fn over_flips(&self, image: &Tensor<4>) -> Tensor<4> {
+        let probabilities = |image: Tensor<4>| activation::softmax(self.forward(image), 1);
+        let mirrored = |image: Tensor<4>| {
+            let there = image.clone().flip([3]);
+            probabilities(image) + probabilities(there).flip([3])
+        };
+        mirrored(image.clone()) + mirrored(image.clone().flip([2])).flip([2])
     }
 
     /// Logits of values as the program itself reads them, `[batch, input channels, rows, cols]`: neither repeated nor scaled.
@@ -106,7 +145,8 @@ impl Executor {
         self.download(self.forward(values))
     }
 
-    /// Labels of `batch` slices of any size the program accepts; `images` and `labels` are `[batch, rows, cols]`.
+    /// Labels of `batch` slices of any size the program accepts; `images` are `[batch, planes, rows, cols]`, `labels`
+    /// `[batch, rows, cols]`.
     pub fn labels(
         &mut self,
         images: &[f32],
@@ -120,7 +160,12 @@ impl Executor {
             batch.saturating_mul(rows).saturating_mul(cols),
             labels.len(),
         )?;
-        let logits = self.logits(images, batch, rows, cols)?;
+        let logits = if self.flips {
+            let images = self.enter(images, [batch, rows, cols])?;
+            self.download(self.over_flips(&images))?
+        } else {
+            self.logits(images, batch, rows, cols)?
+        };
         let pixels = rows * cols;
         let classes = self.program.classes as usize;
         for (logits, labels) in logits
@@ -256,6 +301,10 @@ impl SliceModel for Executor {
 
     fn cols(&self) -> usize {
         self.cols
+    }
+
+    fn planes(&self) -> usize {
+        if self.neighbours { 3 } else { 1 }
     }
 
     fn batch(&self) -> usize {

@@ -15,10 +15,15 @@ pub trait SliceModel {
     /// How many slices at once it likes best; at least 1. Fewer are always fine.
     fn batch(&self) -> usize;
 
+    /// Images it reads for one slice: 1, or 3 for the slice between its two neighbours, the one nearer the head first.
+    fn planes(&self) -> usize {
+        1
+    }
+
     /// Labels `batch` slices.
     ///
-    /// `images` is `[batch, rows, cols]`, normalised to 0 ..= 1 by the model's own preprocessing; `labels` is written in
-    /// the same order, as class numbers.
+    /// `images` is `[batch, planes, rows, cols]`, normalised to 0 ..= 1 by the model's own preprocessing; `labels` is
+    /// `[batch, rows, cols]`, written in the same order, as class numbers.
     fn segment(
         &mut self,
         images: &[f32],

@@ -15,6 +15,8 @@ mod label_map;
 mod measures;
 mod midline;
 mod side;
+#[cfg(feature = "alloc")]
+mod small;
 mod spacing;
 
 #[cfg(feature = "alloc")]

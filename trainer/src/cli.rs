@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::data::DataError;
+use crate::experiments::ExperimentError;
 use crate::train::TrainError;
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
@@ -14,7 +15,7 @@ use crate::train::TrainError;
 #[command(
     name = "nephrotrain",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not all done yet (experiments run)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -23,6 +24,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Fetch(commands::fetch::FetchArgs),
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
     Check(Box<commands::check::CheckArgs>),
@@ -30,6 +32,7 @@ enum Command {
     Train(Box<commands::train::TrainArgs>),
     Evaluate(commands::evaluate::EvaluateArgs),
     Report(commands::report::ReportArgs),
+    Experiments(commands::experiments::ExperimentsArgs),
     Export(commands::export::ExportArgs),
     Golden(commands::golden::GoldenArgs),
     Phantom(commands::phantom::PhantomArgs),
@@ -46,6 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Fetch(args) => args.run(),
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
         Command::Check(args) => args.run(),
@@ -53,6 +57,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Train(args) => args.run(),
         Command::Evaluate(args) => args.run(),
         Command::Report(args) => args.run(),
+        Command::Experiments(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Golden(args) => args.run(),
         Command::Phantom(args) => args.run(),
@@ -69,13 +74,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ),
                 None => eprintln!("error: {error:#}"),
             }
-            ExitCode::FAILURE
+            match error.downcast_ref::<commands::experiments::Unfinished>() {
+                Some(_) => ExitCode::from(3),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }
 
 /// The data's own three-part error, wherever it came up.
 fn data_error(error: &anyhow::Error) -> Option<&DataError> {
+    if let Some(ExperimentError::Data(e)) = error.downcast_ref() {
+        return Some(e);
+    }
     match error.downcast_ref::<TrainError>() {
         Some(TrainError::Data(e)) => Some(e),
         _ => error.downcast_ref(),

@@ -12,7 +12,7 @@ use nephrobox_shared::metrics::Evaluation;
 
 use crate::data::Prepared;
 use crate::network::{Graph, Parameters, lower};
-use crate::train::TrainError;
+use crate::train::{TrainConfig, TrainError};
 
 /// Images per pass.
 const BATCH: usize = 8;
@@ -22,19 +22,21 @@ pub fn executor(
     graph: &Graph,
     parameters: &Parameters,
     data: &Prepared,
-    input_scale: u16,
+    config: &TrainConfig,
     device: &Device,
 ) -> Result<Executor, TrainError> {
     let (program, tensors) =
         lower(graph, parameters).map_err(|e| TrainError::Network(e.to_string()))?;
-    Executor::from_program(
+    let executor = Executor::from_program(
         &program,
         &tensors,
         [data.side(), data.side()],
-        f32::from(input_scale),
+        f32::from(config.input_scale),
         device,
-    )
-    .map_err(|e| TrainError::Network(e.to_string()))
+    );
+    executor
+        .map(|e| e.reading_neighbours(config.neighbours))
+        .map_err(|e| TrainError::Network(e.to_string()))
 }
 
 /// Labels every slice of `slices` and counts it; `each` sees (slice, labels) in order.
@@ -45,11 +47,15 @@ pub fn evaluate(
     mut each: impl FnMut(u32, &[u8]),
 ) -> Result<Evaluation, TrainError> {
     let mut evaluation = Evaluation::new();
+    let planes = model.planes();
     let mut labels = vec![0_u8; BATCH * data.pixels()];
     for chunk in slices.chunks(BATCH) {
         let images: Vec<f32> = chunk
             .iter()
-            .flat_map(|&i| data.image(i).iter().copied())
+            .flat_map(|&i| match planes {
+                1 => data.image(i).to_vec(),
+                _ => data.with_neighbours(i).concat(),
+            })
             .collect();
         let labels = &mut labels[..chunk.len() * data.pixels()];
         model

@@ -11,7 +11,7 @@ use nephrobox_shared::package::{
 
 use crate::data::{Prepared, Split};
 use crate::evaluate::evaluate;
-use crate::network::{UnetSpec, lower};
+use crate::network::lower;
 use crate::train::{Run, Settings, TrainError, checkpoint};
 
 /// What a package says that the run does not know.
@@ -35,7 +35,12 @@ pub fn export(
     label: Label,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let data = run.data();
+    let (config, data) = (run.config(), run.data());
+    if config.neighbours {
+        let text = "this network reads three neighbouring slices, which neither the package format nor the box knows; \
+                    `nephrotrain evaluate` scores it, and a network trained without --neighbours can be exported";
+        return Err(TrainError::Config(text.into()));
+    }
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
     let model = unscored(run, which, label, device)?
         .stored_as(storage)
@@ -63,7 +68,7 @@ pub fn unscored(
 ) -> Result<Model, TrainError> {
     let config = run.config();
     let network = |e: &dyn std::fmt::Display| TrainError::Network(e.to_string());
-    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+    let graph = config.network().graph();
     let parameters = checkpoint::load_parameters(&run.checkpoint(which), &graph, device)?;
     let (program, tensors) = lower(&graph, &parameters).map_err(|e| network(&e))?;
     Model::new(manifest(run, which, label), program, tensors).map_err(|e| network(&e))

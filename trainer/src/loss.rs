@@ -11,6 +11,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nephrobox_shared::class::Class;
 use serde::{Deserialize, Serialize};
 
+use crate::data::weights::Frequencies;
+use crate::network::parameters::to_vec;
+
 /// Smoothing constant of `segmentation_models`, added to numerator and denominator of the Dice.
 pub const DEFAULT_SMOOTH: f64 = 1e-5;
 /// The paper's class weights (background, kidney, tumour) for the weighted cross entropy.
@@ -37,6 +40,12 @@ pub enum Loss {
     CrossEntropy {
         /// Weight per class; all 1 for the plain cross entropy.
         class_weights: [f64; Class::COUNT],
+    },
+    /// The same with weights of each image's own, by median frequency within it: what the paper wishes for in section
+    /// 4.2. A class of frequency f weighs m / f, where m is the median frequency of the image's classes.
+    CrossEntropyPerImage {
+        /// Weights lie between 1 / `bound` and `bound`, at least 1.
+        bound: f64,
     },
     /// Sum over classes of (1 - Dice)^gamma (equations 4 and 5; gamma 1 is the plain Dice loss).
     FocalDice {
@@ -72,6 +81,13 @@ impl Loss {
     pub fn value(self, logits: Tensor<4>, truth: Tensor<4>, weights: Tensor<1>) -> Tensor<1> {
         match self {
             Self::CrossEntropy { class_weights } => {
+                let class_weights = class_weights.map(|w| w as f32);
+                let class_weights = Tensor::<1>::from_floats(class_weights, &logits.device())
+                    .reshape([1, Class::COUNT, 1, 1]);
+                (cross_entropy_per_image(logits, truth, class_weights) * weights).mean()
+            }
+            Self::CrossEntropyPerImage { bound } => {
+                let class_weights = weights_per_image(&truth, bound);
                 (cross_entropy_per_image(logits, truth, class_weights) * weights).mean()
             }
             Self::FocalDice {
@@ -106,17 +122,31 @@ impl Loss {
     }
 }
 
-/// `[batch]`: pixel mean of the weighted cross entropy of each image.
+/// `[batch, classes, 1, 1]`: class weights of each image by median frequency balancing of that image alone, within
+/// 1 / `bound` and `bound`. A class that an image lacks has no pixel there to weigh.
+fn weights_per_image(truth: &Tensor<4>, bound: f64) -> Tensor<4> {
+    let [n, c, h, w] = truth.dims();
+    let counts = to_vec(truth.clone().reshape([n, c, h * w]).sum_dim(2));
+    let weights: Vec<f32> = counts
+        .chunks_exact(c)
+        .flat_map(|counts| {
+            let mut frequencies = Frequencies::default();
+            frequencies.add(std::array::from_fn(|class| counts[class] as u32));
+            let weights = frequencies.weights();
+            weights.map(|w| w.unwrap_or(1.0).clamp(1.0 / bound, bound) as f32)
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(weights, [n, c, 1, 1]), &truth.device())
+}
+
+/// `[batch]`: pixel mean of the cross entropy of each image, weighted by `class_weights`, `[batch or 1, classes, 1, 1]`.
 fn cross_entropy_per_image(
     logits: Tensor<4>,
     truth: Tensor<4>,
-    class_weights: [f64; Class::COUNT],
+    class_weights: Tensor<4>,
 ) -> Tensor<1> {
     let [n, c, h, w] = logits.dims();
-    let weights = class_weights.map(|w| w as f32);
-    let weights: Tensor<4> =
-        Tensor::<1>::from_floats(weights, &logits.device()).reshape([1, c, 1, 1]);
-    let terms = log_softmax(logits, 1) * truth * weights;
+    let terms = log_softmax(logits, 1) * truth * class_weights;
     terms
         .reshape([n, c * h * w])
         .sum_dim(1)
@@ -166,16 +196,19 @@ pub enum LossName {
     Wce,
     /// Weighted cross entropy with median-frequency weights of the training images.
     WceComputed,
+    /// Weighted cross entropy with median-frequency weights of each image.
+    WceImage,
     /// Dice loss, focal if gamma is not 1.
     Dice,
     /// Dice loss plus cross entropy.
     DiceCe,
 }
 
-const NAMES: [(&str, LossName); 5] = [
+const NAMES: [(&str, LossName); 6] = [
     ("ce", LossName::Ce),
     ("wce", LossName::Wce),
     ("wce-computed", LossName::WceComputed),
+    ("wce-image", LossName::WceImage),
     ("dice", LossName::Dice),
     ("dice-ce", LossName::DiceCe),
 ];
@@ -237,6 +270,7 @@ mod tests {
             Loss::CrossEntropy {
                 class_weights: PAPER_CLASS_WEIGHTS,
             },
+            Loss::CrossEntropyPerImage { bound: 10.0 },
         ]) {
             for sign in [60.0, -60.0] {
                 let logits = ((truth.clone() * 2.0 - 1.0) * sign).detach().require_grad();
@@ -246,6 +280,94 @@ mod tests {
                     crate::network::parameters::to_vec(logits.grad(&gradients).expect("tracked"));
                 assert!(value.into_scalar::<f32>().is_finite(), "{loss:?} at {sign}");
                 assert!(gradient.iter().all(|g| g.is_finite()), "{loss:?} at {sign}");
+            }
+        }
+    }
+
+    /// Two images of 2 x 2 pixels: one with all classes, one that lacks the tumour.
+    const LABELS: [u8; 8] = [0, 0, 1, 2, 0, 0, 0, 1];
+
+    fn logits() -> Vec<f32> {
+        crate::closed_form::signed("logits", 2 * 3 * 4)
+            .map(|u| 2.0 * u as f32)
+            .collect()
+    }
+
+    /// Value and gradient of `loss` at `logits`, image weights 1 and 0.5.
+    fn value_and_gradient(loss: Loss, logits: Vec<f32>) -> (f64, Vec<f32>) {
+        let device = device();
+        let truth = one_hot(&LABELS, [2, 2, 2], &device);
+        let logits =
+            Tensor::<4>::from_data(TensorData::new(logits, [2, 3, 2, 2]), &device).require_grad();
+        let value = loss.value(
+            logits.clone(),
+            truth,
+            Tensor::from_floats([1.0, 0.5], &device),
+        );
+        let gradients = value.clone().backward();
+        let gradient = to_vec(logits.grad(&gradients).expect("tracked"));
+        (f64::from(value.into_scalar::<f32>()), gradient)
+    }
+
+    #[test]
+    fn per_image_weights_are_median_frequency_of_each_image_within_the_bound() {
+        // Frequencies 1/2, 1/4, 1/4 with median 1/4; then 3/4 and 1/4 with median 1/2.
+        let truth = one_hot(&LABELS, [2, 2, 2], &Device::flex());
+        let weights = |bound| to_vec(weights_per_image(&truth, bound));
+        let third = (2.0_f64 / 3.0) as f32;
+        assert_eq!(weights(10.0), [0.5, 1.0, 1.0, third, 2.0, 1.0]);
+        let low = (1.0_f64 / 1.2) as f32;
+        assert_eq!(weights(1.2), [low, 1.0, 1.0, low, 1.2, 1.0]);
+        assert_eq!(weights(1.0), [1.0; 6]);
+    }
+
+    #[test]
+    fn per_image_cross_entropy_has_its_closed_form_and_gradient() {
+        let class_weights = [[0.5, 1.0, 1.0], [2.0 / 3.0, 2.0, 1.0]];
+        let logits = logits();
+        let (value, gradient) =
+            value_and_gradient(Loss::CrossEntropyPerImage { bound: 10.0 }, logits.clone());
+        let mut expected = 0.0;
+        for (image, image_weight) in [1.0, 0.5].into_iter().enumerate() {
+            for pixel in 0..4 {
+                let at = |class: usize| (image * 3 + class) * 4 + pixel;
+                let z = [0, 1, 2].map(|class| f64::from(logits[at(class)]));
+                let sum: f64 = z.iter().map(|z| z.exp()).sum();
+                let label = usize::from(LABELS[image * 4 + pixel]);
+                // Mean over 4 pixels and 2 images.
+                let weight = class_weights[image][label] * image_weight / 8.0;
+                expected -= weight * (z[label].exp() / sum).ln();
+                for (class, z) in z.iter().enumerate() {
+                    let hit = f64::from(u8::from(class == label));
+                    let slope = weight * (z.exp() / sum - hit);
+                    assert!((f64::from(gradient[at(class)]) - slope).abs() < 1e-7);
+                }
+            }
+        }
+        assert!((value - expected).abs() < 1e-6, "{value}, not {expected}");
+        let plain = value_and_gradient(Loss::CrossEntropyPerImage { bound: 1.0 }, logits.clone());
+        assert_eq!(plain, value_and_gradient(Loss::CROSS_ENTROPY, logits));
+    }
+
+    #[test]
+    fn dice_plus_cross_entropy_is_the_sum_of_both_in_value_and_gradient() {
+        for reduction in [Reduction::Image, Reduction::Batch] {
+            let (gamma, smooth) = (0.5, DEFAULT_SMOOTH);
+            let of = |loss| value_and_gradient(loss, logits());
+            let both = of(Loss::DicePlusCrossEntropy {
+                gamma,
+                smooth,
+                reduction,
+            });
+            let dice = of(Loss::FocalDice {
+                gamma,
+                smooth,
+                reduction,
+            });
+            let entropy = of(Loss::CROSS_ENTROPY);
+            assert!((both.0 - dice.0 - entropy.0).abs() < 1e-6);
+            for ((both, dice), entropy) in both.1.iter().zip(&dice.1).zip(&entropy.1) {
+                assert!((both - dice - entropy).abs() < 1e-6);
             }
         }
     }

@@ -11,7 +11,7 @@ use nephrobox_engine::device;
 use nephrotrain::adam::AdamConfig;
 use nephrotrain::closed_form;
 use nephrotrain::loss::{Loss, Reduction, one_hot};
-use nephrotrain::network::architecture::Unit;
+use nephrotrain::network::architecture::{Family, Unit};
 use nephrotrain::network::{Freeze, Graph, Parameters, UnetSpec, infer};
 use nephrotrain::train::step::{Batch, Learner};
 
@@ -22,6 +22,8 @@ const RATE: f64 = 1e-3;
 /// The paper's network in small: every kind of layer, both strides, a skip.
 fn graph() -> Graph {
     let spec = UnetSpec {
+        family: Family::Reference,
+        adapter: false,
         unit: Unit::Basic,
         repetitions: vec![1, 1],
         decoder_filters: vec![16, 8, 8],

@@ -6,22 +6,28 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::tensor::Device;
+use nephrobox_engine::model::{EngineError, SliceModel};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::Storage;
 use nephrobox_imaging::{Geometry, write_labels, write_scan};
+use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Spacing;
 use nephrobox_shared::preprocess::Preprocess;
 use nephrotrain::augment::Augmentation;
-use nephrotrain::data::Split;
 use nephrotrain::data::prepare::records::Options as PrepareOptions;
 use nephrotrain::data::prepare::{self, Request};
 use nephrotrain::data::progress::Silent;
+use nephrotrain::data::{Prepared, Split};
+use nephrotrain::evaluate::{evaluate, executor};
 use nephrotrain::export::{Label, export};
 use nephrotrain::loss::{LossName, Reduction};
-use nephrotrain::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use nephrotrain::network::{Encoder, FrozenBatchNorm, Parameters, RetrainFrom, UnetSpec};
+use nephrotrain::small_parts::{self, Cleaned};
 use nephrotrain::train::accumulate::Accumulate;
+use nephrotrain::train::checkpoint;
 use nephrotrain::train::config::{ImageWeights, Schedule};
 use nephrotrain::train::memory::{self, MemoryError};
+use nephrotrain::train::sampling::Sample;
 use nephrotrain::train::{Event, Options, Run, TrainConfig, TrainError};
 use safetensors::SafeTensors;
 
@@ -29,6 +35,11 @@ const SIDE: usize = 32;
 
 /// Six patients of six slices, a bright kidney with a brighter tumour in the middle of each.
 fn prepared(root: &Path) -> std::path::PathBuf {
+    prepared_with(root, false)
+}
+
+/// The same, with the slices beside the kept ones if `neighbours`.
+fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf {
     for n in 0..6 {
         let folder = root.join(format!("data/case_0000{n}"));
         fs::create_dir_all(&folder).unwrap();
@@ -70,6 +81,7 @@ fn prepared(root: &Path) -> std::path::PathBuf {
                 cols: SIDE,
                 ..Preprocess::default()
             },
+            neighbours,
             ..PrepareOptions::default()
         },
         split: None,
@@ -87,11 +99,14 @@ fn config(data: &Path) -> TrainConfig {
         weights: None,
         encoder: Encoder::ResNet18,
         channels: 1,
+        neighbours: false,
         input_scale: 1,
+        input_adapter: false,
         loss: LossName::Dice,
         gamma: 0.5,
         smooth: 1e-5,
         reduction: Reduction::Image,
+        weight_bound: 10.0,
         epochs: 4,
         batch: 6,
         accumulate: Accumulate::ONE,
@@ -99,13 +114,17 @@ fn config(data: &Path) -> TrainConfig {
         schedule: Schedule::Cosine,
         warm_up: 0.1,
         power: 0.9,
+        ema: 0.0,
         retrain_from: RetrainFrom::all(),
         frozen_batch_norm: FrozenBatchNorm::Stored,
         image_weights: ImageWeights::Patient,
+        sample: Sample::All,
         augmentation: Augmentation::preset("ct", 0.75).expect("a preset"),
         crop: None,
         repeat: Vec::new(),
         seed: 3,
+        flips: false,
+        remove_small: false,
     }
 }
 
@@ -167,21 +186,22 @@ fn two_epochs_a_kill_and_two_more_equal_four_bit_for_bit() {
     assert!(resumed.folder().join("curves.png").is_file());
 }
 
-/// One epoch over two replicas; the losses of its steps.
-fn shared(run: &Run, steps: usize) -> Vec<f32> {
-    let two = Options {
-        more_devices: vec![Device::flex()],
+/// Losses of the first two steps, shared with `more_devices`.
+fn first_losses(run: &Run, more_devices: Vec<Device>) -> Vec<f32> {
+    let options = Options {
+        more_devices,
         ..Options::default()
     };
     let mut losses = Vec::new();
-    run.train(&Device::flex(), two, |event| {
+    run.train(&Device::flex(), options, |event| {
         if let Event::Step { loss, .. } = event {
             losses.push(loss);
-            if losses.len() == steps {
-                return ControlFlow::Break(());
-            }
         }
-        ControlFlow::Continue(())
+        if losses.len() < 2 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })
     .unwrap();
     losses
@@ -196,16 +216,11 @@ fn two_devices_learn_what_one_learns() {
         ..config(&data)
     };
     let create = |name: &str| Run::create(&root.path().join(name), short.clone(), "cpu").unwrap();
-    let mut one = Vec::new();
-    train(&create("one"), |event| {
-        if let Event::Step { loss, .. } = event {
-            one.push(*loss);
-        }
-        false
-    })
-    .unwrap();
-    let two = shared(&create("two"), usize::MAX);
-    assert_eq!(one.len(), two.len());
+    let (one, two) = (
+        first_losses(&create("one"), Vec::new()),
+        first_losses(&create("two"), vec![Device::flex()]),
+    );
+    assert_eq!((one.len(), two.len()), (2, 2));
     assert!((one[0] - two[0]).abs() < 1e-5 * one[0], "{one:?} {two:?}");
     for (a, b) in one.iter().zip(&two) {
         assert!((a - b).abs() < 0.02 * a, "{one:?} {two:?}");
@@ -213,7 +228,7 @@ fn two_devices_learn_what_one_learns() {
 }
 
 #[test]
-fn passes_are_kept_on_resume_and_devices_may_change() {
+fn a_killed_run_goes_on_with_its_passes_to_the_same_bits() {
     let root = tempfile::tempdir().unwrap();
     let data = prepared(root.path());
     let in_passes = TrainConfig {
@@ -232,12 +247,7 @@ fn passes_are_kept_on_resume_and_devices_may_change() {
     let resumed = Run::open(killed.folder(), None).unwrap();
     assert_eq!(resumed.config().accumulate.passes(), 2);
     train(&resumed, |_| false).unwrap();
-    assert_eq!(arrays(&whole), arrays(&resumed), "on one device to the bit");
-    // The number of devices is no setting: a run may go on with another.
-    let elsewhere = create("elsewhere");
-    assert_eq!(shared(&elsewhere, 1).len(), 1);
-    train(&elsewhere, |_| false).unwrap();
-    assert_eq!(elsewhere.records().len(), 1);
+    assert_eq!(arrays(&whole), arrays(&resumed));
 }
 
 #[test]
@@ -301,6 +311,160 @@ fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
         "the third step was after the last checkpoint"
     );
     assert_eq!(arrays(&whole), arrays(&killed));
+}
+
+#[test]
+fn what_goes_beyond_the_paper_resumes_to_the_same_bits_too() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared_with(root.path(), true);
+    let beyond = TrainConfig {
+        channels: 3,
+        neighbours: true,
+        loss: LossName::WceImage,
+        ema: 0.8,
+        sample: Sample::Balanced,
+        schedule: Schedule::Polynomial,
+        batch: 4,
+        epochs: 2,
+        ..config(&data)
+    };
+    let whole = Run::create(&root.path().join("whole"), beyond.clone(), "cpu").unwrap();
+    train(&whole, |_| false).unwrap();
+    let killed = Run::create(&root.path().join("killed"), beyond, "cpu").unwrap();
+    let every_step = Options {
+        checkpoint_every: std::time::Duration::ZERO,
+    };
+    killed
+        .train(&Device::flex(), every_step, |event| match event {
+            Event::Step {
+                epoch: 1, step: 2, ..
+            } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    let resumed = Run::open(killed.folder(), None).unwrap();
+    train(&resumed, |_| false).unwrap();
+    assert_eq!(arrays(&whole), arrays(&resumed));
+
+    // What is judged is the average, not the last step's values.
+    let graph = UnetSpec::paper(Encoder::ResNet18, 3).graph();
+    let file = whole.checkpoint("last");
+    let judged = checkpoint::load_parameters(&file, &graph, &Device::flex()).unwrap();
+    let all = arrays(&whole);
+    let of = |name: &str| &all.iter().find(|(n, _)| n == name).unwrap().1;
+    let judged: Vec<u8> = judged
+        .get("conv0/kernel")
+        .unwrap()
+        .clone()
+        .into_data()
+        .into_bytes()
+        .to_vec();
+    assert_eq!(&judged, of("average/conv0/kernel"));
+    assert_ne!(&judged, of("conv0/kernel"));
+    let label = Label {
+        name: "test".into(),
+        version: 1,
+        licence_notice: "none".into(),
+        source_revision: "none".into(),
+    };
+    let refused = export(&whole, "last", Storage::F32, label, &Device::flex()).unwrap_err();
+    assert!(refused.to_string().contains("--neighbours"), "{refused}");
+}
+
+#[test]
+fn labels_over_flips_mirror_with_the_image_and_neighbours_are_read() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared_with(root.path(), true);
+    let settings = TrainConfig {
+        channels: 3,
+        neighbours: true,
+        ..config(&data)
+    };
+    let data = Prepared::open(&data).unwrap();
+    let graph = UnetSpec::paper(Encoder::ResNet18, 3).graph();
+    let parameters = Parameters::initialise(&graph, 3, &Device::flex());
+    let network = |neighbours| {
+        let config = TrainConfig {
+            neighbours,
+            ..settings.clone()
+        };
+        executor(&graph, &parameters, &data, &config, &Device::flex()).unwrap()
+    };
+    let labels = |model: &mut dyn SliceModel, images: &[f32]| {
+        let mut labels = vec![9; SIDE * SIDE];
+        model.segment(images, 1, &mut labels).unwrap();
+        labels
+    };
+    let image = data.image(2).to_vec();
+    let mirrored = |image: &[f32]| -> Vec<f32> {
+        image
+            .chunks(SIDE)
+            .flat_map(|row| row.iter().rev().copied())
+            .collect()
+    };
+    let mut flipping = network(false).averaging_flips(true);
+    let mut there = labels(&mut flipping, &mirrored(&image));
+    for row in there.chunks_mut(SIDE) {
+        row.reverse();
+    }
+    assert_eq!(there, labels(&mut flipping, &image));
+    assert_ne!(
+        there,
+        labels(&mut network(false), &image),
+        "the plain network is not symmetric"
+    );
+
+    let same = [&image[..]; 3].concat();
+    let plain = network(false).logits(&image, 1, SIDE, SIDE).unwrap();
+    let mut reading = network(true);
+    assert_eq!(reading.logits(&same, 1, SIDE, SIDE).unwrap(), plain);
+    let between = data.with_neighbours(2).concat();
+    assert_ne!(reading.logits(&between, 1, SIDE, SIDE).unwrap(), plain);
+}
+
+#[test]
+fn small_components_are_removed_by_sizes_chosen_on_validation() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared(root.path());
+    let run = Run::create(&root.path().join("run"), config(&data), "cpu").unwrap();
+    // An oracle that finds every kidney and tumour, and a speck of kidney in the corner.
+    struct Specks<'a>(&'a Prepared, Vec<u32>);
+    impl SliceModel for Specks<'_> {
+        fn rows(&self) -> usize {
+            SIDE
+        }
+        fn cols(&self) -> usize {
+            SIDE
+        }
+        fn batch(&self) -> usize {
+            8
+        }
+        fn segment(&mut self, _: &[f32], batch: usize, out: &mut [u8]) -> Result<(), EngineError> {
+            for (slice, out) in self.1.drain(..batch).zip(out.chunks_mut(SIDE * SIDE)) {
+                out.copy_from_slice(self.0.labels(slice));
+                out[SIDE * SIDE - 1] = 1;
+            }
+            Ok(())
+        }
+    }
+    fs::write(run.checkpoint("last"), "a state").unwrap();
+    let validation = run.data().split(Split::Validation).to_vec();
+    let mut model = Specks(run.data(), validation);
+    let chosen = small_parts::of_run(&run, "last", false, &mut model).unwrap();
+    // One pixel at a side of 32 goes; every kidney of 144 pixels stays.
+    assert!((2..=144).contains(&chosen.kidney), "{chosen:?}");
+    assert_eq!(chosen.tumour, 0);
+    // Chosen once for a state: the oracle, which knows no more slices, is not asked again.
+    let again = small_parts::of_run(&run, "last", false, &mut model).unwrap();
+    assert_eq!(again, chosen);
+
+    let test = run.data().split(Split::Test).to_vec();
+    let mut model = Specks(run.data(), test.clone());
+    let mut cleaned = Cleaned::new(&mut model, chosen);
+    let scores = evaluate(run.data(), &test, &mut cleaned, |_, _| {})
+        .unwrap()
+        .scores();
+    assert_eq!(scores.paper.get(Class::Kidney).dice, Some(1.0));
 }
 
 #[test]
@@ -394,6 +558,42 @@ fn settings_that_cannot_work_are_refused_before_anything_is_made() {
                 ..good.clone()
             },
             "--channels",
+        ),
+        (
+            TrainConfig {
+                neighbours: true,
+                ..good.clone()
+            },
+            "--channels 3",
+        ),
+        (
+            TrainConfig {
+                neighbours: true,
+                channels: 3,
+                ..good.clone()
+            },
+            "prepare --neighbours",
+        ),
+        (
+            TrainConfig {
+                ema: 1.0,
+                ..good.clone()
+            },
+            "--ema",
+        ),
+        (
+            TrainConfig {
+                warm_up: 1.0,
+                ..good.clone()
+            },
+            "--warm-up",
+        ),
+        (
+            TrainConfig {
+                weight_bound: 0.5,
+                ..good.clone()
+            },
+            "--weight-bound",
         ),
         (
             TrainConfig {

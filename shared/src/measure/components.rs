@@ -159,7 +159,7 @@ pub(super) fn divide(run: Run, split: u16) -> Sides<u64> {
 
 /// Integer sums over a component's runs.
 #[derive(Clone, Copy, Default)]
-struct Tally {
+pub(super) struct Tally {
     first: usize,
     whole: usize,
     voxels: Tissue<u64>,
@@ -214,7 +214,7 @@ impl Tally {
 }
 
 /// The component of each run and the components, largest first; equal ones in the order of their first voxels.
-fn components(
+pub(super) fn components(
     map: &LabelMap,
     runs: &[Placed],
     structure: Structure,

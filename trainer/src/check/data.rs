@@ -5,9 +5,8 @@ use rayon::prelude::*;
 
 use super::Finding;
 use crate::data::{Prepared, Split};
-use crate::network::UnetSpec;
+use crate::network::import;
 use crate::train::TrainConfig;
-use crate::train::checkpoint;
 
 /// Looks at the split, at which classes there are, and at every pixel.
 pub(super) fn inspect(data: &Prepared) -> Vec<Finding> {
@@ -94,9 +93,9 @@ fn pixels(data: &Prepared) -> Finding {
 /// Whether the weights to start from are there and are of this network.
 pub(super) fn weights(config: &TrainConfig) -> Option<Finding> {
     let file = config.weights.as_ref()?;
-    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+    let graph = config.network().graph();
     Some(
-        match checkpoint::load_parameters(file, &graph, &Device::flex()) {
+        match import::load(file, &graph, config.seed, &Device::flex()) {
             Ok(_) => Finding::ok("weights", format!("{} suits this network", file.display())),
             Err(e) => Finding::fail(
                 "weights",

@@ -11,7 +11,7 @@ mod room;
 use std::path::PathBuf;
 
 use crate::data::Prepared;
-use crate::network::{Freeze, UnetSpec};
+use crate::network::Freeze;
 use crate::train::{Run, Settings, TrainConfig};
 
 /// How a look went.
@@ -119,7 +119,7 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
     if resumed.is_none() {
         found.extend(data::weights(&config));
     }
-    let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+    let graph = config.network().graph();
     match Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm) {
         Err(e) => found.push(Finding::fail(
             "settings",
@@ -128,7 +128,7 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
         )),
         Ok(freeze) => {
             if let Some(out) = &request.out {
-                found.push(room::disk(out, &graph, &freeze));
+                found.push(room::disk(out, &graph, &freeze, config.ema > 0.0));
             }
         }
     }

@@ -50,19 +50,20 @@ pub(super) fn folder(out: &Path) -> Option<Finding> {
     })
 }
 
-/// Bytes of a checkpoint: variables, and two moments of each that trains.
-pub(super) fn checkpoint_bytes(graph: &Graph, freeze: &Freeze) -> u64 {
+/// Bytes of a checkpoint: variables, two moments of each that trains, and the averaged variables if there are any.
+pub(super) fn checkpoint_bytes(graph: &Graph, freeze: &Freeze, averages: bool) -> u64 {
     let values: usize = graph
         .variables()
         .iter()
         .map(|v| v.shape.iter().product::<usize>())
         .sum();
-    4 * (values + 2 * freeze.trainable_count(graph)) as u64
+    let copies = 1 + usize::from(averages);
+    4 * (copies * values + 2 * freeze.trainable_count(graph)) as u64
 }
 
 /// Whether the checkpoints fit.
-pub(super) fn disk(out: &Path, graph: &Graph, freeze: &Freeze) -> Finding {
-    let one = checkpoint_bytes(graph, freeze);
+pub(super) fn disk(out: &Path, graph: &Graph, freeze: &Freeze, averages: bool) -> Finding {
+    let one = checkpoint_bytes(graph, freeze, averages);
     judge_disk(out, one, free_disk(out))
 }
 

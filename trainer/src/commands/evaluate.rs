@@ -15,17 +15,21 @@ use crate::data::{Prepared, Split};
 use crate::evaluate::extremes::{Extremes, Pick};
 use crate::evaluate::results::{CaseResult, Extreme, Kind, Results};
 use crate::evaluate::{evaluate, executor, write_json};
-use crate::network::UnetSpec;
-use crate::plots::{confusion, examples};
+use crate::plots::{confusion, examples, maps};
+use crate::small_parts::{self, Cleaned, Smallest};
 use crate::train::Run;
 use crate::train::checkpoint;
 
 /// Score a trained network and print the layout of the paper's Table 6
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes metrics.json, slices.csv, confusion.png and pictures of slices (image, truth, prediction) into\n\
-    RUN/evaluation-SPLIT, or --out: example-*.png spread over the split, worst-*.png and best-*.png of the cases\n\
-    with the lowest and highest mean of kidney and tumour Dice.\n\nExample:\n  nephrotrain evaluate --run runs/first --split test"
+    after_help = "Writes metrics.json, slices.csv, confusion.png and pictures of slices into RUN/evaluation-SPLIT, or --out:\n\
+    example-*.png (image, truth, prediction) and maps-*.png (the same as label maps in the colours of the paper's\n\
+    Figure 7) spread over the split, worst-*.png and best-*.png of the cases with the lowest and highest mean of kidney\n\
+    and tumour Dice. With --remove-small the sizes that were chosen on the validation split stand in\n\
+    RUN/small-parts-CHECKPOINT.toml.\n\n\
+    Examples:\n  nephrotrain evaluate --run runs/first --split test\n  \
+    nephrotrain evaluate --run runs/first --split test --checkpoint best --flips --remove-small"
 )]
 pub struct EvaluateArgs {
     /// Run folder
@@ -37,6 +41,12 @@ pub struct EvaluateArgs {
     /// Which state: last, as in the paper, or best (on validation)
     #[arg(long, default_value = "last", value_parser = ["last", "best"])]
     checkpoint: String,
+    /// Average the probabilities over the image and its three mirror images [default: as the run's `flips`]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    flips: Option<bool>,
+    /// Remove small components of each slice, with sizes chosen on the validation split [default: as the run's `remove-small`]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    remove_small: Option<bool>,
     /// Prepared set, if it has moved since training
     #[arg(long)]
     data: Option<PathBuf>,
@@ -67,10 +77,18 @@ impl EvaluateArgs {
             self.split,
             data.folder().display()
         );
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let file = run.checkpoint(&self.checkpoint);
         let parameters = checkpoint::load_parameters(&file, &graph, &device)?;
-        let mut model = executor(&graph, &parameters, data, config.input_scale, &device)?;
+        let flips = self.flips.unwrap_or(config.flips);
+        let mut network =
+            executor(&graph, &parameters, data, config, &device)?.averaging_flips(flips);
+        let smallest = if self.remove_small.unwrap_or(config.remove_small) {
+            small_parts::of_run(&run, &self.checkpoint, flips, &mut network)?
+        } else {
+            Smallest::default()
+        };
+        let mut model = Cleaned::new(&mut network, smallest);
         let out = self
             .out
             .clone()
@@ -100,7 +118,10 @@ impl EvaluateArgs {
             let meta = data.meta(*index);
             let case = &data.cases()[meta.case as usize].name;
             let path = out.join(format!("example-{case}-{}.png", meta.slice));
-            picture(&path, data, *index, prediction)?;
+            examples::draw(&path, &example(data, *index, prediction))?;
+            let example = example(data, *index, prediction);
+            let name = format!("maps-{case}-{}.png", meta.slice);
+            maps::draw(&out.join(name), &example)?;
         }
         let shown = draw_extremes(&out, data, &extremes.ranked(self.extremes))?;
         let list = out.join("slices.csv");
@@ -122,6 +143,8 @@ impl EvaluateArgs {
             checkpoint: self.checkpoint.clone(),
             encoder: config.encoder,
             resolution: data.side(),
+            flips,
+            smallest_component_pixels: smallest,
             scores,
             confusion_patient_weighted: evaluation.paper().weights(),
             confusion_row_normalised: evaluation.paper().row_normalised(),
@@ -130,6 +153,15 @@ impl EvaluateArgs {
         };
         write_json(&out.join("metrics.json"), &metrics)?;
         print!("{}", table(&scores, &title));
+        if flips {
+            println!("Labels from the mean over four mirror images.");
+        }
+        if smallest != Smallest::default() {
+            println!(
+                "Removed within each slice: kidneys below {} pixels, tumours below {} (chosen on the validation split).",
+                smallest.kidney, smallest.tumour
+            );
+        }
         println!("\n{}", out.display());
         next::after_evaluate(run.folder()).say();
         Ok(())
@@ -137,14 +169,13 @@ impl EvaluateArgs {
 }
 
 /// A slice with its truth and its prediction.
-fn picture(path: &Path, data: &Prepared, index: u32, prediction: &[u8]) -> Result<()> {
-    let example = examples::Example {
+fn example<'a>(data: &'a Prepared, index: u32, prediction: &'a [u8]) -> examples::Example<'a> {
+    examples::Example {
         side: data.side(),
         image: data.image(index),
         truth: data.labels(index),
         prediction,
-    };
-    Ok(examples::draw(path, &example)?)
+    }
 }
 
 /// Draws the worst and the best cases; returns what `metrics.json` says of them.
@@ -165,7 +196,8 @@ fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Re
             let (slice, meta) = (&pick.kept.slice, data.meta(pick.kept.slice.index));
             let case = data.cases()[pick.case as usize].name.clone();
             let name = format!("{word}-{place}-{case}-{}.png", meta.slice);
-            picture(&out.join(&name), data, slice.index, &pick.kept.prediction)?;
+            let example = example(data, slice.index, &pick.kept.prediction);
+            examples::draw(&out.join(&name), &example)?;
             shown.push(Extreme {
                 kind,
                 case,

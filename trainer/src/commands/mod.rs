@@ -3,7 +3,9 @@
 pub mod augment_preview;
 pub mod check;
 pub mod evaluate;
+pub mod experiments;
 pub mod export;
+pub mod fetch;
 pub mod golden;
 pub mod next;
 pub mod phantom;

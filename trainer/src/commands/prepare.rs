@@ -67,6 +67,9 @@ pub struct PrepareArgs {
     /// Pad slices that are not square before they are made smaller, instead of stretching them.
     #[arg(long, help_heading = "Images")]
     pub pad_to_square: bool,
+    /// Store the slices above and below each kept one as well, for `train --neighbours`; up to three times the disk space.
+    #[arg(long, help_heading = "Images")]
+    pub neighbours: bool,
 }
 
 /// How images are made smaller.
@@ -110,6 +113,7 @@ impl PrepareArgs {
                 rule: self.rule.choice(),
                 seed: self.seed,
                 preprocess,
+                neighbours: self.neighbours,
             },
             split: self.split.clone(),
             reserved: self

@@ -12,7 +12,9 @@ use nephrobox_engine::device;
 use super::next;
 use crate::data::{Prepared, Split};
 use crate::train::memory::{self, MemoryError};
-use crate::train::{Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError};
+use crate::train::{
+    Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError, pretrained,
+};
 use console::Console;
 
 mod console;
@@ -100,8 +102,12 @@ impl TrainArgs {
         };
         let (by_flag, by_file) = (self.settings.keys(), file.keys());
         let settings = self.settings.clone().over(file);
+        let settings = settings.over(self.preset.settings());
+        let (settings, notes) = pretrained::complete(settings)?;
+        for note in notes {
+            eprintln!("{note}");
+        }
         let run = settings
-            .over(self.preset.settings())
             .resolve()
             .map_err(TrainError::from)
             .and_then(|mut config| {

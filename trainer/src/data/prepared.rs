@@ -11,7 +11,7 @@ use nephrobox_shared::preprocess::Preprocess;
 
 use super::error::{DataError, DataErrorKind};
 use super::files;
-use super::prepare::records::{CaseRecord, FORMAT, Fingerprint, Index, Layout};
+use super::prepare::records::{CaseRecord, FORMAT, Fingerprint, Index, Layout, Options, beside};
 use super::split::{PatientSplit, Split};
 use super::weights::Frequencies;
 
@@ -51,16 +51,26 @@ pub struct SliceMeta {
     pub split: Split,
 }
 
+/// Where a slice lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    volume: u32,
+    /// Position of its label map in the volume's file.
+    labels: u32,
+    /// Positions of its images in the volume's file: the slice nearer the head, its own, the one nearer the feet. All
+    /// the same in a set without neighbours.
+    images: [u32; 3],
+}
+
 /// A prepared training set. Slices are numbered through: by case name, data folder and slice number.
 #[derive(Debug)]
 pub struct Prepared {
     folder: PathBuf,
-    preprocess: Preprocess,
+    options: Options,
     sources: Vec<String>,
     cases: Vec<Case>,
     slices: Vec<SliceMeta>,
-    /// Volume of each slice, and its position therein.
-    places: Vec<(u32, u32)>,
+    places: Vec<Place>,
     /// Images and label maps of each volume that has any.
     volumes: Vec<(Mmap, Mmap)>,
     parts: [Vec<u32>; 3],
@@ -81,10 +91,9 @@ impl Prepared {
             split.assign(index.cases.iter().map(|c| c.case.as_str()), &layout.split())?;
         split.check_reserved(&index.reserved.iter().cloned().collect(), &layout.split())?;
 
-        let preprocess = index.options.preprocess;
         let mut prepared = Self {
             folder: folder.to_owned(),
-            preprocess,
+            options: index.options,
             sources: index.sources,
             cases: Vec::with_capacity(index.cases.len()),
             slices: Vec::new(),
@@ -111,15 +120,32 @@ impl Prepared {
         let (case, split) = (self.cases.len() as u32, parts_of[&record.case]);
         let first = self.slices.len();
         for volume in record.volumes.iter().filter(|v| !v.slices.is_empty()) {
-            let pixels = (self.pixels() * volume.slices.len()) as u64;
+            let kept: Vec<u32> = volume.slices.iter().map(|s| s.slice).collect();
+            let of = volume.of.unwrap_or_default();
+            let stored = self.options.stored(&kept, of);
+            let bytes = |images: usize| (self.pixels() * images) as u64;
             let images = files::map(
                 &layout.images(&record.case, volume.source),
-                pixels * size_of::<f32>() as u64,
+                bytes(stored.len()) * size_of::<f32>() as u64,
             )?;
-            let labels = files::map(&layout.labels(&record.case, volume.source), pixels)?;
+            let labels = files::map(
+                &layout.labels(&record.case, volume.source),
+                bytes(kept.len()),
+            )?;
             for (at, slice) in (0u32..).zip(&volume.slices) {
                 self.parts[split as usize].push(self.slices.len() as u32);
-                self.places.push((self.volumes.len() as u32, at));
+                let wanted = if self.options.neighbours {
+                    beside(slice.slice, of)
+                } else {
+                    [slice.slice; 3]
+                };
+                // Every one of them is stored: that is how `stored` came about.
+                let place = |slice| stored.partition_point(|&s| s < slice) as u32;
+                self.places.push(Place {
+                    volume: self.volumes.len() as u32,
+                    labels: at,
+                    images: wanted.map(place),
+                });
                 self.slices.push(SliceMeta {
                     case,
                     source: volume.source,
@@ -158,17 +184,22 @@ impl Prepared {
 
     /// Rows, and columns, of every image.
     pub fn side(&self) -> usize {
-        self.preprocess.rows
+        self.options.preprocess.rows
     }
 
     /// Pixels of an image.
     pub fn pixels(&self) -> usize {
-        self.preprocess.rows * self.preprocess.cols
+        self.options.preprocess.rows * self.options.preprocess.cols
     }
 
     /// How the images were made; the model package carries it to the box.
     pub fn preprocess(&self) -> &Preprocess {
-        &self.preprocess
+        &self.options.preprocess
+    }
+
+    /// Whether the slices above and below each slice are there too.
+    pub fn has_neighbours(&self) -> bool {
+        self.options.neighbours
     }
 
     /// Names of the data folders.
@@ -210,16 +241,24 @@ impl Prepared {
 
     /// The image of slice `index`: [`side`](Self::side) x `side` values in \[0, 1\], row-major.
     pub fn image(&self, index: u32) -> &[f32] {
-        let (volume, at) = self.places[index as usize];
+        self.with_neighbours(index)[1]
+    }
+
+    /// The image of slice `index` between its neighbours, the one nearer the head first. At the ends of the volume the
+    /// slice stands for the neighbour it lacks; in a set without neighbours it does everywhere.
+    pub fn with_neighbours(&self, index: u32) -> [&[f32]; 3] {
+        let Place { volume, images, .. } = self.places[index as usize];
+        let (all, _) = &self.volumes[volume as usize];
         let bytes = self.pixels() * size_of::<f32>();
         // A map starts on a page and an image is a multiple of 4 bytes, so the cast cannot fail.
-        bytemuck::cast_slice(&self.volumes[volume as usize].0[at as usize * bytes..][..bytes])
+        images.map(|at| bytemuck::cast_slice(&all[at as usize * bytes..][..bytes]))
     }
 
     /// The label map of slice `index`: `side` x `side` labels 0, 1 or 2, row-major.
     pub fn labels(&self, index: u32) -> &[u8] {
-        let (volume, at) = self.places[index as usize];
-        &self.volumes[volume as usize].1[at as usize * self.pixels()..][..self.pixels()]
+        let Place { volume, labels, .. } = self.places[index as usize];
+        let (_, all) = &self.volumes[volume as usize];
+        &all[labels as usize * self.pixels()..][..self.pixels()]
     }
 
     /// Which data these are.

@@ -8,6 +8,7 @@ use nephrobox_shared::metrics::{ClassScores, PerClass, Scores};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Encoder;
+use crate::small_parts::Smallest;
 
 /// What an evaluation found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub struct Results {
     pub encoder: Encoder,
     /// Rows, and columns, of the slices.
     pub resolution: usize,
+    /// Whether labels are from the mean over four mirror images.
+    #[serde(default)]
+    pub flips: bool,
+    /// Components below these sizes were taken away.
+    #[serde(default)]
+    pub smallest_component_pixels: Smallest,
     /// Scores in all readings.
     pub scores: Scores,
     /// `[truth][prediction]`, each slice with its patient's weight.

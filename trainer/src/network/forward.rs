@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::freeze::Freeze;
 use super::graph::{Graph, LayerOp, NodeId, Role};
-use super::ops;
+use super::ops::Layout;
 use super::parameters::Parameters;
 
 /// Mean and variance of one batch norm's input in one training pass.
@@ -64,6 +64,7 @@ pub fn infer(
     let value = |name: &str| parameters.get(name).cloned();
     let mut run = Run {
         graph,
+        layout: Layout::ChannelsFirst,
         value: &value,
         outputs: vec![None; graph.nodes().len()],
         uses: uses(graph),
@@ -101,8 +102,10 @@ pub fn train_pass(
             ))
         })
     };
+    let layout = Layout::for_training(images);
     let mut run = Run {
         graph,
+        layout,
         value: &value,
         outputs: vec![None; nodes.len()],
         uses: uses(graph),
@@ -111,15 +114,15 @@ pub fn train_pass(
     let mut fused_relu = None;
     for (id, node) in nodes.iter().enumerate() {
         let out = match node.op {
-            LayerOp::Input => images.clone(),
+            LayerOp::Input => layout.enter(images.clone()),
             LayerOp::BatchNorm { epsilon, .. } if freeze.trains(id) => {
                 let x = run.take(node.inputs[0]);
-                let [n, _, h, w] = x.dims();
+                let count = layout.pixels(&x);
                 // A batch norm's only reader is the rectifier behind it (but for `bn_data`): one pass does both.
                 let relu = nodes
                     .get(id + 1)
                     .is_some_and(|next| next.op == LayerOp::Relu && next.inputs == [id]);
-                let bn = ops::batch_norm(
+                let bn = layout.batch_norm(
                     x,
                     run.get(id, Role::Gamma),
                     run.need(id, Role::Beta),
@@ -130,7 +133,7 @@ pub fn train_pass(
                     layer: id,
                     mean: bn.mean,
                     variance: bn.variance,
-                    count: n * h * w,
+                    count,
                 });
                 fused_relu = relu.then_some(id + 1);
                 bn.output
@@ -141,7 +144,7 @@ pub fn train_pass(
         };
         run.outputs[id] = Some(out);
     }
-    let logits = run.take(graph.output());
+    let logits = layout.leave(run.take(graph.output()));
     Pass {
         logits,
         leaves,
@@ -186,6 +189,7 @@ pub(super) fn uses(graph: &Graph) -> Vec<usize> {
 /// A walk through the graph on one device.
 pub(super) struct Run<'a> {
     pub(super) graph: &'a Graph,
+    pub(super) layout: Layout,
     pub(super) value: &'a dyn Fn(&str) -> Option<Tensor<1>>,
     pub(super) outputs: Vec<Option<Tensor<4>>>,
     pub(super) uses: Vec<usize>,
@@ -220,7 +224,7 @@ impl Run<'_> {
             None => deviation.recip(),
         };
         let shift = self.need(id, Role::Beta) - self.need(id, Role::MovingMean) * scale.clone();
-        x * per_channel(scale) + per_channel(shift)
+        x * self.layout.per_channel(scale) + self.layout.per_channel(shift)
     }
 
     pub(super) fn plain(&mut self, id: NodeId) -> Tensor<4> {
@@ -242,29 +246,24 @@ impl Run<'_> {
                 ];
                 let weight = self.need(id, Role::Kernel).reshape(shape);
                 let bias = bias.then(|| self.need(id, Role::Bias));
-                ops::conv2d(x, weight, bias, stride, padding)
+                self.layout.conv2d(x, weight, bias, stride, padding)
             }
             LayerOp::Normalise { mean, deviation } => {
                 let device = x.device();
                 let constant = |values: [f64; 3]| {
-                    per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
+                    self.layout
+                        .per_channel(Tensor::from_floats(values.map(|v| v as f32), &device))
                 };
                 let scale = deviation.map(|d| 1.0 / d);
                 let shift = std::array::from_fn(|c| -mean[c] / deviation[c]);
                 x * constant(scale) + constant(shift)
             }
             LayerOp::Relu => burn::tensor::activation::relu(x),
-            LayerOp::MaxPool => ops::max_pool(x),
-            LayerOp::Upsample => ops::upsample(x),
-            LayerOp::Concat => Tensor::cat(vec![x, self.take(node.inputs[1])], 1),
+            LayerOp::MaxPool => self.layout.max_pool(x),
+            LayerOp::Upsample => self.layout.upsample(x),
+            LayerOp::Concat => self.layout.concat(x, self.take(node.inputs[1])),
             LayerOp::Add => x + self.take(node.inputs[1]),
             LayerOp::Input | LayerOp::BatchNorm { .. } => unreachable!("handled by the callers"),
         }
     }
-}
-
-/// `[channels]` to `[1, channels, 1, 1]`.
-pub(super) fn per_channel(v: Tensor<1>) -> Tensor<4> {
-    let [c] = v.dims();
-    v.reshape([1, c, 1, 1])
 }

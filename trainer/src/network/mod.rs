@@ -6,6 +6,7 @@
 //! [`lower()`] turns graph and values into an engine program.
 
 pub mod architecture;
+mod cpu;
 pub mod forward;
 pub mod freeze;
 pub mod graph;

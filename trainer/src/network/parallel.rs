@@ -10,10 +10,14 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::forward::{BatchStatistics, Pass, Run, per_channel, uses};
+use super::forward::{BatchStatistics, Pass, Run, uses};
 use super::freeze::Freeze;
 use super::graph::{Graph, LayerOp, Role};
+use super::ops::Layout;
 use super::parameters::Parameters;
+
+/// Burn's own layout, which every backend knows.
+const LAYOUT: Layout = Layout::ChannelsFirst;
 
 /// Sizes of `parts` parts of `count` things, as even as can be, none empty; the larger ones first.
 ///
@@ -73,6 +77,7 @@ pub fn train_pass(
         .iter()
         .map(|value| Run {
             graph,
+            layout: LAYOUT,
             value,
             outputs: vec![None; nodes.len()],
             uses: uses(graph),
@@ -150,7 +155,7 @@ fn batch_norm(
         .into_iter()
         .map(|x| {
             let mean = mean.clone().to_device(&x.device());
-            x - per_channel(mean)
+            x - LAYOUT.per_channel(mean)
         })
         .collect();
     let squares = centred
@@ -166,7 +171,7 @@ fn batch_norm(
         .into_iter()
         .map(|x| {
             let device = x.device();
-            let at = |v: &Tensor<1>| per_channel(v.clone().to_device(&device));
+            let at = |v: &Tensor<1>| LAYOUT.per_channel(v.clone().to_device(&device));
             x * at(&scale) + at(beta)
         })
         .collect();

@@ -8,6 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::picture::Picture;
 use super::{Drawn, PlotError};
 
 const SIZE: (u32, u32) = (620, 540);
@@ -15,68 +16,94 @@ const SIZE: (u32, u32) = (620, 540);
 const ORIGIN: (i32, i32) = (150, 70);
 const CELL: i32 = 140;
 
-/// A row for each true class, its shares by predicted class; `None` for a class that the truth lacks.
-pub type Rows = [Option<[f64; Class::COUNT]>; Class::COUNT];
+/// Shares of a true class' pixels by predicted class; `None` if the truth lacks the class.
+type Row = Option<[f64; Class::COUNT]>;
 
-/// Draws the matrix; a row whose class the truth lacks says so.
+/// A matrix to draw.
+#[derive(Clone, Debug)]
+pub struct Confusion {
+    /// Above it.
+    pub title: String,
+    /// Shares, rows are the truth.
+    pub rows: [Row; Class::COUNT],
+    /// A second line in the cells, such as published shares in percent.
+    pub notes: [[Option<String>; Class::COUNT]; Class::COUNT],
+}
+
+/// Draws the matrix as PNG; a row whose class the truth lacks says so.
 pub fn draw(path: &Path, matrix: &ConfusionMatrix, title: &str) -> Result<(), PlotError> {
-    super::chart(path, SIZE, |area| {
-        render(area, &matrix.row_normalised(), title)
-    })
-}
-
-/// The same as an SVG element, of rows that are at hand.
-pub fn svg(rows: &Rows, title: &str) -> Result<String, PlotError> {
-    super::svg(SIZE, |area| render(area, rows, title))
-}
-
-fn render<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, rows: &Rows, title: &str) -> Drawn
-where
-    DB::ErrorType: 'static,
-{
-    let centred = |size: i32| {
-        TextStyle::from(("sans-serif", size).into_font()).pos(Pos::new(HPos::Center, VPos::Center))
+    let picture = Confusion {
+        title: title.to_owned(),
+        rows: matrix.row_normalised(),
+        notes: Default::default(),
     };
-    let middle = |i: usize| CELL * i as i32 + CELL / 2;
-    area.draw(&Text::new(
-        title.to_string(),
-        (SIZE.0 as i32 / 2, 22),
-        centred(19),
-    ))?;
-    area.draw(&Text::new(
-        "predicted",
-        (ORIGIN.0 + 3 * CELL / 2, 46),
-        centred(15),
-    ))?;
-    area.draw(&Text::new(
-        "true",
-        (28, ORIGIN.1 + 3 * CELL / 2),
-        centred(15),
-    ))?;
-    for (row, (truth, shares)) in Class::ALL.iter().zip(rows).enumerate() {
-        let y = ORIGIN.1 + middle(row);
-        area.draw(&Text::new(truth.name(), (ORIGIN.0 - 50, y), centred(15)))?;
+    super::chart(path, SIZE, |area| picture.draw(area))
+}
+
+impl Picture for Confusion {
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn
+    where
+        B::ErrorType: 'static,
+    {
+        let centred = |size: i32| {
+            TextStyle::from(("sans-serif", size).into_font())
+                .pos(Pos::new(HPos::Center, VPos::Center))
+        };
+        let middle = |i: usize| CELL * i as i32 + CELL / 2;
         area.draw(&Text::new(
-            truth.name(),
-            (ORIGIN.0 + middle(row), ORIGIN.1 + 3 * CELL + 20),
+            self.title.clone(),
+            (SIZE.0 as i32 / 2, 22),
+            centred(19),
+        ))?;
+        area.draw(&Text::new(
+            "predicted",
+            (ORIGIN.0 + 3 * CELL / 2, 46),
             centred(15),
         ))?;
-        for column in 0..Class::COUNT {
-            let (left, top) = (
-                ORIGIN.0 + CELL * column as i32,
-                ORIGIN.1 + CELL * row as i32,
-            );
-            let share = shares.map(|s| s[column]);
-            let depth = share.unwrap_or(0.0);
-            let fade = |full: u8| (255.0 - (255.0 - f64::from(full)) * depth) as u8;
-            let colour = RGBColor(fade(8), fade(69), fade(148));
-            let cell = [(left, top), (left + CELL, top + CELL)];
-            area.draw(&Rectangle::new(cell, colour.filled()))?;
-            area.draw(&Rectangle::new(cell, RGBColor(160, 160, 160)))?;
-            let text = share.map_or("none".to_string(), |s| format!("{:.2} %", 100.0 * s));
-            let style = centred(18).color(if depth > 0.5 { &WHITE } else { &BLACK });
-            area.draw(&Text::new(text, (left + CELL / 2, top + CELL / 2), style))?;
+        area.draw(&Text::new(
+            "true",
+            (28, ORIGIN.1 + 3 * CELL / 2),
+            centred(15),
+        ))?;
+        for (row, (truth, shares)) in Class::ALL.iter().zip(self.rows).enumerate() {
+            let y = ORIGIN.1 + middle(row);
+            area.draw(&Text::new(truth.name(), (ORIGIN.0 - 50, y), centred(15)))?;
+            area.draw(&Text::new(
+                truth.name(),
+                (ORIGIN.0 + middle(row), ORIGIN.1 + 3 * CELL + 20),
+                centred(15),
+            ))?;
+            for column in 0..Class::COUNT {
+                let (left, top) = (
+                    ORIGIN.0 + CELL * column as i32,
+                    ORIGIN.1 + CELL * row as i32,
+                );
+                let share = shares.map(|s| s[column]);
+                let depth = share.unwrap_or(0.0);
+                let fade = |full: u8| (255.0 - (255.0 - f64::from(full)) * depth) as u8;
+                let colour = RGBColor(fade(8), fade(69), fade(148));
+                let cell = [(left, top), (left + CELL, top + CELL)];
+                area.draw(&Rectangle::new(cell, colour.filled()))?;
+                area.draw(&Rectangle::new(cell, RGBColor(160, 160, 160)))?;
+                let text = share.map_or("none".to_string(), |s| format!("{:.2} %", 100.0 * s));
+                let ink = if depth > 0.5 { &WHITE } else { &BLACK };
+                let note = self.notes[row][column].as_ref();
+                let (x, y) = (left + CELL / 2, top + CELL / 2);
+                let up = if note.is_some() { 12 } else { 0 };
+                area.draw(&Text::new(text, (x, y - up), centred(18).color(ink)))?;
+                if let Some(note) = note {
+                    area.draw(&Text::new(
+                        note.clone(),
+                        (x, y + up),
+                        centred(14).color(ink),
+                    ))?;
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

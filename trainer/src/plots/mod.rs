@@ -1,8 +1,10 @@
-//! Pictures of runs and results, as PNG files.
+//! Pictures of runs and results, as PNG files, those of the experiments as SVG too.
 
 pub mod confusion;
 pub mod curves;
 pub mod examples;
+pub mod maps;
+pub mod picture;
 pub mod sheet;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +23,8 @@ pub struct PlotError {
     pub reason: String,
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// What drawing comes to.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Renders a chart of `size` pixels and writes it beside `path`, then renames.
 fn chart(
@@ -50,7 +53,9 @@ fn svg(
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        render(&area)
+        let drawn = area.fill(&WHITE).map_err(Into::into);
+        drawn
+            .and_then(|()| render(&area))
             .and_then(|()| area.present().map_err(Into::into))
             .map_err(|e| fail(e.to_string()))?;
     }
@@ -100,4 +105,18 @@ fn font() -> Result<(), String> {
     } else {
         Err("the built-in font cannot be read".into())
     }
+}
+
+/// Draws on top of RGB pixels and writes them as PNG.
+pub(crate) fn write_over(
+    path: &Path,
+    mut pixels: Vec<u8>,
+    size: (u32, u32),
+    render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
+) -> Result<(), PlotError> {
+    draw_on(&mut pixels, size, render).map_err(|reason| PlotError {
+        path: path.into(),
+        reason,
+    })?;
+    write_png(path, &pixels, size)
 }

@@ -65,7 +65,7 @@ pub(super) fn bar(share: Option<f64>, class: &str) -> String {
 }
 
 /// A PNG file within the page.
-pub(super) fn picture(path: &Path, alt: &str) -> std::io::Result<String> {
+pub(super) fn image(path: &Path, alt: &str) -> std::io::Result<String> {
     let data = STANDARD.encode(std::fs::read(path)?);
     Ok(format!(
         "<img alt=\"{}\" src=\"data:image/png;base64,{data}\">",

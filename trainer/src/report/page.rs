@@ -6,11 +6,13 @@ use std::path::Path;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ClassScores, PerClass, SpreadSummary};
 
-use super::html::{bar, escape, facts, percent, picture, table};
+use super::html::{bar, escape, facts, image, percent, table};
 use super::{Report, ReportError};
 use crate::data::Split;
 use crate::evaluate::results::{Extreme, Kind, Results};
-use crate::plots::{confusion, curves};
+use crate::plots::confusion::Confusion;
+use crate::plots::{curves, picture};
+use crate::small_parts::Smallest;
 use crate::train::EpochRecord;
 
 const STYLE: &str = include_str!("style.css");
@@ -162,10 +164,25 @@ fn evaluation(out: &mut String, folder: &Path, results: &Results) -> Result<(), 
         results.resolution,
         escape(&results.checkpoint)
     );
+    if results.flips {
+        out.push_str("<p>Labels from the mean over four mirror images.</p>\n");
+    }
+    let smallest = results.smallest_component_pixels;
+    if smallest != Smallest::default() {
+        let _ = writeln!(
+            out,
+            "<p>Removed within each slice: kidneys below {} pixels, tumours below {} (chosen on the validation split).</p>",
+            smallest.kidney, smallest.tumour
+        );
+    }
     out.push_str("<div class=\"beside\"><div>");
     readings(out, results);
     out.push_str("</div><figure>");
-    out.push_str(&confusion::svg(&results.confusion_row_normalised, &title)?);
+    out.push_str(&picture::inline(&Confusion {
+        title,
+        rows: results.confusion_row_normalised,
+        notes: Default::default(),
+    })?);
     out.push_str(
         "<figcaption>Rows are the truth, columns the prediction, patients weighted.</figcaption></figure></div>\n",
     );
@@ -235,7 +252,7 @@ fn extremes(out: &mut String, folder: &Path, extremes: &[Extreme]) -> Result<(),
         for extreme in shown {
             let path = folder.join(&extreme.picture);
             let alt = format!("{} slice {}", extreme.case, extreme.slice);
-            let image = picture(&path, &alt).map_err(|e| ReportError::Evaluation {
+            let image = image(&path, &alt).map_err(|e| ReportError::Evaluation {
                 path,
                 reason: format!("cannot be read: {e}"),
             })?;

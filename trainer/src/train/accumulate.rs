@@ -144,7 +144,7 @@ mod tests {
     use crate::adam::AdamConfig;
     use crate::closed_form;
     use crate::loss::{Loss, Reduction, one_hot};
-    use crate::network::architecture::Unit;
+    use crate::network::architecture::{Family, Unit};
     use crate::network::graph::GraphBuilder;
     use crate::network::parallel::even;
     use crate::network::parameters::to_vec;
@@ -155,6 +155,8 @@ mod tests {
     /// The paper's network in small: two stages, every kind of layer.
     fn unet() -> Graph {
         let spec = UnetSpec {
+            family: Family::Reference,
+            adapter: false,
             unit: Unit::Basic,
             repetitions: vec![1, 1],
             decoder_filters: vec![16, 8, 8],

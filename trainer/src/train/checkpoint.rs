@@ -1,7 +1,8 @@
 //! A run's state on disk: variables under Keras names, Adam's moments, and where the run stands.
 //!
 //! One safetensors file. `LAYER/ROLE` are the variables (kernels OIHW), `adam.first/LAYER/ROLE` and
-//! `adam.second/LAYER/ROLE` the moments; the position is in the file's metadata. Files are written
+//! `adam.second/LAYER/ROLE` the moments, `average/LAYER/ROLE` the averaged variables of a run that keeps them, which
+//! evaluation and export then take; the position is in the file's metadata. Files are written
 //! beside their target, synced and renamed, so a kill leaves the old one or the new one.
 
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ use crate::network::{Graph, Parameters};
 
 /// Key of the position in the file's metadata.
 const POSITION: &str = "nephrotrain.position";
+/// What the names of averaged variables begin with.
+const AVERAGE: &str = "average/";
 
 /// Where a run stands, between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,6 +78,11 @@ pub fn save(path: &Path, learner: &Learner, position: &Position) -> Result<(), C
                 to_vec(second.clone()),
             ));
         }
+        let averaged = learner.average.as_ref().and_then(|a| a.values().get(i));
+        if let Some(value) = averaged {
+            let name = format!("{AVERAGE}{name}");
+            arrays.push((name, shape.clone(), to_vec(value.clone())));
+        }
         arrays.push((name, shape.clone(), learner.parameters.read(i)));
     }
     let views: Vec<(&str, TensorView<'_>)> = arrays
@@ -113,7 +121,15 @@ pub fn load(
     };
     let file =
         SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
-    set_parameters(path, &file, &mut learner.parameters)?;
+    set_parameters(path, &file, "", &mut learner.parameters)?;
+    if let Some(average) = &mut learner.average
+        && steps > 0
+    {
+        let mut averaged = learner.parameters.clone();
+        set_parameters(path, &file, AVERAGE, &mut averaged)?;
+        let values = averaged.entries().iter().map(|p| p.value.clone());
+        average.restore(steps, values.collect());
+    }
     let moments = learner
         .parameters
         .entries()
@@ -133,7 +149,7 @@ pub fn load(
     Ok(position)
 }
 
-/// The variables of a checkpoint, for evaluation and export.
+/// The variables of a checkpoint, for evaluation and export: averaged, if it holds averaged ones.
 pub fn load_parameters(
     path: &Path,
     graph: &Graph,
@@ -144,7 +160,9 @@ pub fn load_parameters(
         SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
     let mut parameters =
         Parameters::from_fn(graph, device, |v| vec![0.0; v.shape.iter().product()]);
-    set_parameters(path, &file, &mut parameters)?;
+    let averaged = file.iter().any(|(name, _)| name.starts_with(AVERAGE));
+    let prefix = if averaged { AVERAGE } else { "" };
+    set_parameters(path, &file, prefix, &mut parameters)?;
     Ok(parameters)
 }
 
@@ -170,6 +188,7 @@ fn values(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
 fn set_parameters(
     path: &Path,
     file: &SafeTensors<'_>,
+    prefix: &str,
     parameters: &mut Parameters,
 ) -> Result<(), CheckpointError> {
     let names: Vec<String> = parameters
@@ -178,7 +197,7 @@ fn set_parameters(
         .map(|p| p.variable.name())
         .collect();
     for name in names {
-        let values = values(file, &name).ok_or_else(|| {
+        let values = values(file, &format!("{prefix}{name}")).ok_or_else(|| {
             error(
                 path,
                 format!("lacks `{name}`: it belongs to another network"),

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::accumulate::Accumulate;
+use super::sampling::Sample;
 use super::settings::{Fault, Repeat};
 use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
 use crate::data::Prepared;
 use crate::loss::{Loss, LossName, PAPER_CLASS_WEIGHTS, Reduction};
-use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use crate::network::{Encoder, Family, FrozenBatchNorm, RetrainFrom, UnetSpec};
 
 /// What an image counts in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -45,14 +46,18 @@ pub enum Schedule {
 pub struct TrainConfig {
     /// The prepared training set.
     pub data: PathBuf,
-    /// Checkpoint or weights file (Keras names) the variables start from, instead of random ones.
+    /// Checkpoint or weights file of any known kind the variables start from, instead of random ones.
     pub weights: Option<PathBuf>,
     /// Encoder of the U-Net.
     pub encoder: Encoder,
-    /// Input channels, 1 or 3; a slice fills them all.
+    /// Input channels, 1 or 3; a slice fills them all, unless `neighbours`.
     pub channels: usize,
-    /// Factor on the [0, 1] pixels before the network (255 for ImageNet weights).
+    /// Whether the three channels are the slice between its two neighbours.
+    pub neighbours: bool,
+    /// Factor on the [0, 1] pixels before the network (255 for the reference's ImageNet weights).
     pub input_scale: u16,
+    /// Whether a trainable 1x1 convolution turns the input channels into the encoder's three.
+    pub input_adapter: bool,
     /// Which loss.
     pub loss: LossName,
     /// Focusing exponent of the Dice loss.
@@ -61,6 +66,8 @@ pub struct TrainConfig {
     pub smooth: f64,
     /// Dice per image or per batch.
     pub reduction: Reduction,
+    /// Bound on the per-image class weights of `wce-image`.
+    pub weight_bound: f64,
     /// Epochs of the whole run.
     pub epochs: usize,
     /// Images per step.
@@ -75,12 +82,16 @@ pub struct TrainConfig {
     pub warm_up: f64,
     /// Exponent of the polynomial schedule.
     pub power: f64,
+    /// Decay of the weights' moving average, 0 for none.
+    pub ema: f64,
     /// First encoder layer that trains.
     pub retrain_from: RetrainFrom,
     /// What batch norms before it do.
     pub frozen_batch_norm: FrozenBatchNorm,
     /// What an image counts.
     pub image_weights: ImageWeights,
+    /// Which slices an epoch shows.
+    pub sample: Sample,
     /// How images are changed.
     pub augmentation: Augmentation,
     /// Train on windows of this many pixels instead of whole images.
@@ -89,15 +100,32 @@ pub struct TrainConfig {
     pub repeat: Vec<Repeat>,
     /// Seed of everything random.
     pub seed: u64,
+    /// Whether evaluation averages over flips, unless told otherwise.
+    pub flips: bool,
+    /// Whether evaluation removes small components, unless told otherwise.
+    pub remove_small: bool,
 }
 
 impl TrainConfig {
+    /// The network.
+    pub fn network(&self) -> UnetSpec {
+        let spec = UnetSpec::paper(self.encoder, self.channels);
+        if self.input_adapter {
+            spec.with_adapter()
+        } else {
+            spec
+        }
+    }
+
     /// The loss with its numbers; `wce-computed` takes its class weights from the training images.
     pub fn loss(&self, data: &Prepared) -> Result<Loss, String> {
         Ok(match self.loss {
             LossName::Ce => Loss::CROSS_ENTROPY,
             LossName::Wce => Loss::CrossEntropy {
                 class_weights: PAPER_CLASS_WEIGHTS,
+            },
+            LossName::WceImage => Loss::CrossEntropyPerImage {
+                bound: self.weight_bound,
             },
             LossName::WceComputed => {
                 let [Some(b), Some(k), Some(t)] = data.class_weights() else {
@@ -156,11 +184,52 @@ impl TrainConfig {
                 format!("is 1 or 3, not {}", self.channels),
             ),
             (
+                "neighbours",
+                !self.neighbours || self.channels == 3,
+                format!(
+                    "fills three input channels; give --channels 3 instead of {}",
+                    self.channels
+                ),
+            ),
+            (
+                "neighbours",
+                !self.neighbours || data.has_neighbours(),
+                "needs a training set of `nephrotrain prepare --neighbours`, and this one holds none".into(),
+            ),
+            (
+                "weight-bound",
+                self.weight_bound.is_finite() && self.weight_bound >= 1.0,
+                format!("is a number from 1 up, not {}", self.weight_bound),
+            ),
+            (
+                "ema",
+                (0.0..1.0).contains(&self.ema),
+                format!("is 0 for none, or a decay below 1 such as 0.999, not {}", self.ema),
+            ),
+            (
+                "channels",
+                self.channels == 3
+                    || self.input_adapter
+                    || self.encoder.family() == Family::Reference,
+                format!(
+                    "is 3 for {}, not {}; or pass --input-adapter",
+                    self.encoder, self.channels
+                ),
+            ),
+            (
                 "input-scale",
                 matches!(self.input_scale, 1 | 255),
                 format!(
                     "is 1, or 255 for ImageNet weights, not {}",
                     self.input_scale
+                ),
+            ),
+            (
+                "input-scale",
+                self.input_scale == 1 || self.encoder.family() == Family::Reference,
+                format!(
+                    "is 1 for {}, which normalises pixels in 0 to 1 itself",
+                    self.encoder
                 ),
             ),
             ("batch", self.batch > 0, "is at least 1, not 0".into()),

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use super::config::{ImageWeights, TrainConfig};
+use super::sampling::order;
 use crate::augment::{self, Sample, Spare};
 use crate::closed_form::Stream;
 use crate::data::{Prepared, Split};
@@ -19,7 +20,9 @@ pub struct HostBatch {
     pub slices: Vec<u32>,
     /// Rows and columns of its images.
     pub side: usize,
-    /// `[batch, side, side]`, in [0, 1].
+    /// Images of a slice: 1, or 3 with its neighbours.
+    pub planes: usize,
+    /// `[batch, planes, side, side]`, in [0, 1].
     pub images: Vec<f32>,
     /// `[batch, side, side]`.
     pub labels: Vec<u8>,
@@ -33,35 +36,20 @@ impl HostBatch {
         let mut start = 0;
         even(self.slices.len(), parts).into_iter().map(move |size| {
             let images = start..start + size;
-            let pixels = start * self.side * self.side..images.end * self.side * self.side;
+            let area = self.side * self.side;
+            let pixels = start * area..images.end * area;
+            let planes = start * area * self.planes..images.end * area * self.planes;
             start += size;
             Self {
                 slices: self.slices[images.clone()].to_vec(),
                 side: self.side,
-                images: self.images[pixels.clone()].to_vec(),
+                planes: self.planes,
+                images: self.images[planes].to_vec(),
                 labels: self.labels[pixels].to_vec(),
                 weights: self.weights[images].to_vec(),
             }
         })
     }
-}
-
-/// The slices of one epoch in their order: all training slices, folders with a repeat several times.
-pub fn order(data: &Prepared, config: &TrainConfig, epoch: usize) -> Vec<u32> {
-    let repeats = |index: u32| {
-        let source = &data.sources()[data.meta(index).source as usize];
-        config
-            .repeat
-            .iter()
-            .find(|r| r.folder == *source)
-            .map_or(1, |r| r.times)
-    };
-    let slices = data.split(Split::Train).iter();
-    let mut order: Vec<u32> = slices
-        .flat_map(|&i| std::iter::repeat_n(i, repeats(i)))
-        .collect();
-    Stream::new(&format!("{}/{epoch}/order", config.seed)).shuffle(&mut order);
-    order
 }
 
 /// Starts a thread that makes the batches of `epoch` from batch `first` on, at most two ahead.
@@ -117,22 +105,34 @@ fn make(
     let mut batch = HostBatch {
         slices: slices.to_vec(),
         side: 0,
+        planes: if config.neighbours { 3 } else { 1 },
         images: Vec::new(),
         labels: Vec::new(),
         weights: Vec::new(),
     };
     for (place, &index) in (place..).zip(slices) {
         // A slice that comes several times in an epoch changes differently each time.
-        let mut draw = Stream::new(&format!("{}/{epoch}/{index}/{place}", config.seed));
-        let (image, labels) = (data.image(index).to_vec(), data.labels(index).to_vec());
-        let mut sample = Sample::new(data.side(), data.side(), image, labels);
-        config.augmentation.apply(&mut sample, spare, &mut draw);
-        if let Some(side) = config.crop {
-            sample = augment::crop(&sample, side, &mut draw);
+        let draw = Stream::new(&format!("{}/{epoch}/{index}/{place}", config.seed));
+        let images = if config.neighbours {
+            data.with_neighbours(index).to_vec()
+        } else {
+            vec![data.image(index)]
+        };
+        // Each image of a slice sees the same draws, so that all change alike.
+        let mut changed = Vec::new();
+        for image in images {
+            let mut draw = draw.clone();
+            let labels = data.labels(index).to_vec();
+            let mut sample = Sample::new(data.side(), data.side(), image.to_vec(), labels);
+            config.augmentation.apply(&mut sample, spare, &mut draw);
+            if let Some(side) = config.crop {
+                sample = augment::crop(&sample, side, &mut draw);
+            }
+            batch.side = sample.rows;
+            batch.images.extend(sample.image);
+            changed = sample.labels;
         }
-        batch.side = sample.rows;
-        batch.images.extend(sample.image);
-        batch.labels.extend(sample.labels);
+        batch.labels.extend(changed);
         batch
             .weights
             .push(factor.map_or(1.0, |f| f * data.meta(index).weight) as f32);

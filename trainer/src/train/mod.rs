@@ -5,12 +5,15 @@
 //! `last.safetensors`, on the CPU to the same bits.
 
 pub mod accumulate;
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 pub mod host;
 pub mod loader;
 pub mod memory;
+pub mod pretrained;
 pub mod run;
+pub mod sampling;
 pub mod settings;
 pub mod step;
 

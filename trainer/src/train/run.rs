@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Position};
 use super::loader::{self, HostBatch};
+use super::sampling;
 use super::settings::{Settings, SettingsError};
 use super::step::{Batch, Learner};
 use super::{TrainConfig, TrainError};
 use crate::data::{Prepared, Split};
 use crate::evaluate;
 use crate::loss::one_hot;
-use crate::network::{Freeze, Parameters, UnetSpec};
+use crate::network::{Freeze, Parameters, import};
 use crate::plots::curves;
 
 /// What a run tells while it goes.
@@ -220,18 +221,19 @@ impl Run {
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         let config = &self.config;
-        let graph = UnetSpec::paper(config.encoder, config.channels).graph();
+        let graph = config.network().graph();
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm)
             .map_err(|e| TrainError::Config(e.to_string()))?;
         let trainable = freeze.trainable_count(&graph);
         let last = self.checkpoint("last");
         let parameters = match &config.weights {
-            Some(file) if !last.exists() => checkpoint::load_parameters(file, &graph, device)?,
+            Some(file) if !last.exists() => import::load(file, &graph, config.seed, device)?,
             _ => Parameters::initialise(&graph, config.seed, device),
         };
         let loss = config.loss(&self.data).map_err(TrainError::Config)?;
         let mut learner = Learner::new(graph, parameters, freeze, loss, config.adam(), device)
-            .with_devices(&options.more_devices);
+            .with_devices(&options.more_devices)
+            .averaging(config.ema);
         let mut position = if last.exists() {
             checkpoint::load(&last, &mut learner, device)?
         } else {
@@ -240,7 +242,7 @@ impl Run {
         let mut records = self.records();
         records.retain(|r| r.epoch <= position.epoch);
         self.write_records(&records)?;
-        let steps = loader::order(&self.data, config, 0)
+        let steps = sampling::order(&self.data, config, 0)
             .len()
             .div_ceil(config.batch);
         if on_event(Event::Started {
@@ -370,14 +372,9 @@ impl Run {
         let validation = if slices.is_empty() {
             None
         } else {
-            let scale = self.config.input_scale;
-            let mut executor = evaluate::executor(
-                learner.graph(),
-                &learner.parameters,
-                &self.data,
-                scale,
-                device,
-            )?;
+            let judged = learner.judged();
+            let mut executor =
+                evaluate::executor(learner.graph(), &judged, &self.data, &self.config, device)?;
             Some(evaluate::evaluate(&self.data, slices, &mut executor, |_, _| {})?.scores())
         };
         Ok(EpochRecord {
@@ -408,17 +405,17 @@ impl Run {
     }
 }
 
-/// A host batch as tensors: channels repeated, pixels scaled.
+/// A host batch as tensors: pixels scaled, channels repeated unless neighbours fill them.
 fn on_device(batch: &HostBatch, config: &TrainConfig, device: &Device) -> Batch {
     let (n, side) = (batch.slices.len(), batch.side);
     let images: Tensor<4> = Tensor::from_data(
-        TensorData::new(batch.images.clone(), [n, 1, side, side]),
+        TensorData::new(batch.images.clone(), [n, batch.planes, side, side]),
         device,
     );
     Batch {
         images: images
             .mul_scalar(f64::from(config.input_scale))
-            .repeat_dim(1, config.channels),
+            .repeat_dim(1, config.channels / batch.planes),
         truth: one_hot(&batch.labels, [n, side, side], device),
         weights: Tensor::from_data(TensorData::new(batch.weights.clone(), [n]), device),
     }

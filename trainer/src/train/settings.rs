@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::accumulate::Accumulate;
 use super::config::{ImageWeights, Schedule, TrainConfig};
+use super::sampling::Sample;
 use crate::augment::{Augmentation, Step};
 use crate::loss::{DEFAULT_SMOOTH, LossName, Reduction};
-use crate::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use crate::network::{Encoder, Family, FrozenBatchNorm, RetrainFrom};
 
 /// Everything that decides a run's outcome, each as far as it is given.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -24,19 +25,28 @@ pub struct Settings {
     /// Prepared training set (see `nephrotrain prepare`)
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Start from these weights: a checkpoint, or any safetensors file with the Keras names
+    /// Start from these weights: a checkpoint, Keras .h5, safetensors or PyTorch .pth, told apart by content; a file with an
+    /// encoder alone leaves the decoder as initialised (see docs/weights.md)
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// resnet18, resnet34, resnet50, resnet101 or resnet152 [paper: resnet101]
+    /// resnet18, resnet34, resnet50, resnet101 or resnet152; torchvision-resnet18 and so on are post-activation and no part of
+    /// the paper [paper: resnet101]
     #[arg(long)]
     pub encoder: Option<Encoder>,
-    /// Input channels: 1, or 3 as ImageNet weights need [paper: 1]
+    /// Input channels: 1, or 3 [paper: 1; with --weights those of the file]
     #[arg(long)]
     pub channels: Option<usize>,
-    /// Factor on the [0, 1] pixels: 255 with ImageNet weights [paper: 1]
+    /// Fill the three input channels with the slice between its two neighbours [paper: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub neighbours: Option<bool>,
+    /// Factor on the [0, 1] pixels: 1, or 255 [paper: 1; with --weights what the file was trained on]
     #[arg(long)]
     pub input_scale: Option<u16>,
-    /// ce, wce (the paper's weights), wce-computed (median frequency), dice, or dice-ce (their sum) [paper: dice]
+    /// Put a trainable 1x1 convolution from the input channels to the encoder's three in front [paper: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub input_adapter: Option<bool>,
+    /// ce, wce (the paper's weights), wce-computed (median frequency), wce-image (the same for each image alone), dice,
+    /// or dice-ce (Dice plus cross entropy) [paper: dice]
     #[arg(long)]
     pub loss: Option<LossName>,
     /// Focusing exponent of the Dice loss; 1 is the plain Dice loss [paper: 0.5]
@@ -48,6 +58,9 @@ pub struct Settings {
     /// Dice per image or over the whole batch [paper: image]
     #[arg(long, value_enum)]
     pub reduction: Option<Reduction>,
+    /// Class weights of wce-image lie between 1 / N and N [paper: 10, unused]
+    #[arg(long, value_name = "N")]
+    pub weight_bound: Option<f64>,
     /// Epochs of the whole run [paper: 150]
     #[arg(long)]
     pub epochs: Option<usize>,
@@ -69,6 +82,9 @@ pub struct Settings {
     /// Exponent of the polynomial schedule [paper: 0.9, unused]
     #[arg(long)]
     pub power: Option<f64>,
+    /// Decay of a moving average of the weights, which validation, evaluation and export then take, such as 0.999; 0 for none [paper: 0]
+    #[arg(long, value_name = "DECAY")]
+    pub ema: Option<f64>,
     /// First encoder layer that trains: all, stage1, stage2, stage3, stage3-unit12, stage4 or a layer's name [paper: all]
     #[arg(long)]
     pub retrain_from: Option<RetrainFrom>,
@@ -78,6 +94,9 @@ pub struct Settings {
     /// What an image counts in the loss [paper: patient]
     #[arg(long, value_enum)]
     pub image_weights: Option<ImageWeights>,
+    /// Which slices an epoch shows [paper: all]
+    #[arg(long, value_enum)]
+    pub sample: Option<Sample>,
     /// Share of the images that are augmented [paper: 0.75]
     #[arg(long)]
     pub augment_share: Option<f64>,
@@ -90,6 +109,12 @@ pub struct Settings {
     /// Seed of initial weights, order and augmentation [paper: 2019]
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Evaluation: average the probabilities over the image and its mirror images [paper: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub flips: Option<bool>,
+    /// Evaluation: remove small components, with sizes chosen on the validation split [paper: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub remove_small: Option<bool>,
     /// Augmentation: none, library, ct, small-data, or a TOML file; a settings file may hold the steps themselves [paper: ct]
     #[arg(long, value_name = "NAME|FILE")]
     pub augment: Option<AugmentChoice>,
@@ -257,9 +282,9 @@ impl Settings {
     /// These settings, and where they say nothing those of `base`.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
-        merge!(self, base: data, weights, encoder, channels, input_scale, loss, gamma, smooth, reduction, epochs, batch, accumulate,
-            lr, schedule, warm_up, power, retrain_from, frozen_batch_norm, image_weights, augment_share, crop, repeat,
-            seed, augment)
+        merge!(self, base: data, weights, encoder, channels, neighbours, input_scale, input_adapter, loss, gamma, smooth,
+            reduction, weight_bound, epochs, batch, accumulate, lr, schedule, warm_up, power, ema, retrain_from,
+            frozen_batch_norm, image_weights, sample, augment_share, crop, repeat, seed, flips, remove_small, augment)
     }
 
     /// Names of the settings that are given.
@@ -281,16 +306,22 @@ impl Settings {
             Some(AugmentChoice::Steps(steps)) => Ok(Augmentation { share, steps }),
         };
         let weights = self.weights.map(|w| absolute("weights", w)).transpose()?;
+        let encoder = self.encoder.unwrap_or(Encoder::ResNet101);
+        let input_adapter = self.input_adapter.unwrap_or(false);
+        let rgb = encoder.family() == Family::Torchvision && !input_adapter;
         Ok(TrainConfig {
             data: absolute("data", self.data.ok_or(SettingsError::Data)?)?,
             weights,
-            encoder: self.encoder.unwrap_or(Encoder::ResNet101),
-            channels: self.channels.unwrap_or(1),
+            encoder,
+            channels: self.channels.unwrap_or(if rgb { 3 } else { 1 }),
+            neighbours: self.neighbours.unwrap_or(false),
             input_scale: self.input_scale.unwrap_or(1),
+            input_adapter,
             loss: self.loss.unwrap_or(LossName::Dice),
             gamma: self.gamma.unwrap_or(0.5),
             smooth: self.smooth.unwrap_or(DEFAULT_SMOOTH),
             reduction: self.reduction.unwrap_or_default(),
+            weight_bound: self.weight_bound.unwrap_or(10.0),
             epochs: self.epochs.unwrap_or(150),
             batch: self.batch.unwrap_or(24),
             accumulate: self.accumulate.unwrap_or_default(),
@@ -298,14 +329,18 @@ impl Settings {
             schedule: self.schedule.unwrap_or_default(),
             warm_up: self.warm_up.unwrap_or(0.0),
             power: self.power.unwrap_or(0.9),
+            ema: self.ema.unwrap_or(0.0),
             retrain_from: self.retrain_from.unwrap_or_else(RetrainFrom::all),
             frozen_batch_norm: self.frozen_batch_norm.unwrap_or_default(),
             image_weights: self.image_weights.unwrap_or_default(),
+            sample: self.sample.unwrap_or_default(),
             augmentation: augmentation
                 .map_err(|e| Fault::new("augment", format!("cannot be used: {e}")))?,
             crop: self.crop.filter(|&pixels| pixels > 0),
             repeat: self.repeat.unwrap_or_default(),
             seed: self.seed.unwrap_or(crate::data::DEFAULT_SEED),
+            flips: self.flips.unwrap_or(false),
+            remove_small: self.remove_small.unwrap_or(false),
         })
     }
 
@@ -326,11 +361,14 @@ impl From<&TrainConfig> for Settings {
             weights: c.weights,
             encoder: Some(c.encoder),
             channels: Some(c.channels),
+            neighbours: Some(c.neighbours),
             input_scale: Some(c.input_scale),
+            input_adapter: Some(c.input_adapter),
             loss: Some(c.loss),
             gamma: Some(c.gamma),
             smooth: Some(c.smooth),
             reduction: Some(c.reduction),
+            weight_bound: Some(c.weight_bound),
             epochs: Some(c.epochs),
             batch: Some(c.batch),
             accumulate: Some(c.accumulate),
@@ -338,13 +376,17 @@ impl From<&TrainConfig> for Settings {
             schedule: Some(c.schedule),
             warm_up: Some(c.warm_up),
             power: Some(c.power),
+            ema: Some(c.ema),
             retrain_from: Some(c.retrain_from),
             frozen_batch_norm: Some(c.frozen_batch_norm),
             image_weights: Some(c.image_weights),
+            sample: Some(c.sample),
             augment_share: Some(c.augmentation.share),
             crop: Some(c.crop.unwrap_or(0)),
             repeat: Some(c.repeat),
             seed: Some(c.seed),
+            flips: Some(c.flips),
+            remove_small: Some(c.remove_small),
             augment: Some(AugmentChoice::Steps(c.augmentation.steps)),
         }
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::average::Average;
 use crate::adam::{Adam, AdamConfig};
 use crate::loss::Loss;
 use crate::network::forward::BatchStatistics;
@@ -31,6 +32,8 @@ pub struct Learner {
     pub adam: Adam,
     /// Autodiff devices; the first holds batches, losses and the result.
     devices: Vec<Device>,
+    /// The weights' average over the steps, if one is kept.
+    pub average: Option<Average>,
 }
 
 /// Gradients of one pass by variable position, on the plain device.
@@ -65,6 +68,7 @@ impl Learner {
             loss,
             parameters,
             adam,
+            average: None,
             devices: vec![device.clone().autodiff()],
         }
     }
@@ -75,6 +79,21 @@ impl Learner {
         let more = more.iter().map(|device| device.clone().autodiff());
         self.devices.extend(more);
         self
+    }
+
+    /// Keeps an average of the variables with this decay; 0 keeps none.
+    #[must_use]
+    pub fn averaging(mut self, decay: f64) -> Self {
+        self.average = (decay > 0.0).then(|| Average::new(decay));
+        self
+    }
+
+    /// The variables that validation and evaluation judge: the average if one is kept, else the current ones.
+    pub fn judged(&self) -> Parameters {
+        match &self.average {
+            Some(average) => average.of(&self.parameters),
+            None => self.parameters.clone(),
+        }
     }
 
     /// The autodiff device that batches must live on.
@@ -131,6 +150,9 @@ impl Learner {
                 let value = self.adam.update(position, value, gradient, learning_rate);
                 self.parameters.replace(position, value);
             }
+        }
+        if let Some(average) = &mut self.average {
+            average.update(&self.parameters);
         }
     }
 

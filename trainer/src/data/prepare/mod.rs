@@ -413,6 +413,7 @@ fn index_of(plan: &Plan, records: &[VolumeRecord]) -> Index {
                     .map(|v| CaseVolume {
                         source: v.source,
                         slices: v.slices.clone(),
+                        of: plan.options.neighbours.then_some(v.shape[0]),
                     })
                     .collect(),
             }

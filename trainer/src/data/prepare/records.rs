@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `prepare.json` | [`Plan`]: options and the list of volumes, written first |
 //! | `split.toml` | the patient split, for people |
-//! | `volumes/CASE.N.f32` | the images of one volume's kept slices, row-major f32 little-endian in \[0, 1\] |
+//! | `volumes/CASE.N.f32` | the images of one volume's kept slices, with `neighbours` those beside them too, row-major f32 little-endian in \[0, 1\] |
 //! | `volumes/CASE.N.u8` | their label maps, one byte a pixel |
 //! | `volumes/CASE.N.json` | [`VolumeRecord`], written last of the three: the mark that the volume is done |
 //! | `fingerprint.json` | [`Fingerprint`] |
@@ -12,6 +12,7 @@
 //!
 //! No file names an absolute path or a time, so the same sources and options give the same bytes anywhere.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use nephrobox_shared::preprocess::Preprocess;
@@ -70,6 +71,30 @@ pub struct Options {
     pub seed: u64,
     /// Window, interpolation and size.
     pub preprocess: Preprocess,
+    /// Whether the slices above and below a kept one are stored as well. Left out of files if not, so that sets without
+    /// are the same bytes as before this option.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub neighbours: bool,
+}
+
+impl Options {
+    /// Numbers of the slices whose images are stored, ascending: the kept ones, and with `neighbours` those beside them.
+    pub fn stored(&self, kept: &[u32], slices: usize) -> Vec<u32> {
+        if !self.neighbours {
+            return kept.to_vec();
+        }
+        let beside: BTreeSet<u32> = kept
+            .iter()
+            .flat_map(|&slice| beside(slice, slices))
+            .collect();
+        beside.into_iter().collect()
+    }
+}
+
+/// A slice between its neighbours, the one nearer the head first; at the ends of a volume of `slices` it is its own.
+pub(in crate::data) fn beside(slice: u32, slices: usize) -> [u32; 3] {
+    let last = (slices as u32).saturating_sub(1);
+    [slice.saturating_sub(1), slice, (slice + 1).min(last)]
 }
 
 impl Default for Options {
@@ -78,6 +103,7 @@ impl Default for Options {
             rule: SliceChoice::default(),
             seed: crate::data::DEFAULT_SEED,
             preprocess: Preprocess::default(),
+            neighbours: false,
         }
     }
 }
@@ -204,6 +230,9 @@ pub struct CaseVolume {
     pub source: u32,
     /// The kept slices, in the order of the volume's files.
     pub slices: Vec<SliceRecord>,
+    /// Slices of the whole volume; only in sets with neighbours, whose images it places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
 }
 
 /// What is where.

@@ -130,7 +130,8 @@ fn make(
     })?;
     drop(maps);
     let images = layout.images(case, source);
-    write_images(sources, options, &scan, &kept, &images)?;
+    let stored = options.stored(&kept, scan.geometry.shape()[0]);
+    write_images(sources, options, &scan, &stored, &images)?;
 
     let spacing = scan.geometry.spacing();
     Ok(VolumeRecord {
@@ -163,7 +164,7 @@ fn record_of(slice: u32, slices: &[SliceCounts]) -> SliceRecord {
     }
 }
 
-/// Writes the prepared images of the kept slices, in the order of `kept`.
+/// Writes the prepared images of the slices in `kept`, ascending, in their order.
 fn write_images(
     sources: &Sources<'_>,
     options: &Options,

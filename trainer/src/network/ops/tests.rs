@@ -50,14 +50,15 @@ fn convolutions_agree_with_burns_own() {
         let kernel = [1, 3, 3, 7][draw.index(4)];
         let stride = 1 + draw.index(2);
         let padding = draw.index(kernel / 2 + 2).min(kernel / 2);
-        let [n, from, out] = [1 + draw.index(3), 1 + draw.index(9), 1 + draw.index(9)];
+        let [n, from, out] = [1 + draw.index(3), 1 + draw.index(40), 1 + draw.index(40)];
         // Odd and even sizes, wide enough that some rows make several tiles.
         let size = [kernel + draw.index(20), kernel + draw.index(70)];
         let x = random(&format!("x{round}"), [n, from, size[0], size[1]], &device);
         let w = random(&format!("w{round}"), [out, from, kernel, kernel], &device);
         let key = format!("g{round}");
         let own = passes(x.clone(), w.clone(), &key, |x, w| {
-            conv2d(x, w, None, stride, padding)
+            let last = Layout::ChannelsLast;
+            last.leave(last.conv2d(last.enter(x), w, None, stride, padding))
         });
         let burn = passes(x, w, &key, |x, w| {
             module::conv2d(
@@ -100,15 +101,18 @@ fn batch_norms_agree_with_the_composed_ones() {
                 .require_grad();
             let beta = random::<1>(&format!("beta{round}"), [shape[1]], &device).require_grad();
             let scale = with_gamma.then(|| gamma.clone());
-            let normed = if fast {
-                batch_norm(x.clone(), scale, beta.clone(), 1e-3, relu)
+            let layout = if fast {
+                Layout::ChannelsLast
             } else {
-                composed_batch_norm(x.clone(), scale, beta.clone(), 1e-3, relu)
+                Layout::ChannelsFirst
             };
+            let normed =
+                layout.batch_norm(layout.enter(x.clone()), scale, beta.clone(), 1e-3, relu);
+            let output = layout.leave(normed.output);
             let upstream = random::<4>(&format!("g{round}"), shape, &device);
-            let tape = (normed.output.clone() * upstream).sum().backward();
+            let tape = (output.clone() * upstream).sum().backward();
             let mut all = vec![
-                to_vec(normed.output.inner()),
+                to_vec(output.inner()),
                 to_vec(normed.mean),
                 to_vec(normed.variance),
             ];
@@ -122,6 +126,77 @@ fn batch_norms_agree_with_the_composed_ones() {
         for (index, (own, burn)) in own.iter().zip(&burn).enumerate() {
             // A value at the rectifier's edge may fall on either side; inputs here are far from ties.
             assert_close(&format!("{shape:?}, relu {relu}, part {index}"), own, burn);
+        }
+    }
+}
+
+/// Pooling, doubling, joining and the bias, each with its gradients, in both layouts.
+#[test]
+fn maps_agree_with_burns_own() {
+    let device = Device::flex().autodiff();
+    let mut draw = Stream::new("maps");
+    for round in 0..10 {
+        let [n, c, h, w] = [
+            1 + draw.index(3),
+            1 + draw.index(20),
+            2 + draw.index(20),
+            2 + draw.index(20),
+        ];
+        let run = |layout: Layout| {
+            let x = random::<4>(&format!("x{round}"), [n, c, h, w], &device).require_grad();
+            let small = random::<4>(&format!("s{round}"), [n, 3, h, w], &device).require_grad();
+            let kernel = random::<4>(&format!("k{round}"), [2, c + 3, 1, 1], &device);
+            let bias = random::<1>(&format!("b{round}"), [2], &device).require_grad();
+            let y = layout.concat(layout.enter(x.clone()), layout.enter(small.clone()));
+            let pooled = layout.max_pool(y);
+            let wide = layout.upsample(pooled);
+            let y = layout.leave(layout.conv2d(wide, kernel, Some(bias.clone()), 1, 0));
+            let upstream = random::<4>(&format!("g{round}"), y.dims(), &device);
+            let tape = (y.clone() * upstream).sum().backward();
+            [
+                to_vec(y.inner()),
+                to_vec(x.grad(&tape).unwrap()),
+                to_vec(small.grad(&tape).unwrap()),
+                to_vec(bias.grad(&tape).unwrap()),
+            ]
+        };
+        let (own, burn) = (run(Layout::ChannelsLast), run(Layout::ChannelsFirst));
+        for (part, (own, burn)) in own.iter().zip(&burn).enumerate() {
+            assert_close(&format!("{n} x {c} x {h} x {w}, part {part}"), own, burn);
+        }
+    }
+}
+
+/// A resumed run continues bit for bit on any number of threads only if no sum depends on it.
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let device = Device::flex().autodiff();
+    let last = Layout::ChannelsLast;
+    // A narrow layer, a wide one and a strided one: the three ways in which work is shared out.
+    for (from, out, size, kernel, stride) in
+        [(5, 20, 70, 3, 1), (100, 90, 12, 3, 1), (9, 33, 30, 3, 2)]
+    {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let x = random("x", [3, from, size, size], &device);
+                let w = random("w", [out, from, kernel, kernel], &device);
+                passes(x, w, "g", |x, w| {
+                    let y = last.conv2d(last.enter(x), w, None, stride, 1);
+                    let beta = Tensor::zeros([out], &device);
+                    last.leave(last.batch_norm(y, None, beta, 1e-3, true).output)
+                })
+            })
+        };
+        let one = run(1);
+        for threads in [2, 5] {
+            assert!(
+                run(threads) == one,
+                "{from} to {out}: {threads} threads differ from one"
+            );
         }
     }
 }

@@ -77,6 +77,7 @@ fn request(root: &Path, out: &Path) -> Request {
                 cols: 32,
                 ..Preprocess::default()
             },
+            neighbours: false,
         },
         split: None,
         reserved: BTreeSet::new(),
@@ -483,4 +484,54 @@ fn real_kits19_slices_are_prepared_and_joined_by_patient() {
         let labels = prepared.labels(index);
         assert_eq!(count(labels), prepared.meta(index).counts);
     }
+}
+
+#[test]
+fn a_set_with_neighbours_holds_what_lies_beside_every_kept_slice_and_is_otherwise_the_same() {
+    let root = data();
+    let (plain, with) = (root.path().join("plain"), root.path().join("with"));
+    let mut asked = request(root.path(), &plain);
+    run_ok(&asked);
+    asked.out.clone_from(&with);
+    asked.options.neighbours = true;
+    run_ok(&asked);
+    let (plain, with) = (
+        Prepared::open(&plain).unwrap(),
+        Prepared::open(&with).unwrap(),
+    );
+    assert!(with.has_neighbours() && !plain.has_neighbours());
+    assert_ne!(with.fingerprint(), plain.fingerprint());
+    assert_eq!(with.len(), plain.len());
+    let mut ends = 0;
+    for index in 0..plain.len() as u32 {
+        assert_eq!(with.meta(index), plain.meta(index));
+        assert_eq!(with.image(index), plain.image(index));
+        assert_eq!(with.labels(index), plain.labels(index));
+        assert_eq!(plain.with_neighbours(index), [plain.image(index); 3]);
+
+        let meta = with.meta(index);
+        let folder = root.path().join(["a", "b"][meta.source as usize]);
+        let case = folder.join(&with.cases()[meta.case as usize].name);
+        let mut reader = ScanReader::open(case.join("imaging.nii.gz")).unwrap();
+        let slices = reader.geometry().shape()[0] as u32;
+        let mut hu = vec![0; 48 * 64];
+        let beside = [
+            meta.slice.saturating_sub(1),
+            meta.slice,
+            (meta.slice + 1).min(slices - 1),
+        ];
+        ends += usize::from(beside[0] == beside[1] || beside[1] == beside[2]);
+        for (image, slice) in with.with_neighbours(index).into_iter().zip(beside) {
+            reader.read_slice(slice as usize, &mut hu).unwrap();
+            let mut expected = vec![0.0; 32 * 32];
+            asked
+                .options
+                .preprocess
+                .image(&hu, 48, 64, &mut expected)
+                .unwrap();
+            assert_eq!(image, expected);
+        }
+    }
+    // The chance that draws background-only slices with this seed takes one at an end of a volume.
+    assert!(ends > 0);
 }
