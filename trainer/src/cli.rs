@@ -27,8 +27,11 @@ enum Command {
     Fetch(commands::fetch::FetchArgs),
     Stats(commands::stats::StatsArgs),
     Prepare(commands::prepare::PrepareArgs),
+    Check(Box<commands::check::CheckArgs>),
+    AugmentPreview(commands::augment_preview::AugmentPreviewArgs),
     Train(Box<commands::train::TrainArgs>),
     Evaluate(commands::evaluate::EvaluateArgs),
+    Report(commands::report::ReportArgs),
     Experiments(commands::experiments::ExperimentsArgs),
     Export(commands::export::ExportArgs),
     Golden(commands::golden::GoldenArgs),
@@ -49,8 +52,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fetch(args) => args.run(),
         Command::Stats(args) => args.run(),
         Command::Prepare(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::AugmentPreview(args) => args.run(),
         Command::Train(args) => args.run(),
         Command::Evaluate(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Experiments(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Golden(args) => args.run(),
@@ -84,5 +90,82 @@ fn data_error(error: &anyhow::Error) -> Option<&DataError> {
     match error.downcast_ref::<TrainError>() {
         Some(TrainError::Data(e)) => Some(e),
         _ => error.downcast_ref(),
+    }
+}
+
+/// What clap says against a command line, if anything.
+#[cfg(test)]
+pub(crate) fn fault(words: &[String]) -> Option<String> {
+    Cli::try_parse_from(words).err().map(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every command that does something, with its path: `nephrotrain experiments plan`.
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        let mut children = command.get_subcommands().peekable();
+        if children.peek().is_none() {
+            let help = command.get_after_help().map(ToString::to_string);
+            found.push((path.trim().to_owned(), help.unwrap_or_default()));
+        }
+        for child in children {
+            leaves(child, &path, found);
+        }
+    }
+
+    /// The example command lines of a help text, continued lines joined, redirections cut off.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let joined = help.replace("\\\n", " ");
+        let lines = joined
+            .lines()
+            .filter_map(|line| line.find("nephrotrain ").map(|at| &line[at..]));
+        lines
+            .map(|line| words(line.split(['>', '|', '#']).next().unwrap_or_default()))
+            .collect()
+    }
+
+    /// Words as a shell takes them, double quotes kept together.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate();
+        let mut words = Vec::new();
+        for (i, part) in parts {
+            if i % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_it_takes() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        assert!(found.len() >= 8, "{found:?}");
+        for (path, help) in found {
+            assert!(help.contains("Example"), "`{path} --help` has no example");
+            let own = examples(&help)
+                .into_iter()
+                .filter(|words| words.join(" ").starts_with(&path))
+                .collect::<Vec<_>>();
+            assert!(
+                !own.is_empty(),
+                "no example of `{path}` in its help: {help}"
+            );
+            for example in own {
+                assert_eq!(fault(&example), None, "{example:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
     }
 }

@@ -1,5 +1,8 @@
 //! Scoring a network on a part of a prepared set, through the same program and executor as the box.
 
+pub mod extremes;
+pub mod results;
+
 use std::path::Path;
 
 use burn::tensor::Device;

@@ -6,6 +6,7 @@
 
 pub mod adam;
 pub mod augment;
+pub mod check;
 pub mod cli;
 pub mod closed_form;
 pub mod commands;
@@ -16,9 +17,11 @@ pub mod export;
 pub mod fetch;
 pub mod golden;
 pub mod loss;
+pub mod machine;
 pub mod network;
 pub mod onnx;
 pub mod phantom;
 pub mod plots;
+pub mod report;
 pub mod small_parts;
 pub mod train;

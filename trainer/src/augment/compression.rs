@@ -98,22 +98,25 @@ type Lane = [i32; 8];
 pub fn jpeg(sample: &mut Sample, quality: u32) {
     let (rows, cols) = (sample.rows, sample.cols);
     let table = table(quality);
+    let grey = |v: f32| ((v * 255.0) as i32).wrapping_sub(128);
     for top in (0..rows).step_by(8) {
         for left in (0..cols).step_by(8) {
             // Blocks that stick out repeat the last row and column.
             let mut block: [Lane; 8] = std::array::from_fn(|y| {
-                let line = (top + y).min(rows - 1) * cols;
-                std::array::from_fn(|x| {
-                    let v = sample.image[line + (left + x).min(cols - 1)];
-                    (v * 255.0) as i32 - 128
-                })
+                let line = &sample.image[(top + y).min(rows - 1) * cols..][..cols];
+                match line[left..].first_chunk::<8>() {
+                    Some(whole) => whole.map(grey),
+                    None => std::array::from_fn(|x| grey(line[(left + x).min(cols - 1)])),
+                }
             });
             through(&mut block, &table);
             for (y, line) in block.iter().enumerate().take(rows - top) {
+                let back = line.map(|v| v.wrapping_add(128).clamp(0, 255) as f32 / 255.0);
                 let start = (top + y) * cols + left;
-                let width = 8.min(cols - left);
-                for (out, v) in sample.image[start..start + width].iter_mut().zip(line) {
-                    *out = (*v + 128).clamp(0, 255) as f32 / 255.0;
+                let out = &mut sample.image[start..][..8.min(cols - left)];
+                match out.first_chunk_mut::<8>() {
+                    Some(whole) => *whole = back,
+                    None => out.copy_from_slice(&back[..out.len()]),
                 }
             }
         }
@@ -126,14 +129,26 @@ fn through(block: &mut [Lane; 8], table: &[i32; 64]) {
     *block = forward(transposed(block), PASS_BITS, true);
     // The coefficients are 8 times the orthonormal ones; rounding is half away from zero.
     for (line, divisors) in block.iter_mut().zip(table.as_chunks::<8>().0) {
-        for (v, divisor) in line.iter_mut().zip(divisors) {
-            let step = divisor * 8;
-            let quotient = (v.abs() + step / 2) / step;
-            *v = quotient * v.signum() * divisor;
-        }
+        *line = std::array::from_fn(|i| {
+            let step = divisors[i].wrapping_mul(8);
+            let sum = line[i].abs().wrapping_add(step / 2);
+            let quotient = quotient(sum, step);
+            let signed = if line[i] < 0 {
+                quotient.wrapping_neg()
+            } else {
+                quotient
+            };
+            signed.wrapping_mul(divisors[i])
+        });
     }
     *block = inverse(block, BITS - PASS_BITS);
     *block = transposed(&inverse(&transposed(block), BITS + PASS_BITS + 3));
+}
+
+/// `sum / step` for what can occur here, through f32, of which a processor divides eight at once: of these whole numbers
+/// no quotient is so close below a whole number that it would be rounded up to it.
+fn quotient(sum: i32, step: i32) -> i32 {
+    (sum as f32 / step as f32) as i32
 }
 
 fn transposed(block: &[Lane; 8]) -> [Lane; 8] {
@@ -161,12 +176,13 @@ mod fixed {
     pub(super) const F3_072: i32 = 25172;
 }
 
+// All values stay far below 2^31; wrapping arithmetic lets a debug build work on a lane at once as well.
 fn add(a: Lane, b: Lane) -> Lane {
-    std::array::from_fn(|i| a[i] + b[i])
+    std::array::from_fn(|i| a[i].wrapping_add(b[i]))
 }
 
 fn sub(a: Lane, b: Lane) -> Lane {
-    std::array::from_fn(|i| a[i] - b[i])
+    std::array::from_fn(|i| a[i].wrapping_sub(b[i]))
 }
 
 fn times(a: Lane, factor: i32) -> Lane {
@@ -175,7 +191,8 @@ fn times(a: Lane, factor: i32) -> Lane {
 
 /// `a / 2^bits`, rounded half up.
 fn scaled(a: Lane, bits: u32) -> Lane {
-    a.map(|v| (v + (1 << (bits - 1))) >> bits)
+    let half = 1 << (bits - 1);
+    a.map(|v| v.wrapping_add(half) >> bits)
 }
 
 /// The odd half that both directions share: four lanes rotated and mixed. Gives the sums for the lanes in order.
@@ -254,6 +271,15 @@ mod tests {
         assert_eq!(table(100), [1; 64]);
         assert_eq!(table(25)[0], 32);
         assert_eq!(table(0), table(1));
+    }
+
+    /// A coefficient is at most 8 * 8 * 128 large, half a step at most 4 * 255.
+    #[test]
+    fn the_division_is_the_whole_one_for_every_value_and_divisor() {
+        for step in (1..=255).map(|divisor| 8 * divisor) {
+            let wrong = (0..=8192 + 1020).find(|&sum| quotient(sum, step) != sum / step);
+            assert_eq!(wrong, None, "{step}");
+        }
     }
 
     #[test]

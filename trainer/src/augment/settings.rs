@@ -335,6 +335,40 @@ fn names() -> String {
     PRESETS.map(|(name, _)| name).join(", ")
 }
 
+fn short(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(short).collect();
+            format!("[{}]", values.join(", "))
+        }
+        serde_json::Value::Number(number) => {
+            let number = number.as_f64().unwrap_or_default();
+            let digits = format!("{number:.3e}");
+            digits.parse::<f64>().unwrap_or(number).to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Display for Transform {
+    /// Name and parameters in the names of a config file, numbers to four digits: `rotate { degrees = 90 }`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = serde_json::to_value(self).map_err(|_| fmt::Error)?;
+        let (name, parameters) = value
+            .as_object()
+            .and_then(|o| o.iter().next())
+            .ok_or(fmt::Error)?;
+        let parameters = parameters.as_object().into_iter().flatten();
+        let parameters: Vec<String> = parameters
+            .map(|(k, v)| format!("{k} = {}", short(v)))
+            .collect();
+        match parameters.as_slice() {
+            [] => f.write_str(name),
+            some => write!(f, "{name} {{ {} }}", some.join(", ")),
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The same text as in a config file.

@@ -102,11 +102,41 @@ impl Smoother {
             }
             accumulate(line, row.iter().copied(), &self.across.cosines);
         }
+        // Cosines of even frequencies mirror about the middle, those of odd ones turn their sign as well: a row and its
+        // mirror image are the sum and the difference of two halves, each of which is made once.
+        let [mut even, mut odd] = [Vec::new(), Vec::new()];
+        for (k, line) in lines.chunks_exact(n).enumerate() {
+            let half: &mut Vec<f32> = if k % 2 == 0 { &mut even } else { &mut odd };
+            half.extend_from_slice(line);
+        }
+        let rows = self.down.n;
         field.clear();
-        field.resize(self.down.n * n, 0.0);
-        for (y, out) in field.chunks_exact_mut(n).enumerate() {
-            let column = self.down.cosines.iter().skip(y).step_by(self.down.n);
-            accumulate(out, column.copied(), &lines);
+        field.resize(rows * n, 0.0);
+        let mut odd_part = vec![0.0_f32; n];
+        let (upper, lower) = field.split_at_mut(rows.div_ceil(2) * n);
+        let mut mirrored = lower.chunks_exact_mut(n).rev();
+        for (y, out) in upper.chunks_exact_mut(n).enumerate() {
+            let column = |first: usize| {
+                let cosines = self.down.cosines.iter().skip(y + first * rows);
+                cosines.step_by(2 * rows).copied()
+            };
+            accumulate(out, column(0), &even);
+            odd_part.fill(0.0);
+            accumulate(&mut odd_part, column(1), &odd);
+            // The middle row of an odd number has no mirror image.
+            match mirrored.next() {
+                Some(mirror) => {
+                    for ((out, mirror), odd) in out.iter_mut().zip(mirror).zip(&odd_part) {
+                        let even = *out;
+                        *out = even + odd;
+                        *mirror = even - odd;
+                    }
+                }
+                None => out
+                    .iter_mut()
+                    .zip(&odd_part)
+                    .for_each(|(out, odd)| *out += odd),
+            }
         }
     }
 }
@@ -180,6 +210,32 @@ mod tests {
                     .sum::<f64>()
                     + kernel[0] * mirrored(x);
                 assert!((found - expected).abs() < 1e-12, "{sigma} {x}");
+            }
+        }
+    }
+
+    /// The same draws summed up cosine by cosine, for heights with and without a middle row.
+    #[test]
+    fn mirrored_halves_make_the_whole_field() {
+        for (rows, cols) in [(1, 5), (6, 9), (7, 8)] {
+            let smoother = Smoother::new(rows, cols, 0.8);
+            let mut field = Vec::new();
+            smoother.draw(2.0, &mut Stream::new("halves"), &mut field);
+            let mut draw = Stream::new("halves");
+            let mut expected = vec![0.0; rows * cols];
+            let (down, across) = (&smoother.down, &smoother.across);
+            for (j, gain_y) in down.gains.iter().enumerate() {
+                for (k, gain_x) in across.gains.iter().enumerate() {
+                    let value = 2.0 * UNIFORM_DEVIATION * gain_y * gain_x * draw.normal();
+                    for (i, sum) in expected.iter_mut().enumerate() {
+                        let cosine_y = down.cosines[j * rows + i / cols];
+                        let cosine_x = across.cosines[k * cols + i % cols];
+                        *sum += value * f64::from(cosine_y) * f64::from(cosine_x);
+                    }
+                }
+            }
+            for (found, expected) in field.iter().zip(expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-5, "{rows}");
             }
         }
     }

@@ -163,31 +163,62 @@ impl Spare {
         }
         for (y, out) in self.labels.chunks_exact_mut(cols).enumerate() {
             place(y, Step::Nearest, &mut self.xs, &mut self.ys);
-            for ((out, &x), &y) in out.iter_mut().zip(&self.xs).zip(&self.ys) {
-                *out = sample.labels[reflect(y, rows) * cols + reflect(x, cols)];
-            }
+            nearest(&sample.labels, rows, cols, &self.xs, &self.ys, out);
         }
         std::mem::swap(&mut self.image, &mut sample.image);
         std::mem::swap(&mut self.labels, &mut sample.labels);
     }
 }
 
+/// Whether all values lie in 0..end; without an early exit, so that several are compared at once.
+fn all_below(values: &[i32], end: i32) -> bool {
+    values
+        .iter()
+        .fold(true, |all, v| all & (0..end).contains(v))
+}
+
+/// One line of labels at whole positions.
+fn nearest(labels: &[u8], rows: usize, cols: usize, xs: &[i32], ys: &[i32], out: &mut [u8]) {
+    let places = out.iter_mut().zip(xs).zip(ys);
+    if all_below(xs, cols as i32) && all_below(ys, rows as i32) {
+        for ((out, &x), &y) in places {
+            *out = labels[(y.wrapping_mul(cols as i32).wrapping_add(x)) as usize];
+        }
+    } else {
+        for ((out, &x), &y) in places {
+            *out = labels[reflect(y, rows) * cols + reflect(x, cols)];
+        }
+    }
+}
+
 /// One line of bilinear values at positions in 1/32 of a pixel.
 fn bilinear(image: &[f32], rows: usize, cols: usize, xs: &[i32], ys: &[i32], out: &mut [f32]) {
-    const MASK: i32 = (1 << FRACTION) - 1;
-    const SHARE: f32 = 1.0 / (1 << FRACTION) as f32;
     let (last_x, last_y) = (cols as i32 - 1, rows as i32 - 1);
-    for ((out, &x), &y) in out.iter_mut().zip(xs).zip(ys) {
+    let places = out.iter_mut().zip(xs).zip(ys);
+    let within = |column: i32, row: i32| {
+        let at = row.wrapping_mul(cols as i32).wrapping_add(column) as usize;
+        // One check for all four.
+        let window = &image[at..][..cols + 2];
+        [window[0], window[1], window[cols], window[cols + 1]]
+    };
+    if all_below(xs, last_x << FRACTION) && all_below(ys, last_y << FRACTION) {
+        // The middle of most images: no pixel needs to be asked whether it is at the border.
+        for ((out, &x), &y) in places {
+            *out = mixed(within(x >> FRACTION, y >> FRACTION), x, y);
+        }
+        return;
+    }
+    for ((out, &x), &y) in places {
         let (column, row) = (x >> FRACTION, y >> FRACTION);
-        let (fx, fy) = ((x & MASK) as f32 * SHARE, (y & MASK) as f32 * SHARE);
         let inside = (0..last_x).contains(&column) && (0..last_y).contains(&row);
-        let [p00, p01, p10, p11] = if inside {
-            let at = row as usize * cols + column as usize;
-            let (upper, lower) = (&image[at..at + 2], &image[at + cols..at + cols + 2]);
-            [upper[0], upper[1], lower[0], lower[1]]
+        let pixels = if inside {
+            within(column, row)
         } else {
-            let (left, right) = (reflect(column, cols), reflect(column + 1, cols));
-            let (upper, lower) = (reflect(row, rows) * cols, reflect(row + 1, rows) * cols);
+            let (left, right) = (reflect(column, cols), reflect(column.wrapping_add(1), cols));
+            let (upper, lower) = (
+                reflect(row, rows) * cols,
+                reflect(row.wrapping_add(1), rows) * cols,
+            );
             [
                 image[upper + left],
                 image[upper + right],
@@ -195,11 +226,21 @@ fn bilinear(image: &[f32], rows: usize, cols: usize, xs: &[i32], ys: &[i32], out
                 image[lower + right],
             ]
         };
-        *out = p00 * ((1.0 - fy) * (1.0 - fx))
-            + p01 * ((1.0 - fy) * fx)
-            + p10 * (fy * (1.0 - fx))
-            + p11 * (fy * fx);
+        *out = mixed(pixels, x, y);
     }
+}
+
+/// Four pixels, upper left, upper right, lower left, lower right, by the fractions of a position.
+#[inline]
+fn mixed([p00, p01, p10, p11]: [f32; 4], x: i32, y: i32) -> f32 {
+    const MASK: i32 = (1 << FRACTION) - 1;
+    const SHARE: f32 = 1.0 / (1 << FRACTION) as f32;
+    let (fx, fy) = ((x & MASK) as f32 * SHARE, (y & MASK) as f32 * SHARE);
+    // The order of the reference, which decides the last bit.
+    p00 * ((1.0 - fy) * (1.0 - fx))
+        + p01 * ((1.0 - fy) * fx)
+        + p10 * (fy * (1.0 - fx))
+        + p11 * (fy * fx)
 }
 
 /// The pixel that an index outside 0..n mirrors: c b | a b c | b a.

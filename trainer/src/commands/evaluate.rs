@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nephrobox_engine::device;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ClassScores, PerClass, Scores, SpreadSummary};
-use serde_json::json;
 
+use super::next;
 use crate::data::{Prepared, Split};
+use crate::evaluate::extremes::{Extremes, Pick};
+use crate::evaluate::results::{CaseResult, Extreme, Kind, Results};
 use crate::evaluate::{evaluate, executor, write_json};
 use crate::plots::{confusion, examples, maps};
 use crate::small_parts::{self, Cleaned, Smallest};
@@ -21,9 +23,11 @@ use crate::train::checkpoint;
 /// Score a trained network and print the layout of the paper's Table 6
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Writes metrics.json, confusion.png, example-*.png (image, truth, prediction) and maps-*.png (the same as\n\
-    label maps in the colours of the paper's Figure 7) into RUN/evaluation-SPLIT, or --out. With --remove-small the\n\
-    sizes that were chosen on the validation split stand in RUN/small-parts-CHECKPOINT.toml.\n\n\
+    after_help = "Writes metrics.json, slices.csv, confusion.png and pictures of slices into RUN/evaluation-SPLIT, or --out:\n\
+    example-*.png (image, truth, prediction) and maps-*.png (the same as label maps in the colours of the paper's\n\
+    Figure 7) spread over the split, worst-*.png and best-*.png of the cases with the lowest and highest mean of kidney\n\
+    and tumour Dice. With --remove-small the sizes that were chosen on the validation split stand in\n\
+    RUN/small-parts-CHECKPOINT.toml.\n\n\
     Examples:\n  nephrotrain evaluate --run runs/first --split test\n  \
     nephrotrain evaluate --run runs/first --split test --checkpoint best --flips --remove-small"
 )]
@@ -52,6 +56,9 @@ pub struct EvaluateArgs {
     /// How many example pictures
     #[arg(long, default_value_t = 6)]
     examples: usize,
+    /// How many of the worst, and of the best, cases are shown
+    #[arg(long, default_value_t = 3)]
+    extremes: usize,
     /// auto, cpu, cuda or vulkan
     #[arg(long, default_value = "auto")]
     device: String,
@@ -90,7 +97,12 @@ impl EvaluateArgs {
         let shown = choose_examples(data, slices, self.examples);
         let mut pictures = Vec::new();
         let mut done = 0_usize;
+        let mut extremes = Extremes::default();
+        let mut fault = None;
         let evaluation = evaluate(data, slices, &mut model, |index, prediction| {
+            let case = data.meta(index).case;
+            let added = extremes.add(case, index, data.labels(index), prediction);
+            fault = fault.take().or(added.err());
             if shown.contains(&index) {
                 pictures.push((index, prediction.to_vec()));
             }
@@ -99,41 +111,46 @@ impl EvaluateArgs {
                 eprintln!("{done} of {} slices", slices.len());
             }
         })?;
+        if let Some(fault) = fault {
+            return Err(fault.into());
+        }
         for (index, prediction) in &pictures {
             let meta = data.meta(*index);
             let case = &data.cases()[meta.case as usize].name;
-            let example = examples::Example {
-                side: data.side(),
-                image: data.image(*index),
-                truth: data.labels(*index),
-                prediction,
-            };
-            examples::draw(
-                &out.join(format!("example-{case}-{}.png", meta.slice)),
-                &example,
-            )?;
+            let path = out.join(format!("example-{case}-{}.png", meta.slice));
+            examples::draw(&path, &example(data, *index, prediction))?;
+            let example = example(data, *index, prediction);
             let name = format!("maps-{case}-{}.png", meta.slice);
             maps::draw(&out.join(name), &example)?;
         }
+        let shown = draw_extremes(&out, data, &extremes.ranked(self.extremes))?;
+        let list = out.join("slices.csv");
+        nephrobox_imaging::files::write(&list, extremes.csv(data).as_bytes())
+            .with_context(|| format!("{} cannot be written", list.display()))?;
         let scores = evaluation.scores();
         let title = format!(
             "{} split, {} cases, {} slices",
             self.split, scores.cases, scores.slices
         );
         confusion::draw(&out.join("confusion.png"), evaluation.paper(), &title)?;
-        let cases: Vec<_> = evaluation
-            .per_case()
-            .map(|(case, matrix)| {
-                json!({ "case": data.cases()[case].name, "scores": ClassScores::of(matrix), "confusion": matrix.weights() })
-            })
-            .collect();
-        let metrics = json!({
-            "split": self.split.to_string(), "checkpoint": self.checkpoint, "encoder": config.encoder,
-            "resolution": data.side(), "flips": flips, "smallest_component_pixels": smallest, "scores": scores,
-            "confusion_patient_weighted": evaluation.paper().weights(),
-            "confusion_row_normalised": evaluation.paper().row_normalised(),
-            "cases": cases,
+        let cases = evaluation.per_case().map(|(case, matrix)| CaseResult {
+            case: data.cases()[case].name.clone(),
+            scores: ClassScores::of(matrix),
+            confusion: matrix.weights(),
         });
+        let metrics = Results {
+            split: self.split.to_string(),
+            checkpoint: self.checkpoint.clone(),
+            encoder: config.encoder,
+            resolution: data.side(),
+            flips,
+            smallest_component_pixels: smallest,
+            scores,
+            confusion_patient_weighted: evaluation.paper().weights(),
+            confusion_row_normalised: evaluation.paper().row_normalised(),
+            cases: cases.collect(),
+            extremes: shown,
+        };
         write_json(&out.join("metrics.json"), &metrics)?;
         print!("{}", table(&scores, &title));
         if flips {
@@ -146,8 +163,53 @@ impl EvaluateArgs {
             );
         }
         println!("\n{}", out.display());
+        next::after_evaluate(run.folder()).say();
         Ok(())
     }
+}
+
+/// A slice with its truth and its prediction.
+fn example<'a>(data: &'a Prepared, index: u32, prediction: &'a [u8]) -> examples::Example<'a> {
+    examples::Example {
+        side: data.side(),
+        image: data.image(index),
+        truth: data.labels(index),
+        prediction,
+    }
+}
+
+/// Draws the worst and the best cases; returns what `metrics.json` says of them.
+fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Result<Vec<Extreme>> {
+    let mut shown = Vec::new();
+    for ((kind, word), picks) in [(Kind::Worst, "worst"), (Kind::Best, "best")]
+        .into_iter()
+        .zip(ranked)
+    {
+        // Those of an evaluation before this one would stand beside the new ones.
+        for old in fs::read_dir(out)?.filter_map(Result::ok) {
+            let name = old.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&format!("{word}-")) && name.ends_with(".png") {
+                fs::remove_file(old.path())?;
+            }
+        }
+        for (place, pick) in (1..).zip(picks) {
+            let (slice, meta) = (&pick.kept.slice, data.meta(pick.kept.slice.index));
+            let case = data.cases()[pick.case as usize].name.clone();
+            let name = format!("{word}-{place}-{case}-{}.png", meta.slice);
+            let example = example(data, slice.index, &pick.kept.prediction);
+            examples::draw(&out.join(&name), &example)?;
+            shown.push(Extreme {
+                kind,
+                case,
+                case_score: pick.score,
+                slice: meta.slice,
+                kidney_dice: slice.dice[0],
+                tumour_dice: slice.dice[1],
+                picture: name,
+            });
+        }
+    }
+    Ok(shown)
 }
 
 /// Up to `count` slices spread over the split, those with tumour first.

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use nephrobox_engine::device;
 use nephrobox_engine::program::Storage;
 
+use super::next;
 use crate::export::{Label, export};
 use crate::train::Run;
 
@@ -160,6 +161,7 @@ impl PackageArgs {
             self.from.name,
             size.len() as f64 / 1e6
         );
+        next::after_export(&self.out).say();
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Args;
 
+use super::next;
 use crate::golden::{self, CaseReport, Outcome};
 
 /// Run every golden case of a folder and print its largest deviation against its tolerance
@@ -60,6 +61,7 @@ impl GoldenArgs {
         if failed > 0 {
             bail!("{failed} of {} golden cases failed", reports.len());
         }
+        next::after_golden().say();
         Ok(())
     }
 

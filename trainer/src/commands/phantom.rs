@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nephrobox_shared::measure::Spacing;
 use rayon::prelude::*;
 
+use super::next;
 use crate::phantom::{
     CaseSummary, LabelDriven, Storage, WholePatient, is_reserved, refuse_existing,
 };
@@ -94,6 +95,7 @@ impl PhantomArgs {
             self.out.join(&self.name).display(),
             describe(&made)
         );
+        next::after_invented(&self.out.join(&self.name)).say();
         Ok(())
     }
 
@@ -144,6 +146,7 @@ impl PhantomArgs {
             self.out.display(),
             made.len()
         );
+        next::after_phantom(&self.out).say();
         Ok(())
     }
 

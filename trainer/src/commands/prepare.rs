@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use nephrobox_shared::preprocess::{Interpolation, Preprocess};
 
+use super::next;
 use super::stats::{RuleArgs, thousands};
 use crate::data::error::DataError;
 use crate::data::prepare::records::Options;
@@ -89,6 +90,7 @@ impl PrepareArgs {
         let prepared = Prepared::open(&self.out)?;
         self.notes(&request, &outcome, &console);
         print!("{}", self.summary(&outcome, &prepared));
+        next::after_prepare(&self.out).say();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::next;
 use crate::data::choice::{Base, Rounding, SliceChoice};
 use crate::data::error::{DataError, DataErrorKind};
 use crate::data::progress::Console;
@@ -109,6 +110,7 @@ impl StatsArgs {
                 "check the pipe or the disk",
             )
         })?;
+        next::after_stats(&self.data).say();
         Ok(())
     }
 }

@@ -9,7 +9,8 @@ use burn::tensor::Device;
 use clap::Args;
 use nephrobox_engine::device;
 
-use crate::data::Prepared;
+use super::next;
+use crate::data::{Prepared, Split};
 use crate::train::memory::{self, MemoryError};
 use crate::train::{
     Options, Preset, Run, Settings, SettingsError, TrainConfig, TrainError, pretrained,
@@ -80,12 +81,16 @@ impl TrainArgs {
         if let Some(line) = how(run.config(), devices.len()) {
             eprintln!("{line}");
         }
-        let mut console = Console::new(run.config(), device::name(&device));
+        let mut console = Console::new(&run, device::name(&device));
+        console.remember(run.records());
         run.train(&device, options, |event| {
             console.show(&event);
             ControlFlow::Continue(())
         })?;
         println!("{}", run.folder().display());
+        let test = !run.data().split(Split::Test).is_empty();
+        let split = if test { Split::Test } else { Split::Validation };
+        next::after_train(run.folder(), split).say();
         Ok(())
     }
 
@@ -149,7 +154,7 @@ impl TrainArgs {
 }
 
 /// What a run's folder says it ran on, such as `cuda` or `4 x cuda`.
-fn label(devices: &[Device]) -> String {
+pub(crate) fn label(devices: &[Device]) -> String {
     let name = devices.first().map_or("cpu", device::name);
     match devices.len() {
         0 | 1 => name.into(),

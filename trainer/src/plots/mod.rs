@@ -5,6 +5,7 @@ pub mod curves;
 pub mod examples;
 pub mod maps;
 pub mod picture;
+pub mod sheet;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -31,23 +32,47 @@ fn chart(
     size: (u32, u32),
     render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
 ) -> Result<(), PlotError> {
-    let mut pixels = vec![0_u8; (size.0 * size.1 * 3) as usize];
-    let fail = |reason: String| PlotError {
+    let mut pixels = vec![255_u8; (size.0 * size.1 * 3) as usize];
+    draw_on(&mut pixels, size, render).map_err(|reason| PlotError {
         path: path.into(),
+        reason,
+    })?;
+    write_png(path, &pixels, size)
+}
+
+/// Renders a chart of `size` pixels as an SVG element.
+fn svg(
+    size: (u32, u32),
+    render: impl FnOnce(&DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn,
+) -> Result<String, PlotError> {
+    let fail = |reason: String| PlotError {
+        path: PathBuf::from("(within a page)"),
         reason,
     };
     font().map_err(fail)?;
+    let mut text = String::new();
     {
-        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        let drawn = area
-            .fill(&WHITE)
-            .map_err(Into::into)
-            .and_then(|()| render(&area));
+        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        let drawn = area.fill(&WHITE).map_err(Into::into);
         drawn
+            .and_then(|()| render(&area))
             .and_then(|()| area.present().map_err(Into::into))
             .map_err(|e| fail(e.to_string()))?;
     }
-    write_png(path, &pixels, size)
+    Ok(text)
+}
+
+/// Draws on top of RGB pixels.
+fn draw_on(
+    pixels: &mut [u8],
+    size: (u32, u32),
+    render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
+) -> Result<(), String> {
+    font()?;
+    let area = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
+    render(&area)
+        .and_then(|()| area.present().map_err(Into::into))
+        .map_err(|e| e.to_string())
 }
 
 /// Writes RGB pixels as PNG beside `path`, then renames.
@@ -56,17 +81,17 @@ fn write_png(path: &Path, pixels: &[u8], (width, height): (u32, u32)) -> Result<
         path: path.into(),
         reason: e.to_string(),
     };
+    let png = png(pixels, (width, height)).map_err(|e| fail(&e))?;
+    nephrobox_imaging::files::write(path, &png).map_err(|e| fail(&e))
+}
+
+/// RGB pixels as the bytes of a PNG file.
+fn png(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, image::ImageError> {
     let mut png = Vec::new();
     let encoder = image::codecs::png::PngEncoder::new(&mut png);
-    image::ImageEncoder::write_image(
-        encoder,
-        pixels,
-        width,
-        height,
-        image::ExtendedColorType::Rgb8,
-    )
-    .map_err(|e| fail(&e))?;
-    nephrobox_imaging::files::write(path, &png).map_err(|e| fail(&e))
+    let colour = image::ExtendedColorType::Rgb8;
+    image::ImageEncoder::write_image(encoder, pixels, width, height, colour)?;
+    Ok(png)
 }
 
 /// The font is compiled in, so that no machine needs any installed.
@@ -89,16 +114,9 @@ pub(crate) fn write_over(
     size: (u32, u32),
     render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
 ) -> Result<(), PlotError> {
-    let fail = |reason: String| PlotError {
+    draw_on(&mut pixels, size, render).map_err(|reason| PlotError {
         path: path.into(),
         reason,
-    };
-    font().map_err(fail)?;
-    {
-        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        render(&area)
-            .and_then(|()| area.present().map_err(Into::into))
-            .map_err(|e| fail(e.to_string()))?;
-    }
+    })?;
     write_png(path, &pixels, size)
 }

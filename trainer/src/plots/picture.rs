@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Drawn, PlotError, chart, font};
+use super::{Drawn, PlotError, chart, svg};
 
 /// Something that can be drawn on any backend.
 pub trait Picture {
@@ -27,18 +27,12 @@ pub fn write(stem: &Path, picture: &impl Picture) -> Result<String, PlotError> {
         path: path.clone(),
         reason,
     };
-    font().map_err(fail)?;
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, picture.size()).into_drawing_area();
-        let drawn = area
-            .fill(&WHITE)
-            .map_err(Into::into)
-            .and_then(|()| picture.draw(&area));
-        drawn
-            .and_then(|()| area.present().map_err(Into::into))
-            .map_err(|e| fail(e.to_string()))?;
-    }
+    let svg = inline(picture).map_err(|e| fail(e.reason))?;
     nephrobox_imaging::files::write(&path, svg.as_bytes()).map_err(|e| fail(e.to_string()))?;
     Ok(svg)
+}
+
+/// The picture as an SVG element, to stand within a page.
+pub fn inline(picture: &impl Picture) -> Result<String, PlotError> {
+    svg(picture.size(), |area| picture.draw(area))
 }
