@@ -2,49 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
-use sysinfo::{
-    Disks, MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System,
-};
+use crate::train::host;
 
 /// Memory in bytes; 0 where the system does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// What this process holds.
     pub process: u64,
-    /// What the machine, or the container, has.
+    /// What the machine has.
     pub total: u64,
 }
 
 impl Memory {
     /// As it is at this moment.
     pub fn now() -> Self {
-        let memory = MemoryRefreshKind::nothing().with_ram();
-        let mut system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
-        let total = system.total_memory();
-        let total = system
-            .cgroup_limits()
-            .map_or(total, |limits| total.min(limits.total_memory));
-        let process = sysinfo::get_current_pid().ok().and_then(|pid| {
-            let only = ProcessesToUpdate::Some(&[pid]);
-            let what = ProcessRefreshKind::nothing().with_memory();
-            system.refresh_processes_specifics(only, false, what);
-            system.process(pid).map(sysinfo::Process::memory)
-        });
+        // Linux counts both in kB.
+        let bytes = |path: &str, key| host::value(Path::new(path), key).map_or(0, |kb| kb * 1024);
         Self {
-            process: process.unwrap_or(0),
-            total,
+            process: bytes("/proc/self/status", "VmRSS:"),
+            total: bytes("/proc/meminfo", "MemTotal:"),
         }
     }
 }
 
 /// Bytes free where `path` is or would be made; `None` if the system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {
-    let place = existing(path)?.canonicalize().ok()?;
-    let disks = Disks::new_with_refreshed_list();
-    let holds = disks.iter().filter(|d| place.starts_with(d.mount_point()));
-    // The disk that is mounted deepest is the one that the path lies on.
-    let disk = holds.max_by_key(|d| d.mount_point().components().count())?;
-    Some(disk.available_space())
+    fs4::available_space(existing(path)?).ok()
 }
 
 /// The path itself, or its closest parent that is there.

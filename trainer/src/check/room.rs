@@ -102,8 +102,8 @@ pub(super) fn memory(config: &TrainConfig, side: usize, devices: &[Device]) -> O
             "choose more --accumulate, a smaller --batch, --encoder or --crop, or another device";
         return Some(Finding::fail("memory", e.to_string(), remedy));
     }
-    let estimate = Estimate::of_run(config, side).ok()?;
     let room = Room::on(devices);
+    let estimate = Estimate::of_run(config, side, room.kernels()).ok()?;
     let passes = fitted.accumulate.passes();
     let images = config.batch.div_ceil(passes).div_ceil(room.devices);
     let estimate = if room.place == "cpu" {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::FetchError;
 
 /// Name of the manifest in its folder.
-pub const NAME: &str = "fetched.json";
+pub(super) const NAME: &str = "fetched.json";
 
 /// A file that was fetched and found right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

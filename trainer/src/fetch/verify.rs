@@ -23,7 +23,7 @@ pub enum Check {
 const HEADER: usize = 348;
 
 /// SHA-256 of the file, if it passes `check`; otherwise what is wrong with it. The outer error is one of reading.
-pub fn verify(path: &Path, check: &Check) -> std::io::Result<Result<String, String>> {
+pub(super) fn verify(path: &Path, check: &Check) -> std::io::Result<Result<String, String>> {
     let mut md5 = Md5::new();
     let mut sha256 = Sha256::new();
     let mut file = File::open(path)?;

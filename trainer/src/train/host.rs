@@ -75,7 +75,7 @@ impl Files {
 }
 
 /// The number behind `key` in a file of lines `KEY NUMBER ...`.
-fn value(path: &Path, key: &str) -> Option<u64> {
+pub(crate) fn value(path: &Path, key: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
