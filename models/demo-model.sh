@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes models/demo-resnet18.nbx and its sample scan anew: phantoms, prepared set, two trainings, scores, package.
+# Makes models/demo-resnet18.nbx and its sample scan anew: phantoms, prepared set, three trainings, scores, package.
 #
 #   models/demo-model.sh DATA OUT
 #
 # DATA is a folder with kits19-labels, kits19-slices-jpg, kits19-slices-png, curvas-slices and ct-volumes; OUT is a
-# work folder (about 1 GB). Run it again after an interruption: finished steps are kept and trainings go on.
+# work folder (about 3 GB). Run it again after an interruption: finished steps are kept and trainings go on.
 # About an hour on two idle cores.
 set -euo pipefail
 data=$(realpath "$1")
@@ -20,18 +20,26 @@ train() { cargo run --release -p nephrotrain -- "$@"; }
 # Training frees and takes hundreds of megabytes a step; let the allocator keep them.
 export MIMALLOC_PURGE_DELAY=-1
 
-if [ ! -d "$out/phantoms" ]; then
-    rm -rf "$out/phantoms.new"
-    train phantom --labels "$data/kits19-labels" --out "$out/phantoms.new" --slices-per-case 5 --seed 1 \
-        --exclude "$(printf '%s,%s' "$test_cases" "$validation" | tr ',' '\n' | grep -v curvas | paste -sd,)"
-    mv "$out/phantoms.new" "$out/phantoms"
-fi
+# Two paintings of the training patients, and one of the test patients to score the model on.
+phantoms() {
+    local folder=$1
+    shift
+    if [ ! -d "$out/$folder" ]; then
+        rm -rf "$out/$folder.new"
+        train phantom --labels "$data/kits19-labels" --out "$out/$folder.new" --slices-per-case 8 "$@"
+        mv "$out/$folder.new" "$out/$folder"
+    fi
+}
+kits() { tr ',' '\n' <<<"$1" | grep -v curvas | paste -sd,; }
+phantoms phantoms --seed 1 --exclude "$(kits "$test_cases,$validation")"
+phantoms phantoms-b --seed 2 --exclude "$(kits "$test_cases,$validation")"
+phantoms phantoms-unseen --seed 3 --cases "$(kits "$test_cases")"
 
-folders=(--data "$out/phantoms" --data "$data/kits19-slices-jpg" --data "$data/kits19-slices-png"
+folders=(--data "$out/phantoms" --data "$out/phantoms-b" --data "$data/kits19-slices-jpg" --data "$data/kits19-slices-png"
     --data "$data/curvas-slices" --data "$data/ct-volumes")
 if [ ! -f "$out/split.toml" ]; then
     quoted() { tr ',' '\n' <<<"$1" | sort | sed 's/.*/    "&",/'; }
-    names=$(ls -d "$out"/phantoms/case_* "$data"/{kits19-slices-jpg,kits19-slices-png,curvas-slices,ct-volumes}/case_* |
+    names=$(ls -d "$out"/phantoms{,-b}/case_* "$data"/{kits19-slices-jpg,kits19-slices-png,curvas-slices,ct-volumes}/case_* |
         xargs -n1 basename | sort -u | grep -vxF "$(tr ',' '\n' <<<"$test_cases,$validation")" | paste -sd,)
     {
         echo "train = ["; quoted "$names"; echo "]"
@@ -43,8 +51,8 @@ fi
 train prepare "${folders[@]}" --out "$out/prepared" --split "$out/split.toml" --background-fraction 1 \
     --test-cases "$test_cases"
 
-# What both trainings share.
-settings=(--data "$out/prepared" --encoder resnet18 --batch 4 --schedule cosine --warm-up 0.02 --loss dice-ce --gamma 1
+# What all trainings share.
+settings=(--data "$out/prepared" --encoder resnet18 --batch 8 --schedule cosine --warm-up 0.02 --loss dice-ce --gamma 1
     --reduction batch --image-weights equal --augment small-data --augment-share 0.9 --device cpu)
 stage() {
     local run=$1
@@ -56,14 +64,16 @@ stage() {
         train train --out "$run" "${settings[@]}" "$@"
     fi
 }
-# First on small windows, which are cheap; then on whole images, whose borders and air the windows lack.
-stage "$out/windows" --crop 128 --epochs 3 --lr 1e-3 --repeat kits19-slices-jpg=8 --repeat kits19-slices-png=6 \
-    --repeat curvas-slices=5
-stage "$out/whole" --weights "$out/windows/last.safetensors" --epochs 1 --lr 5e-4 --repeat phantoms=0 \
-    --repeat kits19-slices-jpg=12 --repeat kits19-slices-png=6 --repeat curvas-slices=6 --repeat ct-volumes=2
+# First on small windows, which are cheap; then on whole images, whose borders and air the windows lack, first with one
+# painting of the phantoms, then with the other and an average of the weights.
+stage "$out/windows" --crop 128 --epochs 5 --lr 1e-3 --repeat kits19-slices-jpg=10 --repeat kits19-slices-png=6 \
+    --repeat curvas-slices=4
+real=(--repeat kits19-slices-jpg=30 --repeat kits19-slices-png=10 --repeat curvas-slices=8 --repeat ct-volumes=2)
+stage "$out/whole" --weights "$out/windows/last.safetensors" --epochs 1 --lr 5e-4 --repeat phantoms=0 "${real[@]}"
+stage "$out/final" --weights "$out/whole/last.safetensors" --epochs 1 --lr 3e-4 --ema 0.99 --repeat phantoms-b=0 "${real[@]}"
 
-train evaluate --run "$out/whole" --split test
-train export --run "$out/whole" --out models/demo-resnet18.nbx --storage i8 --name demo-resnet18 --model-version 1 \
+train evaluate --run "$out/final" --split test
+train export --run "$out/final" --out models/demo-resnet18.nbx --storage i8 --name demo-resnet18 --model-version 2 \
     --licence-notice "Trained on KiTS19 (CC BY-NC-SA 4.0) and CURVAS (CC BY-NC 4.0) data: non-commercial use only"
 train phantom --procedural --out "$out/sample" --name case_sample --slices 40 --seed 5
 mkdir -p models/sample

@@ -50,6 +50,9 @@ pub struct EvaluateArgs {
     /// Prepared set, if it has moved since training
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Score on this prepared set instead, with its own split: patients the run has nothing to do with
+    #[arg(long, value_name = "PREPARED")]
+    on: Option<PathBuf>,
     /// Folder for the results
     #[arg(long)]
     out: Option<PathBuf>,
@@ -65,11 +68,27 @@ pub struct EvaluateArgs {
 }
 
 impl EvaluateArgs {
+    /// Name of the results' folder within the run's.
+    fn folder(&self) -> String {
+        let on = self.on.as_deref().and_then(Path::file_name);
+        on.map_or(format!("evaluation-{}", self.split), |on| {
+            format!("evaluation-{}-{}", on.display(), self.split)
+        })
+    }
+
     /// Runs the command.
     pub fn run(&self) -> Result<()> {
         let device = device::select(&self.device)?;
         let run = Run::open(&self.run, self.data.as_deref())?;
-        let (config, data) = (run.config(), run.data());
+        let other = self.on.as_deref().map(Prepared::open).transpose()?;
+        let (config, data) = (run.config(), other.as_ref().unwrap_or(run.data()));
+        if let Some(other) = &other {
+            ensure!(
+                other.preprocess() == run.data().preprocess(),
+                "{} was prepared otherwise than the run's data: prepare it with the same options",
+                other.folder().display()
+            );
+        }
         let slices = data.split(self.split);
         ensure!(
             !slices.is_empty(),
@@ -92,7 +111,7 @@ impl EvaluateArgs {
         let out = self
             .out
             .clone()
-            .unwrap_or_else(|| run.folder().join(format!("evaluation-{}", self.split)));
+            .unwrap_or_else(|| run.folder().join(self.folder()));
         fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
         let shown = choose_examples(data, slices, self.examples);
         let mut pictures = Vec::new();
