@@ -223,7 +223,7 @@ fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
     let killed = Run::create(&root.path().join("killed"), short, "cpu").unwrap();
     let every_step = Options {
         checkpoint_every: std::time::Duration::ZERO,
-        ..Options::default()..Options::default()
+        ..Options::default()
     };
     killed
         .train(&Device::flex(), every_step, |event| match event {
@@ -267,6 +267,7 @@ fn what_goes_beyond_the_paper_resumes_to_the_same_bits_too() {
     let killed = Run::create(&root.path().join("killed"), beyond, "cpu").unwrap();
     let every_step = Options {
         checkpoint_every: std::time::Duration::ZERO,
+        ..Options::default()
     };
     killed
         .train(&Device::flex(), every_step, |event| match event {
