@@ -41,7 +41,7 @@ enum Command {
 /// Lay out the jobs in a folder
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    nephrotrain experiments plan --data prepared --out exp --encoder-weights resnet34=r34.safetensors ...\n  \
+    nephrotrain experiments plan --data prepared --out exp --encoder-weights resnet34=r34.safetensors\n  \
     nephrotrain experiments plan --data prepared --out exp --scheduler slurm --slurm-option=--gres=gpu:1\n  \
     nephrotrain experiments plan --data phantoms --out small --encoder resnet18 --repeats 2 --epochs 2 --batch 8\n\n\
     Any other setting of `nephrotrain train` that no experiment varies may be given too, and holds for all runs.\n\

@@ -27,6 +27,7 @@ pub struct FetchArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Example:\n  nephrotrain fetch kits19 --out kits19/data --cases 0-9,42")]
     /// Scans and labels of KiTS19, as `nephrotrain prepare` reads them; about 30 GB in all
     Kits19 {
         /// Folder for case_00000, case_00001, ...
@@ -41,6 +42,7 @@ enum What {
         #[command(flatten)]
         how: How,
     },
+    #[command(after_help = "Example:\n  nephrotrain fetch encoder resnet34 --out weights")]
     /// Weights of an encoder, for `nephrotrain train --weights`
     Encoder {
         /// resnet18 to resnet152, or torchvision-resnet18 to torchvision-resnet152
@@ -52,6 +54,7 @@ enum What {
         how: How,
     },
     /// Print the built-in addresses and checksums, as a file for --sources
+    #[command(after_help = "Example:\n  nephrotrain fetch sources > mine.toml")]
     Sources,
 }
 

@@ -221,7 +221,8 @@ impl WithSimd for Normalise<'_> {
         {
             for c in 0..channels {
                 let v = (x[c] - mean[c]) * scale[c] + shift[c];
-                y[c] = if v > floor { v } else { floor };
+                // Written so that what is no number stays none and ends in the loss, where it is noticed.
+                y[c] = if v <= floor { floor } else { v };
             }
         }
     }

@@ -132,10 +132,11 @@ fn other_names_in_keras_order_are_matched_by_order() {
     let graph = unet(Encoder::ResNet50);
     for whole in [true, false] {
         let mut source = source(&graph, true, |name| whole || is_encoder(name));
-        for at in 0..source.layers.len() {
-            if source.layers[at].name.ends_with("_sc") {
-                source.layers[at..at + 6].rotate_left(1); // conv1, bn2, conv2, bn3, conv3, sc
-            }
+        let shortcuts: Vec<usize> = (0..source.layers.len())
+            .filter(|&at| source.layers[at].name.ends_with("_sc"))
+            .collect();
+        for at in shortcuts {
+            source.layers[at..at + 6].rotate_left(1); // conv1, bn2, conv2, bn3, conv3, sc
         }
         for (i, layer) in source.layers.iter_mut().enumerate() {
             layer.name = format!("layer_{i}");
