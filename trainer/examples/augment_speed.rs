@@ -64,7 +64,9 @@ fn measure(data: &Prepared, augmentation: &Augmentation, slices: u32) -> (Durati
     }
     std::hint::black_box(sum);
     let wall = wall.elapsed();
-    let cpu = processor_time().zip(cpu).map(|(now, then)| now - then);
+    let cpu = processor_time()
+        .zip(cpu)
+        .map(|(now, then)| now.checked_sub(then).unwrap());
     (wall, cpu.unwrap_or(wall))
 }
 

@@ -1,4 +1,4 @@
-//! The code that runs on GPUs (CubeCL kernels) against the CPU backend, on whatever adapter there is.
+//! The code that runs on GPUs (`CubeCL` kernels) against the CPU backend, on whatever adapter there is.
 //!
 //! Opt-in, since building it takes long: `cargo test -p nephrotrain --features webgpu --test gpu`.
 //! A machine without a GPU needs a software Vulkan driver, such as Debian's `mesa-vulkan-drivers`.

@@ -71,7 +71,7 @@ fn train(run: &Run, mut stop: impl FnMut(&Event<'_>) -> bool) -> Result<(), Trai
             ControlFlow::Continue(())
         }
     };
-    run.train(&Device::flex(), Options::default(), |event| {
+    run.train(&Device::flex(), &Options::default(), |event| {
         flow(stop(&event))
     })
 }
@@ -127,7 +127,7 @@ fn first_losses(run: &Run, more_devices: Vec<Device>) -> Vec<f32> {
         ..Options::default()
     };
     let mut losses = Vec::new();
-    run.train(&Device::flex(), options, |event| {
+    run.train(&Device::flex(), &options, |event| {
         if let Event::Step { loss, .. } = event {
             losses.push(loss);
         }
@@ -226,7 +226,7 @@ fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
         ..Options::default()
     };
     killed
-        .train(&Device::flex(), every_step, |event| match event {
+        .train(&Device::flex(), &every_step, |event| match event {
             Event::Step { step: 3, .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
@@ -270,7 +270,7 @@ fn what_goes_beyond_the_paper_resumes_to_the_same_bits_too() {
         ..Options::default()
     };
     killed
-        .train(&Device::flex(), every_step, |event| match event {
+        .train(&Device::flex(), &every_step, |event| match event {
             Event::Step {
                 epoch: 1, step: 2, ..
             } => ControlFlow::Break(()),
@@ -357,31 +357,32 @@ fn labels_over_flips_mirror_with_the_image_and_neighbours_are_read() {
     assert_ne!(reading.logits(&between, 1, SIDE, SIDE).unwrap(), plain);
 }
 
+// An oracle that finds every kidney and tumour, and a speck of kidney in the corner.
+struct Specks<'a>(&'a Prepared, Vec<u32>);
+impl SliceModel for Specks<'_> {
+    fn rows(&self) -> usize {
+        SIDE
+    }
+    fn cols(&self) -> usize {
+        SIDE
+    }
+    fn batch(&self) -> usize {
+        8
+    }
+    fn segment(&mut self, _: &[f32], batch: usize, out: &mut [u8]) -> Result<(), EngineError> {
+        for (slice, out) in self.1.drain(..batch).zip(out.chunks_mut(SIDE * SIDE)) {
+            out.copy_from_slice(self.0.labels(slice));
+            out[SIDE * SIDE - 1] = 1;
+        }
+        Ok(())
+    }
+}
+
 #[test]
 fn small_components_are_removed_by_sizes_chosen_on_validation() {
     let root = tempfile::tempdir().unwrap();
     let data = prepared(root.path());
     let run = Run::create(&root.path().join("run"), config(&data), "cpu").unwrap();
-    // An oracle that finds every kidney and tumour, and a speck of kidney in the corner.
-    struct Specks<'a>(&'a Prepared, Vec<u32>);
-    impl SliceModel for Specks<'_> {
-        fn rows(&self) -> usize {
-            SIDE
-        }
-        fn cols(&self) -> usize {
-            SIDE
-        }
-        fn batch(&self) -> usize {
-            8
-        }
-        fn segment(&mut self, _: &[f32], batch: usize, out: &mut [u8]) -> Result<(), EngineError> {
-            for (slice, out) in self.1.drain(..batch).zip(out.chunks_mut(SIDE * SIDE)) {
-                out.copy_from_slice(self.0.labels(slice));
-                out[SIDE * SIDE - 1] = 1;
-            }
-            Ok(())
-        }
-    }
     fs::write(run.checkpoint("last"), "a state").unwrap();
     let validation = run.data().split(Split::Validation).to_vec();
     let mut model = Specks(run.data(), validation);

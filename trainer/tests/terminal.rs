@@ -138,9 +138,9 @@ fn from_a_checked_set_to_the_page_of_a_run() {
         &"cpu"
     ]));
     let results = Results::read(&run.join("evaluation-test/metrics.json")).unwrap();
-    let scored = results.extremes.iter().map(|e| e.kind);
+    let mut scored = results.extremes.iter().map(|e| e.kind);
     assert_eq!(scored.clone().next(), Some(Kind::Worst));
-    assert!(results.cases.len() < 2 || scored.last() == Some(Kind::Best));
+    assert!(results.cases.len() < 2 || scored.next_back() == Some(Kind::Best));
     let list = fs::read_to_string(run.join("evaluation-test/slices.csv")).unwrap();
     assert_eq!(list.lines().count() as u64, 1 + results.scores.slices);
 

@@ -229,7 +229,7 @@ impl AugmentPreviewArgs {
 fn most_labelled(reader: &mut LabelReader, map: &mut [u8]) -> Result<usize> {
     let mut best = ((0, 0), reader.geometry().slices() / 2);
     while let Some(slice) = reader.next_slice(map)? {
-        let count = |label: u8| map.iter().filter(|&&l| l == label).count();
+        let count = |label: u8| map.iter().map(|&l| u32::from(l == label)).sum::<u32>();
         best = best.max(((count(2), count(1)), slice));
     }
     reader.rewind();

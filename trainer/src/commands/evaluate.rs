@@ -207,8 +207,9 @@ fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Re
         // Those of an evaluation before this one would stand beside the new ones.
         for old in fs::read_dir(out)?.filter_map(Result::ok) {
             let name = old.file_name().to_string_lossy().into_owned();
-            if name.starts_with(&format!("{word}-")) && name.ends_with(".png") {
-                fs::remove_file(old.path())?;
+            let path = old.path();
+            if name.starts_with(&format!("{word}-")) && path.extension() == Some("png".as_ref()) {
+                fs::remove_file(path)?;
             }
         }
         for (place, pick) in (1..).zip(picks) {

@@ -83,7 +83,7 @@ impl TrainArgs {
         }
         let mut console = Console::new(&run, device::name(&device));
         console.remember(run.records());
-        run.train(&device, options, |event| {
+        run.train(&device, &options, |event| {
             console.show(&event);
             ControlFlow::Continue(())
         })?;

@@ -283,6 +283,7 @@ mod tests {
     /// Numbers picked at random from the printed page, by eye.
     #[test]
     fn single_cells_are_the_printed_ones() {
+        use Class::{Kidney, Tumour};
         let cell = |experiment, metric, class, setting| {
             published()
                 .table(experiment)
@@ -290,7 +291,6 @@ mod tests {
                 .printed(metric, class, setting)
                 .unwrap()
         };
-        use Class::{Kidney, Tumour};
         assert_eq!(
             cell(Experiment::Augmentation, Metric::Precision, Tumour, "p90"),
             [64.8, 3.3]

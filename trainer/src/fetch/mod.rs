@@ -11,6 +11,8 @@ mod sources;
 mod tests;
 mod verify;
 
+pub(crate) use verify::hex;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -65,10 +65,7 @@ impl Server {
 
     fn item(&self, file: &[u8]) -> Item {
         use md5::{Digest, Md5};
-        let md5: String = Md5::digest(file)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let md5 = super::hex(&Md5::digest(file));
         Item {
             path: "a/file.bin".into(),
             urls: vec![self.url.clone()],

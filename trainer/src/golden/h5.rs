@@ -83,16 +83,18 @@ fn texts(case: &Case, key: &str) -> Result<Vec<String>, CaseError> {
         .map_err(|e| CaseError::Content(format!("`{key}` is no list of names: {e}")))
 }
 
+/// A layer and its variables with their shapes.
+type Listed = (String, Vec<(String, Vec<usize>)>);
+
 /// How many of the case's `[layer, [[variable, shape], ...]]` the file does not hold so, in this order.
 fn listed(case: &Case, source: &Source) -> Result<f64, CaseError> {
-    let listed: Vec<(String, Vec<(String, Vec<usize>)>)> =
-        serde_json::from_value(case.meta["layers"].clone())
-            .map_err(|e| CaseError::Content(format!("`layers` is no list of layers: {e}")))?;
+    let listed: Vec<Listed> = serde_json::from_value(case.meta["layers"].clone())
+        .map_err(|e| CaseError::Content(format!("`layers` is no list of layers: {e}")))?;
     let keras = |shape: &[usize]| match *shape {
         [out, from, height, width] => vec![height, width, from, out],
         _ => shape.to_vec(),
     };
-    let found: Vec<(String, Vec<(String, Vec<usize>)>)> = (source.layers.iter())
+    let found: Vec<Listed> = (source.layers.iter())
         .map(|layer| {
             let values = layer.values.iter();
             let values = values.map(|v| (v.label.clone(), keras(&v.shape)));

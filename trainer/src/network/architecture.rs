@@ -261,6 +261,7 @@ impl UnetSpec {
     }
 
     /// The same network with a trainable 1x1 convolution from its input channels to three in front.
+    #[must_use]
     pub fn with_adapter(self) -> Self {
         Self {
             adapter: true,

@@ -25,7 +25,7 @@ pub struct BatchStatistics {
 }
 
 impl BatchStatistics {
-    /// Statistics of the values of both, exact in exact arithmetic (Chan, Golub and LeVeque 1979).
+    /// Statistics of the values of both, exact in exact arithmetic (Chan, Golub and `LeVeque` 1979).
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         let count = self.count + other.count;

@@ -43,6 +43,10 @@ pub enum Schedule {
 ///
 /// People give them as [`Settings`](super::Settings), which also is their form on disk.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own name"
+)]
 pub struct TrainConfig {
     /// The prepared training set.
     pub data: PathBuf,

@@ -217,7 +217,7 @@ impl Run {
     pub fn train(
         &self,
         device: &Device,
-        options: Options,
+        options: &Options,
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         let config = &self.config;

@@ -258,9 +258,7 @@ impl State {
     /// All in one line, where no terminal is.
     fn plain(&self, now: Instant) -> String {
         let (epoch, step) = self.at;
-        let left = self
-            .left(now)
-            .map_or("unknown time".into(), |left| in_words(left));
+        let left = self.left(now).map_or("unknown time".into(), in_words);
         let (last, smooth) = self.loss.unwrap_or_default();
         format!(
             "epoch {}/{} step {step}/{}, loss {smooth:.4} (last step {last:.4}), {:.2} slices/s, {} memory, about {left} left",

@@ -29,7 +29,7 @@ pub(in crate::network) struct Normalisation {
 /// Sum over pixels of each channel.
 pub(in crate::network) fn channel_sums(x: &[f32], channels: usize) -> Vec<f32> {
     let sums = pieces(x.len(), channels, |range, sums| {
-        dispatch(Values { x: &x[range], sums })
+        dispatch(Values { x: &x[range], sums });
     });
     sums.iter().map(|s| s[0] as f32).collect()
 }
@@ -38,7 +38,7 @@ pub(in crate::network) fn channel_sums(x: &[f32], channels: usize) -> Vec<f32> {
 pub(in crate::network) fn moments(x: &[f32], channels: usize) -> Vec<(f64, f64)> {
     let count = (x.len() / channels) as f64;
     let means: Vec<f64> = pieces(x.len(), channels, |range, sums| {
-        dispatch(Values { x: &x[range], sums })
+        dispatch(Values { x: &x[range], sums });
     })
     .iter()
     .map(|s| s[0] / count)

@@ -86,16 +86,15 @@ impl WithSimd for Product<'_> {
             let width = stack.width(column);
             let panel = &right[stack.offset(matrix, 0, column)..][..width * stack.rows];
             match (width == WIDE, lanes::<S>()) {
-                (true, 16) => self.panel::<S, 6, 2>(column, panel),
                 (false, 16) => self.panel::<S, 12, 1>(column, panel),
+                (true, 16) | (false, 8) => self.panel::<S, 6, 2>(column, panel),
                 (true, 8) => self.panel::<S, 3, 4>(column, panel),
-                (false, 8) => self.panel::<S, 6, 2>(column, panel),
-                (true, 4) => self.panel::<S, 3, 8>(column, panel),
                 (false, 4) => self.panel::<S, 6, 4>(column, panel),
-                (true, 2) => self.panel::<S, 1, 16>(column, panel),
+                (true, 4) => self.panel::<S, 3, 8>(column, panel),
                 (false, 2) => self.panel::<S, 1, 8>(column, panel),
-                (true, _) => self.panel::<S, 1, 32>(column, panel),
-                (false, _) => self.panel::<S, 1, 16>(column, panel),
+                (true, 2) | (false, 1) => self.panel::<S, 1, 16>(column, panel),
+                (true, 1) => self.panel::<S, 1, 32>(column, panel),
+                (_, lanes) => unreachable!("registers of {lanes} values are not among macerator's"),
             }
         }
     }

@@ -94,7 +94,7 @@ impl Kernel {
                     reading,
                     panel,
                     out,
-                })
+                });
             });
         Self { values, stack }
     }
@@ -569,7 +569,7 @@ impl WithSimd for FilterGradients<'_> {
                         let at = ((a * WINDOW + b) * from + input) * out;
                         for part in sums {
                             let value = load::<S>(&part[at + channel..at + end]);
-                            points[a][b] = points[a][b] + value;
+                            points[a][b] += value;
                         }
                     }
                 }

@@ -232,8 +232,8 @@ fn fits(layer: &SourceLayer, variables: &[Variable]) -> Result<(), (String, Stri
                 variable.shape
             );
             let channels = match (name.as_str(), &value.shape[..]) {
-                ("bn_data", [channels]) => Some(channels),
-                ("conv0" | "conv1" | "input_adapter", [_, channels, ..]) => Some(channels),
+                ("bn_data", [channels])
+                | ("conv0" | "conv1" | "input_adapter", [_, channels, ..]) => Some(channels),
                 _ => None,
             };
             let advice = match channels {

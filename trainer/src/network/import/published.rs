@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 
 use super::super::architecture::{Encoder, Family};
 use super::Source;
+use crate::fetch::hex;
 
 /// Release 0.0.1 of `qubvel/classification_models`: encoder, and MD5 of `ENCODER_imagenet_1000_no_top.h5` as the
 /// library pins it.
@@ -89,6 +90,5 @@ fn file_name(encoder: Encoder) -> String {
 
 /// MD5 in lower-case hex.
 pub(super) fn md5(bytes: &[u8]) -> String {
-    let digest = Md5::digest(bytes);
-    digest.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Md5::digest(bytes))
 }

@@ -139,7 +139,11 @@ impl Source {
             Family::Torchvision => format!("layer{stage}.{}.", unit - 1),
         };
         let has = |prefix: String| self.layers.iter().any(|l| l.name.starts_with(&prefix));
-        let units = [1, 2, 3, 4].map(|stage| (1..).take_while(|&u| has(prefix(stage, u))).count());
+        let units = [1, 2, 3, 4].map(|stage| {
+            (1..=self.layers.len())
+                .take_while(|&u| has(prefix(stage, u)))
+                .count()
+        });
         let unit = if has(format!("{}conv3", prefix(1, 1))) {
             Unit::Bottleneck
         } else {

@@ -170,14 +170,13 @@ fn split(name: &str) -> Option<(&str, &str)> {
 
 fn role(part: &str, rank: usize) -> Option<Role> {
     Some(match part {
-        "kernel" => Role::Kernel,
         "gamma" => Role::Gamma,
         "beta" => Role::Beta,
         "moving_mean" | "running_mean" => Role::MovingMean,
         "moving_variance" | "running_var" => Role::MovingVariance,
         "bias" => Role::Bias,
         "weight" if rank == 1 => Role::Gamma,
-        "weight" => Role::Kernel,
+        "kernel" | "weight" => Role::Kernel,
         _ => return None,
     })
 }

@@ -95,7 +95,7 @@ impl Layout {
             Self::ChannelsLast => {
                 let y = flex::conv2d(&x, &weight, stride, padding);
                 match bias {
-                    Some(bias) => flex::add_bias(y, &bias),
+                    Some(bias) => flex::add_bias(&y, &bias),
                     None => y,
                 }
             }

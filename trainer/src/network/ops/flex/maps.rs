@@ -30,8 +30,8 @@ impl Backward<Flex, 2> for BiasBackward {
 }
 
 /// `x` plus one value per channel.
-pub(in crate::network::ops) fn add_bias(x: Tensor<4>, bias: &Tensor<1>) -> Tensor<4> {
-    let (x, bias) = (tracked(&x), tracked(bias));
+pub(in crate::network::ops) fn add_bias(x: &Tensor<4>, bias: &Tensor<1>) -> Tensor<4> {
+    let (x, bias) = (tracked(x), tracked(bias));
     let nodes = [x.node(), bias.node()];
     let (x, bias) = (
         x.into_primitive().to_contiguous(),
