@@ -28,7 +28,7 @@ pub struct FetchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     #[command(after_help = "Example:\n  nephrotrain fetch kits19 --out kits19/data --cases 0-9,42")]
-    /// Scans and labels of KiTS19, as `nephrotrain prepare` reads them; about 30 GB in all
+    /// Scans and labels of KiTS19, as `nephrotrain prepare` reads them
     Kits19 {
         /// Folder for `case_00000`, `case_00001`, ...
         #[arg(long)]
