@@ -1,3 +1,5 @@
+//! What a plan holds, hands on and refuses.
+
 use super::*;
 use crate::loss::LossName;
 

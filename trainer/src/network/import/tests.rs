@@ -1,3 +1,5 @@
+//! Weights of every kind into a network, and files of another kind or depth refused.
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
