@@ -4,6 +4,7 @@
 //! transform, quantisation, and back, in libjpeg's integer arithmetic ("islow") with its tables. The result is that of
 //! writing and reading a file, at a fraction of the time.
 
+use macerator::{AutoArch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
 use super::{Sample, Spare};
@@ -96,34 +97,60 @@ type Lane = [i32; 8];
 
 /// The image in 8 bits (cut, not rounded) as a JPEG of this quality would give it back.
 pub fn jpeg(sample: &mut Sample, quality: u32) {
-    let (rows, cols) = (sample.rows, sample.cols);
     let table = table(quality);
-    let grey = |v: f32| ((v * 255.0) as i32).wrapping_sub(128);
-    for top in (0..rows).step_by(8) {
-        for left in (0..cols).step_by(8) {
-            // Blocks that stick out repeat the last row and column.
-            let mut block: [Lane; 8] = std::array::from_fn(|y| {
-                let line = &sample.image[(top + y).min(rows - 1) * cols..][..cols];
-                match line[left..].first_chunk::<8>() {
-                    Some(whole) => whole.map(grey),
-                    None => std::array::from_fn(|x| grey(line[(left + x).min(cols - 1)])),
+    AutoArch::new().dispatch(Blocks { sample, table });
+}
+
+/// All blocks of an image. Dispatched so that the compiler may use what vector instructions this machine has; they are
+/// whole numbers but for single divisions and products, hence the same on any machine.
+struct Blocks<'a> {
+    sample: &'a mut Sample,
+    table: [i32; 64],
+}
+
+impl WithSimd for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Self { sample, table } = self;
+        let (rows, cols) = (sample.rows, sample.cols);
+        for top in (0..rows).step_by(8) {
+            for left in (0..cols).step_by(8) {
+                // Blocks that stick out repeat the last row and column.
+                let mut block = [[0; 8]; 8];
+                for (y, out) in block.iter_mut().enumerate() {
+                    let line = &sample.image[(top + y).min(rows - 1) * cols..][..cols];
+                    if let Some(whole) = line[left..].first_chunk::<8>() {
+                        for (out, v) in out.iter_mut().zip(whole) {
+                            *out = grey(*v);
+                        }
+                    } else {
+                        for (x, out) in out.iter_mut().enumerate() {
+                            *out = grey(line[(left + x).min(cols - 1)]);
+                        }
+                    }
                 }
-            });
-            through(&mut block, &table);
-            for (y, line) in block.iter().enumerate().take(rows - top) {
-                let back = line.map(|v| v.wrapping_add(128).clamp(0, 255) as f32 / 255.0);
-                let start = (top + y) * cols + left;
-                let out = &mut sample.image[start..][..8.min(cols - left)];
-                match out.first_chunk_mut::<8>() {
-                    Some(whole) => *whole = back,
-                    None => out.copy_from_slice(&back[..out.len()]),
+                through(&mut block, &table);
+                for (y, line) in block.iter().enumerate().take(rows - top) {
+                    let start = (top + y) * cols + left;
+                    let out = &mut sample.image[start..][..8.min(cols - left)];
+                    for (out, v) in out.iter_mut().zip(line) {
+                        *out = v.wrapping_add(128).clamp(0, 255) as f32 / 255.0;
+                    }
                 }
             }
         }
     }
 }
 
+#[inline(always)]
+fn grey(v: f32) -> i32 {
+    ((v * 255.0) as i32).wrapping_sub(128)
+}
+
 /// Transform, quantisation and back, of values around 0.
+#[inline(always)]
 fn through(block: &mut [Lane; 8], table: &[i32; 64]) {
     *block = forward(transposed(block), PASS_BITS, false);
     *block = forward(transposed(block), PASS_BITS, true);
@@ -147,10 +174,12 @@ fn through(block: &mut [Lane; 8], table: &[i32; 64]) {
 
 /// `sum / step` for what can occur here, through f32, of which a processor divides eight at once: of these whole numbers
 /// no quotient is so close below a whole number that it would be rounded up to it.
+#[inline(always)]
 fn quotient(sum: i32, step: i32) -> i32 {
     (sum as f32 / step as f32) as i32
 }
 
+#[inline(always)]
 fn transposed(block: &[Lane; 8]) -> [Lane; 8] {
     std::array::from_fn(|y| std::array::from_fn(|x| block[x][y]))
 }
@@ -177,25 +206,30 @@ mod fixed {
 }
 
 // All values stay far below 2^31; wrapping arithmetic lets a debug build work on a lane at once as well.
+#[inline(always)]
 fn add(a: Lane, b: Lane) -> Lane {
     std::array::from_fn(|i| a[i].wrapping_add(b[i]))
 }
 
+#[inline(always)]
 fn sub(a: Lane, b: Lane) -> Lane {
     std::array::from_fn(|i| a[i].wrapping_sub(b[i]))
 }
 
+#[inline(always)]
 fn times(a: Lane, factor: i32) -> Lane {
     a.map(|v| v.wrapping_mul(factor))
 }
 
 /// `a / 2^bits`, rounded half up.
+#[inline(always)]
 fn scaled(a: Lane, bits: u32) -> Lane {
     let half = 1 << (bits - 1);
     a.map(|v| v.wrapping_add(half) >> bits)
 }
 
 /// The odd half that both directions share: four lanes rotated and mixed. Gives the sums for the lanes in order.
+#[inline(always)]
 fn odd(a: [Lane; 4]) -> [Lane; 4] {
     use fixed::{F0_298, F0_390, F0_899, F1_175, F1_501, F1_961, F2_053, F2_562, F3_072};
     let [t0, t1, t2, t3] = a;
@@ -212,6 +246,7 @@ fn odd(a: [Lane; 4]) -> [Lane; 4] {
 }
 
 /// Forward transform along the first index. The first pass keeps `pass` more bits, the second takes them off.
+#[inline(always)]
 fn forward(v: [Lane; 8], pass: u32, second: bool) -> [Lane; 8] {
     use fixed::{F0_541, F0_765, F1_847};
     let sums: [Lane; 4] = std::array::from_fn(|i| add(v[i], v[7 - i]));
@@ -241,6 +276,7 @@ fn forward(v: [Lane; 8], pass: u32, second: bool) -> [Lane; 8] {
 }
 
 /// Inverse transform along the first index; `bits` come off at its end.
+#[inline(always)]
 fn inverse(v: &[Lane; 8], bits: u32) -> [Lane; 8] {
     use fixed::{F0_541, F0_765, F1_847};
     let z1 = times(add(v[2], v[6]), F0_541);

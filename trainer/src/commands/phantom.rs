@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use nephrobox_shared::measure::Spacing;
-use rayon::prelude::*;
 
 use super::next;
+use crate::data::progress::{Console, Progress};
 use crate::phantom::{
-    CaseSummary, LabelDriven, Storage, WholePatient, is_reserved, refuse_existing,
+    self, CaseSummary, LabelCase, LabelDriven, Storage, WholePatient, is_reserved, refuse_existing,
 };
 
 /// Paint synthetic abdominal CT around real kidney masks, or invent a whole patient
@@ -114,28 +112,11 @@ impl PhantomArgs {
             "painting {} cases; {reserved} reserved for evaluation are left out",
             cases.len()
         );
-        let bar = ProgressBar::new(cases.len() as u64).with_style(ProgressStyle::with_template(
-            "{bar:30} {pos}/{len} cases, {msg}, {eta} left",
-        )?);
-        let done = AtomicUsize::new(0);
-        let made: Vec<CaseSummary> = cases
-            .par_iter()
-            .map(|case| {
-                let made = recipe
-                    .make(&case.labels, &self.out, &case.name)
-                    .with_context(|| format!("{} was not made", case.name))?;
-                let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-                bar.set_message(case.name.clone());
-                bar.inc(1);
-                // A bar draws on terminals only; elsewhere a line now and then.
-                if bar.is_hidden() && count.is_multiple_of(20) {
-                    println!("{count} of {} cases", cases.len());
-                }
-                anyhow::Ok(made)
-            })
-            .collect::<Result<_>>()?;
-        bar.finish_and_clear();
-        self.write_notice()?;
+        let console = Console::new();
+        console.start("painting", cases.len());
+        let made = phantom::paint(&recipe, &cases, &self.out, &|name| console.step(name));
+        console.finish();
+        let made = made?;
         let slices: usize = made.iter().map(|case| case.slices).sum();
         let clipped = made
             .iter()
@@ -150,21 +131,8 @@ impl PhantomArgs {
         Ok(())
     }
 
-    /// Leaves the recipe and the licence beside the cases: whoever finds the folder must know what it is.
-    fn write_notice(&self) -> Result<()> {
-        let path = self.out.join("NOTICE.txt");
-        let text = format!(
-            "Synthetic CT slices painted around the label maps of KiTS19 by nephrotrain {}, seed {}.\n\
-             Nothing but the label maps is real. They are from Heller et al., \"The KiTS19 Challenge Data\",\n\
-             arXiv:1904.00445, licence CC BY-NC-SA 4.0, and so are these files.\n",
-            env!("CARGO_PKG_VERSION"),
-            self.seed
-        );
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    }
-
     /// The cases to paint, and how many were left out because they are reserved.
-    fn choose(&self, labels: &Path) -> Result<(Vec<Case>, usize)> {
+    fn choose(&self, labels: &Path) -> Result<(Vec<LabelCase>, usize)> {
         let wanted = Selection::parse(&self.cases, "--cases")?;
         let unwanted = Selection::parse(&self.exclude, "--exclude")?;
         if let Some(name) = wanted.names.iter().find(|name| is_reserved(name)) {
@@ -174,32 +142,16 @@ impl PhantomArgs {
         }
         let mut reserved = 0;
         let mut cases = Vec::new();
-        let entries = fs::read_dir(labels).with_context(|| {
-            format!(
-                "cannot list {}; --labels must be a folder of case_* folders",
-                labels.display()
-            )
-        })?;
-        for entry in entries {
-            let entry = entry.with_context(|| format!("cannot list {}", labels.display()))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            let file = ["segmentation.nii.gz", "segmentation.nii"]
-                .map(|file| entry.path().join(file))
-                .into_iter()
-                .find(|file| file.is_file());
-            let Some(file) = file else { continue };
-            if !self.cases.is_empty() && !wanted.holds(&name) || unwanted.holds(&name) {
+        for case in phantom::label_cases(labels)? {
+            if !self.cases.is_empty() && !wanted.holds(&case.name) || unwanted.holds(&case.name) {
                 continue;
             }
-            if is_reserved(&name) {
+            if is_reserved(&case.name) {
                 reserved += 1;
                 continue;
             }
-            cases.push(Case { name, labels: file });
+            cases.push(case);
         }
-        cases.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(name) = wanted
             .names
             .iter()
@@ -218,12 +170,6 @@ impl PhantomArgs {
         }
         Ok((cases, reserved))
     }
-}
-
-#[derive(Debug)]
-struct Case {
-    name: String,
-    labels: PathBuf,
 }
 
 /// Cases by name and by range of numbers.

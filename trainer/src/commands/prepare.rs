@@ -11,6 +11,7 @@ use nephrobox_shared::preprocess::{Interpolation, Preprocess};
 use super::next;
 use super::stats::{RuleArgs, thousands};
 use crate::data::error::DataError;
+use crate::data::prepare::phantoms::Phantoms;
 use crate::data::prepare::records::Options;
 use crate::data::prepare::{self, Outcome, Request};
 use crate::data::progress::{Console, Progress};
@@ -21,17 +22,24 @@ use crate::data::{DEFAULT_SEED, Prepared, Split, all_cores};
 /// Run it again after a kill and it goes on; run it again on a finished set and it checks every byte. A case name that
 /// occurs in several data folders is one patient. The patients' split is in PREPARED/split.toml, for you to edit.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Example: nephrotrain prepare --data kits19/data --out prepared --test-cases @reserved.txt"
-)]
+#[command(after_help = "Examples:\n  \
+    nephrotrain prepare --data kits19/data --out prepared --test-cases @reserved.txt\n  \
+    nephrotrain prepare --phantoms kits19-labels --out bench --side 96")]
 pub struct PrepareArgs {
     /// KiTS19 folder with case_*/imaging.nii.gz and segmentation.nii.gz; may be given several times.
-    #[arg(long, required = true, value_name = "DIR", action = ArgAction::Append)]
+    #[arg(long, required_unless_present = "phantoms", value_name = "DIR", action = ArgAction::Append)]
     pub data: Vec<PathBuf>,
+    /// Paint phantoms around the label volumes of this KiTS19 folder and prepare those (too); no imaging is needed. They
+    /// lie in PREPARED/phantoms, at twice --side, and follow from --seed.
+    #[arg(long, value_name = "DIR")]
+    pub phantoms: Option<PathBuf>,
+    /// The most slices to paint of one patient.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "phantoms")]
+    pub phantom_slices: usize,
     /// Folder to make, or to go on with.
     #[arg(long, value_name = "PREPARED")]
     pub out: PathBuf,
-    /// Seed of the split and of the choice of background-only slices.
+    /// Seed of the split, of the choice of background-only slices and of phantoms.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub seed: u64,
     /// Take the split from this file instead of PREPARED/split.toml or chance.
@@ -108,6 +116,10 @@ impl PrepareArgs {
         };
         Ok(Request {
             data: self.data.clone(),
+            phantoms: self.phantoms.clone().map(|labels| Phantoms {
+                labels,
+                slices: self.phantom_slices,
+            }),
             out: self.out.clone(),
             options: Options {
                 rule: self.rule.choice(),
@@ -127,7 +139,10 @@ impl PrepareArgs {
 
     fn notes(&self, request: &Request, outcome: &Outcome, console: &Console) {
         for left_out in &outcome.left_out {
-            let source = self.data[left_out.source as usize].display();
+            let source = self
+                .data
+                .get(left_out.source as usize)
+                .map_or_else(|| "the phantoms".into(), |folder| folder.to_string_lossy());
             console.note(&format!(
                 "{} in {source} is left out: {}",
                 left_out.case, left_out.reason

@@ -147,21 +147,19 @@ pub fn departures(plan: &Plan) -> Vec<String> {
     list
 }
 
-/// How far it is, and what each experiment hands on.
-fn status(results: &Results) -> String {
+/// How far it is, and what each experiment hands on: where every run has one encoder, that.
+fn status(plan: &Plan, results: &Results) -> String {
     let all = results.finished + results.missing.len();
     let choices: Vec<String> = results
         .choices
         .iter()
         .filter(|(e, _)| **e != Experiment::Final)
         .map(|(e, name)| {
-            format!(
-                "{e} {}",
-                e.values()
-                    .iter()
-                    .find(|v| v.name == *name)
-                    .map_or(*name, |v| v.label)
-            )
+            let label = e.values().iter().find(|v| v.name == *name);
+            match plan.only_encoder {
+                Some(only) if *e == Experiment::Encoder => format!("{e} {only}"),
+                _ => format!("{e} {}", label.map_or(*name, |v| v.label)),
+            }
         })
         .collect();
     format!(
@@ -176,7 +174,7 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn markdown(plan: &Plan, results: &Results, tables: &[Table], examples: bool) -> String {
-    let mut text = format!("# The paper's experiments\n\n{}\n", status(results));
+    let mut text = format!("# The paper's experiments\n\n{}\n", status(plan, results));
     let mut list = |title: &str, items: Vec<String>| {
         if !items.is_empty() {
             let _ = write!(text, "\n## {title}\n\n* {}\n", items.join("\n* "));
@@ -222,7 +220,7 @@ fn body(
     let mut text = format!(
         "<h1>The paper's experiments</h1>\n<p>{}</p>\n<p class=\"small\">Research use only. Bracke and Brinker, BIOSTEC 2022, \
          doi 10.5220/0010770900003123. nephrotrain {}; data fingerprint <code>{}</code>, split <code>{}</code>; plan in <code>{}</code>.</p>\n",
-        status(results),
+        status(plan, results),
         env!("CARGO_PKG_VERSION"),
         short(&plan.fingerprint),
         short(&plan.split_hash),

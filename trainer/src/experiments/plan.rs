@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::design::{self, Experiment, Value};
 use super::{ExperimentError, write};
+use crate::augment::{Augmentation, PRESETS};
 use crate::data::Prepared;
 use crate::network::{Encoder, Freeze};
-use crate::train::{Settings, SettingsError};
+use crate::train::{AugmentChoice, Settings, SettingsError};
 
 /// Name of the plan's file.
 pub const FILE: &str = "plan.toml";
@@ -150,6 +151,7 @@ impl Plan {
             return no("no training set is given: name one with --data".into());
         };
         let prepared = Prepared::open(&data)?;
+        shared.augment = shared.augment.map(written_out).transpose()?;
         let only_encoder = shared.encoder.take();
         let seed = shared.seed.take().unwrap_or(crate::data::DEFAULT_SEED);
         shared.epochs = None;
@@ -417,6 +419,18 @@ impl Plan {
 #[allow(clippy::unnecessary_wraps)] // the signature of a choice
 pub fn papers_choice(experiment: Experiment) -> Option<&'static str> {
     Some(experiment.papers_choice())
+}
+
+/// An augmentation from a file as its steps: jobs run in other folders, and the file may change or stay behind.
+fn written_out(choice: AugmentChoice) -> Result<AugmentChoice, ExperimentError> {
+    match choice {
+        AugmentChoice::Named(name) if PRESETS.iter().all(|(preset, _)| *preset != name) => {
+            let read = Augmentation::named(&name, 1.0);
+            read.map(|file| AugmentChoice::Steps(file.steps))
+                .map_err(|e| ExperimentError::Plan(e.to_string()))
+        }
+        other => Ok(other),
+    }
 }
 
 fn plan_fault(error: &SettingsError) -> ExperimentError {

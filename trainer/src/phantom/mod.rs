@@ -19,6 +19,7 @@ mod organs;
 mod painter;
 mod rng;
 mod scene;
+mod set;
 mod spine;
 mod survey;
 #[cfg(test)]
@@ -30,3 +31,4 @@ mod whole;
 pub use acquisition::Storage;
 pub use case::{CaseSummary, LabelDriven, RESERVED, WholePatient, is_reserved, refuse_existing};
 pub use error::PhantomError;
+pub use set::{LabelCase, label_cases, paint};

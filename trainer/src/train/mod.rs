@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 pub use config::TrainConfig;
 pub use run::{EpochRecord, Event, Options, Run};
-pub use settings::{Preset, Settings, SettingsError};
+pub use settings::{AugmentChoice, Preset, Settings, SettingsError};
 
 use crate::data::DataError;
 

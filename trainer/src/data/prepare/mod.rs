@@ -7,6 +7,7 @@
 //!
 //! Memory: one KiTS19-layout image volume as 16-bit integers for each of [`Request::jobs`].
 
+pub mod phantoms;
 pub mod records;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use super::folder::{self, CaseFolder};
 use super::progress::Progress;
 use super::scan::in_parallel;
 use super::split::PatientSplit;
+use phantoms::Phantoms;
 use records::{
     CaseRecord, CaseVolume, FORMAT, Fingerprint, Index, Layout, LeftOut, Options, Plan, VolumeName,
     VolumeRecord,
@@ -37,6 +39,8 @@ use volume::{Origin, Sources};
 pub struct Request {
     /// KiTS19 folders. The same case name in several of them is one patient.
     pub data: Vec<PathBuf>,
+    /// Phantoms to paint first and to prepare as one data folder more, the last.
+    pub phantoms: Option<Phantoms>,
     /// The folder to make or to go on with.
     pub out: PathBuf,
     /// What decides the bytes.
@@ -75,12 +79,19 @@ pub struct Outcome {
 /// Prepares, or goes on preparing.
 pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataError> {
     check_options(request)?;
-    let found = folder::find(&request.data)?;
+    let layout = Layout::new(&request.out);
+    let (mut data, mut lock) = (request.data.clone(), None);
+    if let Some(phantoms) = &request.phantoms {
+        let painting = phantoms::Painting::plan(phantoms, &request.options)?;
+        lock = Some(enter(&layout)?);
+        data.push(painting.ensure(&layout, request.update, progress)?);
+    }
+    let found = folder::find(&data)?;
     let (sources, left_out) = usable(&found);
     if sources.is_empty() {
         return Err(DataError::new(
             DataErrorKind::Folder,
-            &request.data[0],
+            &data[0],
             format!(
                 "none of the {} cases has both imaging and labels",
                 found.len()
@@ -92,11 +103,7 @@ pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataEr
     let plan = Plan {
         format: FORMAT,
         options: request.options,
-        sources: request
-            .data
-            .iter()
-            .map(|folder| source_name(folder))
-            .collect(),
+        sources: data.iter().map(|folder| source_name(folder)).collect(),
         reserved: request
             .reserved
             .iter()
@@ -107,8 +114,10 @@ pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataEr
         left_out,
     };
 
-    let layout = Layout::new(&request.out);
-    let _lock = enter(&layout)?;
+    let _lock = match lock {
+        Some(lock) => lock,
+        None => enter(&layout)?,
+    };
     let plan_stands = check_plan(&layout, &plan, request.update)?;
     let split_kept = settle_split(request, &layout, &cases, &plan)?;
     if !plan_stands {
@@ -198,10 +207,10 @@ fn check_options(request: &Request) -> Result<(), DataError> {
             "give --side a multiple of 32 from 32 to 1024; the paper's is 256",
         );
     }
-    if request.data.is_empty() {
+    if request.data.is_empty() && request.phantoms.is_none() {
         return wrong(
             "no data folder is given".to_owned(),
-            "name a KiTS19 folder with --data",
+            "name a KiTS19 folder with --data, or label volumes with --phantoms",
         );
     }
     Ok(())
@@ -248,8 +257,8 @@ fn enter(layout: &Layout) -> Result<FolderLock, DataError> {
     let failed = |e| DataError::io(folder, "make this folder", e);
     fs::create_dir_all(folder).map_err(failed)?;
     if !layout.plan().exists() {
-        // A split file may have been laid ready, and a run killed early leaves one, whole or half-written.
-        let ours = ["split.toml", ".lock"];
+        // A split file may have been laid ready; a run killed early leaves one, or phantoms, whole or half-written.
+        let ours = ["split.toml", ".lock", "phantoms", "phantoms.json"];
         let foreign = fs::read_dir(folder)
             .map_err(failed)?
             .flatten()

@@ -7,6 +7,8 @@
 //! | `volumes/CASE.N.f32` | the images of one volume's kept slices, with `neighbours` those beside them too, row-major f32 little-endian in \[0, 1\] |
 //! | `volumes/CASE.N.u8` | their label maps, one byte a pixel |
 //! | `volumes/CASE.N.json` | [`VolumeRecord`], written last of the three: the mark that the volume is done |
+//! | `phantoms.json` | with `--phantoms`: what they are painted from |
+//! | `phantoms/CASE/` | with `--phantoms`: the painted volumes, in the layout of KiTS19 |
 //! | `fingerprint.json` | [`Fingerprint`] |
 //! | `index.json` | [`Index`], written last of all: the mark that the folder is complete |
 //!
@@ -46,6 +48,12 @@ impl Layout {
     }
     pub(in crate::data) fn split(&self) -> PathBuf {
         self.0.join("split.toml")
+    }
+    pub(in crate::data) fn phantoms(&self) -> PathBuf {
+        self.0.join("phantoms")
+    }
+    pub(in crate::data) fn phantom_recipe(&self) -> PathBuf {
+        self.0.join("phantoms.json")
     }
     pub(in crate::data) fn volumes(&self) -> PathBuf {
         self.0.join("volumes")

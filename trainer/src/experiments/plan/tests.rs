@@ -161,3 +161,28 @@ fn paths_are_seen_from_the_folder() {
     );
     assert_eq!(see("exp", "prepared"), Path::new("../prepared"));
 }
+
+#[test]
+fn a_plan_holds_the_steps_of_an_augmentation_file_and_not_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(
+        &path,
+        "[[steps]]\nchance = 0.5\ntransform = { flip = {} }\n",
+    )
+    .unwrap();
+    let choice = written_out(AugmentChoice::Named(path.display().to_string())).unwrap();
+    let AugmentChoice::Steps(steps) = &choice else {
+        panic!("{choice:?}");
+    };
+    assert_eq!((steps.len(), steps[0].chance), (1, 0.5));
+    // Such a plan reads back as it was written.
+    let mut plan = whole(Choose::Paper);
+    plan.shared.augment = Some(choice);
+    plan.save(folder.path()).unwrap();
+    assert_eq!(Plan::open(folder.path()).unwrap().shared, plan.shared);
+
+    let ct = AugmentChoice::Named("ct".into());
+    assert_eq!(written_out(ct.clone()).unwrap(), ct);
+    assert!(written_out(AugmentChoice::Named("nowhere.toml".into())).is_err());
+}

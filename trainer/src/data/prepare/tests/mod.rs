@@ -15,13 +15,15 @@ use crate::data::choice::SliceChoice;
 use crate::data::progress::Silent;
 use crate::data::{Prepared, Split};
 
+mod phantoms;
 mod refusals;
 
 /// A case of `slices` slices of 48 x 64 whose middle third shows kidney, and tumour on every other of those. `tone`
-/// makes its voxels its own.
+/// makes its voxels its own. The pixels' sizes are of those whose last bit a careless reader of JSON loses.
 fn write_case(folder: &Path, slices: usize, tone: i16) {
     fs::create_dir_all(folder).unwrap();
-    let geometry = Geometry::kits([slices, 48, 64], Spacing::new(3.0, 0.8, 0.8).unwrap()).unwrap();
+    let geometry =
+        Geometry::kits([slices, 48, 64], Spacing::new(3.0, 0.905, 0.902).unwrap()).unwrap();
     write_labels(
         &folder.join("segmentation.nii.gz"),
         &geometry,
@@ -65,6 +67,7 @@ fn data() -> TempDir {
 fn request(root: &Path, out: &Path) -> Request {
     Request {
         data: vec![root.join("a"), root.join("b")],
+        phantoms: None,
         out: out.to_owned(),
         options: Options {
             rule: SliceChoice {
