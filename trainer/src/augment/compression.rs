@@ -4,6 +4,9 @@
 //! transform, quantisation, and back, in libjpeg's integer arithmetic ("islow") with its tables. The result is that of
 //! writing and reading a file, at a fraction of the time.
 
+// What is not inlined into the dispatched variants would be compiled for the oldest machines.
+#![allow(clippy::inline_always)]
+
 use macerator::{AutoArch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 

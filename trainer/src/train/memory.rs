@@ -73,7 +73,27 @@ impl Estimate {
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm)
             .map_err(|e| e.to_string())?;
         let side = config.crop.unwrap_or(side);
-        Ok(Self::of(&graph, &freeze, [side; 2], kernels))
+        let estimate = Self::of(&graph, &freeze, [side; 2], kernels);
+        Ok(if config.ema > 0.0 {
+            estimate.with_average(&graph)
+        } else {
+            estimate
+        })
+    }
+
+    /// The same with a moving average of the weights beside them, in memory and in the checkpoint.
+    fn with_average(self, graph: &Graph) -> Self {
+        let average: usize = graph
+            .variables()
+            .iter()
+            .map(|v| v.shape.iter().product::<usize>())
+            .sum();
+        let average = average as u64 * F32;
+        Self {
+            fixed: self.fixed + average,
+            checkpoint: self.checkpoint + 3 * average,
+            ..self
+        }
     }
 
     /// Bytes of a run whose passes hold `images` images, at its highest point.
@@ -381,6 +401,21 @@ mod tests {
         assert_eq!(small.per_image * 4, all.per_image);
         let burn = Estimate::of(&graph, &Freeze::none(&graph), [256; 2], Kernels::Burn);
         assert!(burn.per_image > all.per_image);
+    }
+
+    #[test]
+    fn a_moving_average_is_one_more_copy_of_the_network() {
+        let graph = UnetSpec::paper(Encoder::ResNet18, 1).graph();
+        let plain = estimate(Encoder::ResNet18, "all");
+        let averaging = plain.with_average(&graph);
+        let values: usize = graph
+            .variables()
+            .iter()
+            .map(|v| v.shape.iter().product::<usize>())
+            .sum();
+        assert_eq!(averaging.fixed - plain.fixed, 4 * values as u64);
+        assert_eq!(averaging.checkpoint - plain.checkpoint, 12 * values as u64);
+        assert_eq!(averaging.per_image, plain.per_image);
     }
 
     const EACH: Estimate = Estimate {

@@ -56,6 +56,7 @@ pub(crate) fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf
     }
     let request = Request {
         data: vec![root.join("data")],
+        phantoms: None,
         out: root.join("prepared"),
         options: PrepareOptions {
             preprocess: Preprocess {

@@ -68,7 +68,7 @@ impl Recipe {
     /// Whether a case painted by `earlier` is what this would paint.
     fn keeps(&self, earlier: &Self, name: &str) -> bool {
         (self.size, self.slices, self.seed) == (earlier.size, earlier.slices, earlier.seed)
-            && self.labels.get(name).is_some()
+            && self.labels.contains_key(name)
             && self.labels.get(name) == earlier.labels.get(name)
     }
 }
