@@ -14,7 +14,7 @@ use nephrotrain::data::{Prepared, Split};
 use nephrotrain::evaluate::{evaluate, executor};
 use nephrotrain::export::{Label, export};
 use nephrotrain::loss::{LossName, Reduction};
-use nephrotrain::network::{Encoder, FrozenBatchNorm, Parameters, RetrainFrom, UnetSpec};
+use nephrotrain::network::{Encoder, FrozenBatchNorm, Parameters, RetrainFrom, UnetSpec, import};
 use nephrotrain::small_parts::{self, Cleaned};
 use nephrotrain::train::accumulate::Accumulate;
 use nephrotrain::train::checkpoint;
@@ -296,6 +296,10 @@ fn what_goes_beyond_the_paper_resumes_to_the_same_bits_too() {
         .to_vec();
     assert_eq!(&judged, of("average/conv0/kernel"));
     assert_ne!(&judged, of("conv0/kernel"));
+    // A run that starts from this one's weights starts from the average too.
+    let started = import::load(&file, &graph, 1, &Device::flex()).unwrap();
+    let started = started.get("conv0/kernel").unwrap().clone();
+    assert_eq!(&judged, &started.into_data().into_bytes().to_vec());
     let label = Label {
         name: "test".into(),
         version: 1,

@@ -16,13 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::step::Learner;
 use crate::adam::Moments;
+use crate::network::import::AVERAGE;
 use crate::network::parameters::{flat, to_vec};
 use crate::network::{Graph, Parameters};
 
 /// Key of the position in the file's metadata.
 const POSITION: &str = "nephrotrain.position";
-/// What the names of averaged variables begin with.
-const AVERAGE: &str = "average/";
 
 /// Where a run stands, between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,7 @@ use burn::tensor::Device;
 pub use matching::{Matched, Plan};
 pub use published::Published;
 pub use source::{Expects, Format, Source, SourceLayer, SourceValue};
+pub use tensors::AVERAGE;
 
 use super::architecture::Family;
 use super::{Graph, Parameters};

@@ -14,6 +14,9 @@ use super::{Format, ImportError, Source, SourceLayer, SourceValue};
 /// Keys under which training scripts put the weights beside other things.
 const NESTED: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
+/// What the names of averaged variables begin with in a checkpoint of `nephrotrain train`.
+pub const AVERAGE: &str = "average/";
+
 /// A tensor of either format, its bytes little endian.
 struct Raw {
     shape: Vec<usize>,
@@ -53,7 +56,21 @@ pub(super) fn safetensors(path: &Path, bytes: &[u8]) -> Result<Source, ImportErr
         };
         tensors.insert(name.to_string(), raw);
     }
+    prefer_averages(&mut tensors);
     source(path, Format::Safetensors, tensors)
+}
+
+/// A run that averages its weights keeps both: the averaged ones are those that were judged.
+fn prefer_averages(tensors: &mut BTreeMap<String, Raw>) {
+    let averages: Vec<(String, String)> = tensors
+        .keys()
+        .filter_map(|name| Some((name.clone(), name.strip_prefix(AVERAGE)?.to_owned())))
+        .collect();
+    for (name, plain) in averages {
+        if let Some(value) = tensors.remove(&name) {
+            tensors.insert(plain, value);
+        }
+    }
 }
 
 /// Reads the layers of a PyTorch checkpoint; the pickle is parsed as data, nothing in it is run.
