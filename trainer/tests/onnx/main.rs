@@ -148,7 +148,7 @@ fn the_demo_package_comes_back_with_all_it_says() {
             file.opset_import[0].version,
             file.model_version
         ),
-        (8, 17, 2)
+        (8, 17, 3)
     );
     let network = read(file.graph.as_ref().unwrap());
     let exact = model.stored_as(Storage::F32).unwrap();
@@ -171,7 +171,7 @@ fn the_demo_package_comes_back_with_all_it_says() {
     let manifest = model.manifest();
     for (key, value) in [
         ("name", "demo-resnet18"),
-        ("version", "2"),
+        ("version", "3"),
         ("encoder", "resnet18"),
         (
             "class_map",
