@@ -205,7 +205,7 @@ pub enum Preset {
     /// As in the paper.
     #[default]
     Paper,
-    /// Beyond it, provisional until measured, see docs/beyond-the-paper.md.
+    /// The options beyond it that helped in docs/benchmark.md.
     Best,
 }
 
@@ -215,9 +215,9 @@ impl Preset {
         match self {
             Self::Paper => Settings::default(),
             Self::Best => Settings {
-                loss: Some(LossName::DiceCe),
                 schedule: Some(Schedule::Cosine),
                 warm_up: Some(0.05),
+                ema: Some(0.98),
                 ..Settings::default()
             },
         }
@@ -442,7 +442,7 @@ mod tests {
             .unwrap();
         assert_eq!(config.gamma, 3.0);
         assert_eq!(config.schedule, Schedule::Polynomial);
-        assert_eq!(config.loss, LossName::DiceCe);
+        assert_eq!((config.loss, config.ema), (LossName::Dice, 0.98));
         assert_eq!(config.repeat[0], "phantoms=2".parse().unwrap());
     }
 
