@@ -2,11 +2,11 @@
 """The paper's augmentation with the paper's library, and how fast it is beside `nephrotrain`'s.
 
     python3 -m venv venv && . venv/bin/activate
-    pip install numpy==1.26.4 scipy imgaug==0.4.0 PyYAML
+    pip install numpy==1.26.4 'scipy<1.14' scikit-image==0.22.0 imgaug==0.4.0 PyYAML
     pip uninstall -y opencv-python opencv-python-headless
     pip install --no-deps opencv-python-headless==4.5.5.64 albumentations==0.5.2
-    CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo build -p nephrotrain --example augment_speed
-    python tools/peers/augment_albumentations.py PREPARED --against target/debug/examples/augment_speed
+    cargo build --release -p nephrotrain --example augment_speed
+    python tools/peers/augment_albumentations.py PREPARED --against target/release/examples/augment_speed
 
 Both sides augment the slices of one prepared set, on one thread, by turns, and count processor time, so that other
 work on the machine disturbs both alike and little. Each prints slices per second and core.
