@@ -13,6 +13,7 @@ seeds it adds those. Needs Python 3.11 alone; for --torch see tools/peers/benchm
 import argparse
 import json
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -86,6 +87,7 @@ def ensure(run, data, seed, flags):
         if (run / "last.safetensors").exists():
             train("train", "--out", run, "--resume", "--device", "cpu")
         else:
+            shutil.rmtree(run, ignore_errors=True)  # killed before its first checkpoint
             settings = f"--encoder resnet18 --batch {arguments.batch} --lr {arguments.lr} --epochs {arguments.epochs} {flags}"
             train("train", "--data", data, "--out", run, "--seed", seed, "--device", "cpu", *settings.split())
     judge(run, "plain", "")
