@@ -148,8 +148,8 @@ def table():
         runs = [work / f"runs/{name}-{seed}" for seed in arguments.seeds]
         row(title, map(scores, runs), steps(runs))
         if name == "paper":
-            for title, how, _ in AT_TEST_TIME:
-                row(title, [scores(run, how) for run in runs])
+            for beside, how, _ in AT_TEST_TIME:
+                row(beside, [scores(run, how) for run in runs])
     peers = [work / f"runs/torch-{seed}.json" for seed in arguments.seeds]
     peers = [json.loads(path.read_text()) for path in peers if path.exists()]
     dice = [{part: [100 * peer[part][c] for c in CLASSES] for part in PARTS} for peer in peers]

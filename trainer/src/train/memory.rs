@@ -52,8 +52,7 @@ pub struct Estimate {
 impl Estimate {
     /// Of a run with `graph` and `freeze` on images of `size`, rows and columns.
     pub fn of(graph: &Graph, freeze: &Freeze, size: [usize; 2], kernels: Kernels) -> Self {
-        let bytes = |shape: &[usize]| shape.iter().product::<usize>() as u64 * F32;
-        let values: u64 = graph.variables().iter().map(|v| bytes(&v.shape)).sum();
+        let values = variables(graph);
         let trained = freeze.trainable_count(graph) as u64 * F32;
         let kept = values + 2 * trained;
         Self {
@@ -83,12 +82,7 @@ impl Estimate {
 
     /// The same with a moving average of the weights beside them, in memory and in the checkpoint.
     fn with_average(self, graph: &Graph) -> Self {
-        let average: usize = graph
-            .variables()
-            .iter()
-            .map(|v| v.shape.iter().product::<usize>())
-            .sum();
-        let average = average as u64 * F32;
+        let average = variables(graph);
         Self {
             fixed: self.fixed + average,
             checkpoint: self.checkpoint + 3 * average,
@@ -122,6 +116,14 @@ impl Estimate {
             checkpoint: 0,
         }
     }
+}
+
+/// Bytes of a network's variables.
+fn variables(graph: &Graph) -> u64 {
+    let count = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+    (graph.variables().iter())
+        .map(|v| count(&v.shape) * F32)
+        .sum()
 }
 
 /// Bytes of one image at the highest point of a step, weight gradients apart.

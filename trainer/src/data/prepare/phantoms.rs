@@ -40,18 +40,17 @@ impl Recipe {
     /// The first way in which the two differ, in words.
     fn difference(&self, earlier: &Self) -> Option<String> {
         for (what, earlier, now) in [
-            ("their size", earlier.size, self.size),
-            ("their slices per patient", earlier.slices, self.slices),
+            ("size", earlier.size as u64, self.size as u64),
+            (
+                "slices per patient",
+                earlier.slices as u64,
+                self.slices as u64,
+            ),
+            ("seed", earlier.seed, self.seed),
         ] {
             if earlier != now {
-                return Some(format!("{what} was {earlier}, now it is {now}"));
+                return Some(format!("their {what} was {earlier}, now it is {now}"));
             }
-        }
-        if earlier.seed != self.seed {
-            return Some(format!(
-                "their seed was {}, now it is {}",
-                earlier.seed, self.seed
-            ));
         }
         let mut names = self.labels.keys().chain(earlier.labels.keys());
         names
@@ -68,8 +67,7 @@ impl Recipe {
     /// Whether a case painted by `earlier` is what this would paint.
     fn keeps(&self, earlier: &Self, name: &str) -> bool {
         (self.size, self.slices, self.seed) == (earlier.size, earlier.slices, earlier.seed)
-            && self.labels.contains_key(name)
-            && self.labels.get(name) == earlier.labels.get(name)
+            && (self.labels.get(name)).is_some_and(|hash| earlier.labels.get(name) == Some(hash))
     }
 }
 
