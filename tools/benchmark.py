@@ -21,15 +21,18 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS, CLASSES = ("validation", "test"), ("kidney", "tumour")
 
+FALLING = "--schedule cosine --warm-up 0.05"
 # Title in the table, folder, flags of `train`.
 VARIANTS = [
     ("`--preset paper`", "paper", ""),
     ("`--loss dice-ce`", "dice-ce", "--loss dice-ce"),
     ("`--loss wce-image`", "wce-image", "--loss wce-image"),
-    ("`--schedule cosine --warm-up 0.05`", "cosine", "--schedule cosine --warm-up 0.05"),
+    (f"`{FALLING}`", "cosine", FALLING),
     ("`--schedule polynomial --warm-up 0.05`", "polynomial", "--schedule polynomial --warm-up 0.05"),
     ("`--ema 0.98`", "ema", "--ema 0.98"),
     ("`--sample balanced`", "balanced", "--sample balanced"),
+    ("cosine, `--loss dice-ce`", "cosine-dice-ce", f"{FALLING} --loss dice-ce"),
+    ("cosine, `--sample balanced`", "cosine-balanced", f"{FALLING} --sample balanced"),
     ("`--preset best`", "best", "--preset best"),
 ]
 # Judged on the networks of `paper`: flags of `evaluate`.
@@ -38,8 +41,13 @@ AT_TEST_TIME = [
     ("paper, `evaluate --remove-small`", "small", "--remove-small"),
 ]
 NEIGHBOURS = [
-    ("one slice", "invented-one", "--channels 1"),
-    ("`--channels 3 --neighbours`", "invented-three", "--channels 3 --neighbours"),
+    ("one slice, cosine", "invented-cosine-one", f"--channels 1 {FALLING}"),
+    ("`--channels 3 --neighbours`, cosine", "invented-cosine-three", f"--channels 3 --neighbours {FALLING}"),
+]
+# The same in PyTorch: title, name, flags of benchmark_torch.py.
+PEERS = [
+    ("paper's settings in PyTorch", "torch", ""),
+    ("cosine in PyTorch", "torch-cosine", FALLING),
 ]
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -48,7 +56,7 @@ parser.add_argument("labels", type=pathlib.Path)
 parser.add_argument("--nephrotrain", default=ROOT / "target/release/nephrotrain", type=pathlib.Path)
 parser.add_argument("--torch", metavar="PYTHON", help="a Python with PyTorch and Albumentations")
 parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
-parser.add_argument("--only", nargs="+", metavar="NAME", help="only these variants; `torch` is one")
+parser.add_argument("--only", nargs="+", metavar="NAME", help="only these variants")
 parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--lr", type=float, default=1e-3)
@@ -150,10 +158,11 @@ def table():
         if name == "paper":
             for beside, how, _ in AT_TEST_TIME:
                 row(beside, [scores(run, how) for run in runs])
-    peers = [work / f"runs/torch-{seed}.json" for seed in arguments.seeds]
-    peers = [json.loads(path.read_text()) for path in peers if path.exists()]
-    dice = [{part: [100 * peer[part][c] for c in CLASSES] for part in PARTS} for peer in peers]
-    row("paper's settings in PyTorch", dice, [s for peer in peers for s in peer["seconds_per_step"]])
+    for title, name, _ in PEERS:
+        peers = [work / f"runs/{name}-{seed}.json" for seed in arguments.seeds]
+        peers = [json.loads(path.read_text()) for path in peers if path.exists()]
+        dice = [{part: [100 * peer[part][c] for c in CLASSES] for part in PARTS} for peer in peers]
+        row(title, dice, [s for peer in peers for s in peer["seconds_per_step"]])
     head("invented patients")
     for title, name, _ in NEIGHBOURS:
         runs = [work / f"runs/{name}-{seed}" for seed in arguments.seeds]
@@ -173,12 +182,13 @@ for seed in arguments.seeds:
             if name == "paper":
                 for _, how, options in AT_TEST_TIME:
                     judge(run, how, options)
-    out = work / f"runs/torch-{seed}.json"
-    if arguments.torch and wanted("torch") and not out.exists():
-        script = ROOT / "tools/peers/benchmark_torch.py"
-        settings = {"seed": seed, "epochs": arguments.epochs, "batch": arguments.batch, "lr": arguments.lr}
-        flags = [f"--{key}={value}" for key, value in settings.items()]
-        subprocess.run([arguments.torch, script, work / "set", out, *flags], check=True, stdout=sys.stderr)
+    for _, name, flags in PEERS:
+        out = work / f"runs/{name}-{seed}.json"
+        if arguments.torch and wanted(name) and not out.exists():
+            script = ROOT / "tools/peers/benchmark_torch.py"
+            settings = {"seed": seed, "epochs": arguments.epochs, "batch": arguments.batch, "lr": arguments.lr}
+            same = [f"--{key}={value}" for key, value in settings.items()]
+            subprocess.run([arguments.torch, script, work / "set", out, *same, *flags.split()], check=True, stdout=sys.stderr)
     for _, name, flags in NEIGHBOURS:
         if wanted(name):
             ensure(work / f"runs/{name}-{seed}", work / "invented-set", seed, flags)

@@ -3,13 +3,14 @@
 usage: benchmark_torch.py PREPARED OUT.json --seed 1 --epochs 5 --batch 8 --lr 1e-3
 
 The peer of `nephrotrain train` and `evaluate` in tools/benchmark.py: the same split, network, initialisers, loss, image
-weights, Adam and schedule (none), and the paper's augmentation through Albumentations (see augment_albumentations.py for how
+weights, Adam and schedule, and the paper's augmentation through Albumentations (see augment_albumentations.py for how
 to install it), made by a thread of its own while the step before runs. Writes Dice of the validation and test
 patients, slices weighted by 1 / slices of their patient, and the seconds of a step in each epoch, data included.
 """
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import queue
@@ -25,6 +26,8 @@ parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--lr", type=float, default=1e-3)
+parser.add_argument("--schedule", choices=["constant", "cosine"], default="constant")
+parser.add_argument("--warm-up", type=float, default=0.0, help="share of the steps in which the rate rises to --lr")
 parser.add_argument("--encoder", default="resnet18")
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--share", type=float, default=0.75, help="of augmented images")
@@ -99,6 +102,15 @@ def score(model, slices):
     return (2 * overlap / (confusion.sum(0) + confusion.sum(1))).tolist()
 
 
+def rate(step, steps):
+    """Learning rate of a step, counted over the whole run from 0: the trainer's `Config::rate`."""
+    rise = math.floor(arguments.warm_up * steps + 0.5)
+    up = min((step + 1) / (rise + 1), 1.0)
+    done = max(step - rise, 0) / max(steps - rise, 1)
+    down = 1.0 if arguments.schedule == "constant" else 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+    return arguments.lr * up * down
+
+
 torch.set_num_threads(arguments.threads)
 torch.manual_seed(arguments.seed)
 random.seed(arguments.seed)
@@ -108,19 +120,21 @@ slices = read(arguments.prepared)
 augment = pipeline("ct", arguments.share)
 model = Unet(arguments.encoder, 1).train()
 optimiser = KerasAdam(model.parameters())
-seconds = []
+steps_an_epoch = math.ceil(len(slices["train"]) / arguments.batch)
+steps = arguments.epochs * steps_an_epoch
+seconds, done = [], 0
 for epoch in range(arguments.epochs):
-    start, steps = time.perf_counter(), 0
+    start = time.perf_counter()
     for images, truth, weights in batches(slices["train"], rng, augment):
         loss = focal_dice(model(images), truth, weights)
         for p in model.parameters():
             p.grad = None
         loss.backward()
-        optimiser.step(arguments.lr)
-        steps += 1
-    seconds.append((time.perf_counter() - start) / steps)
+        optimiser.step(rate(done, steps))
+        done += 1
+    seconds.append((time.perf_counter() - start) / steps_an_epoch)
     print(f"epoch {epoch + 1}: loss {loss.item():.4f}, {seconds[-1]:.3f} s a step", flush=True)
-result = {"steps": steps * arguments.epochs, "seconds_per_step": seconds}
+result = {"steps": done, "seconds_per_step": seconds}
 for part in ("validation", "test"):
     _, kidney, tumour = score(model, slices[part])
     result[part] = {"kidney": kidney, "tumour": tumour}
