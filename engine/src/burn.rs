@@ -277,6 +277,31 @@ impl Executor {
                         .with_stride([stride as usize; 2])
                         .with_padding([padding as usize; 2]),
                 ),
+                Op::UpConv2d {
+                    input,
+                    weight,
+                    bias,
+                    ..
+                } => interleave(
+                    conv2d(
+                        values.read(input, frees),
+                        self.weight(weight),
+                        None,
+                        ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
+                    ),
+                    bias.map(|bias| self.weight(bias)),
+                ),
+                Op::Quantise {
+                    input,
+                    scale,
+                    precision,
+                    ..
+                } => {
+                    let scale = self.weight(scale);
+                    let [low, high] = precision.range();
+                    let steps = values.read(input, frees) / scale.clone();
+                    steps.round().clamp(low, high) * scale
+                }
                 Op::Upsample2x { input, .. } => double(values.read(input, frees)),
                 Op::Concat { a, b, .. } => {
                     let (a, b) = values.read_two(a, b, frees);
@@ -372,6 +397,28 @@ fn double_by_copying(x: Tensor<4>) -> Tensor<4> {
     x.reshape([batch, channels, rows, 1, cols, 1])
         .expand([batch, channels, rows, 2, cols, 2])
         .reshape([batch, channels, rows * 2, cols * 2])
+}
+
+/// Puts the four phases of [`Op::UpConv2d`] in their places: from `[batch, 4 * channels, rows + 1, cols + 1]` to
+/// `[batch, channels, 2 * rows, 2 * cols]`.
+fn interleave(phases: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
+    let [batch, kernels, rows, cols] = phases.dims();
+    let (channels, rows, cols) = (kernels / 4, rows - 1, cols - 1);
+    let phase = |p: usize, q: usize| {
+        let first = (2 * p + q) * channels;
+        let phase =
+            phases
+                .clone()
+                .slice([0..batch, first..first + channels, p..p + rows, q..q + cols]);
+        phase.reshape([batch, channels, rows, 1, cols, 1])
+    };
+    let row = |p: usize| Tensor::cat(vec![phase(p, 0), phase(p, 1)], 5);
+    let image = Tensor::cat(vec![row(0), row(1)], 3);
+    let image = image.reshape([batch, channels, 2 * rows, 2 * cols]);
+    match bias {
+        Some(bias) => image + bias,
+        None => image,
+    }
 }
 
 fn length(what: &'static str, expected: usize, found: usize) -> Result<(), EngineError> {

@@ -31,7 +31,10 @@
 //!
 //! The crate is built for the CPU; the features `cuda` and `vulkan` add GPUs, which are used where they are present.
 
+#[cfg(feature = "burn")]
 pub mod burn;
+pub mod cpu;
+#[cfg(feature = "burn")]
 pub mod device;
 pub mod model;
 pub mod package;

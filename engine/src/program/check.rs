@@ -5,7 +5,7 @@
 
 use super::plan::{self, Extent, Plan, ValueShape};
 use super::{
-    MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MULTIPLE, MAX_OPS, MAX_STRIDE, Op, Program,
+    MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MULTIPLE, MAX_OPS, MAX_STRIDE, Op, Program, Tensor,
     TensorId, Tensors, ValueId,
 };
 
@@ -357,6 +357,15 @@ impl At<'_> {
         }
     }
 
+    /// Twice the extent.
+    fn doubled(&self, from: Extent) -> Result<Extent, ProgramError> {
+        let twice = Extent {
+            per_tile: from.per_tile * 2,
+            offset: from.offset * 2,
+        };
+        self.positive(from, twice)
+    }
+
     /// The extent after a sliding window.
     fn window(
         &self,
@@ -458,12 +467,8 @@ impl At<'_> {
             }
             Op::Upsample2x { input, .. } => {
                 let from = self.value(shapes, input)?;
-                let twice = Extent {
-                    per_tile: from.extent.per_tile * 2,
-                    offset: from.extent.offset * 2,
-                };
                 Ok(ValueShape {
-                    extent: self.positive(from.extent, twice)?,
+                    extent: self.doubled(from.extent)?,
                     ..from
                 })
             }
@@ -476,6 +481,37 @@ impl At<'_> {
                     channels: self.channels(a.channels + b.channels)?,
                     ..a
                 })
+            }
+            Op::UpConv2d {
+                input,
+                weight,
+                bias,
+                ..
+            } => {
+                let from = self.value(shapes, input)?;
+                let &[kernels, channels, 2, 2] = self.tensor(weight)? else {
+                    return Err(self.misfit(weight, "it needs kernels of 2 x 2".to_owned()));
+                };
+                if channels != from.channels || !kernels.is_multiple_of(4) {
+                    let expected = format!("[4 * any, {}, 2, 2] would fit", from.channels);
+                    return Err(self.misfit(weight, expected));
+                }
+                if let Some(bias) = bias {
+                    self.vector(bias, kernels / 4)?;
+                }
+                Ok(ValueShape {
+                    channels: self.channels(kernels / 4)?,
+                    extent: self.doubled(from.extent)?,
+                })
+            }
+            Op::Quantise { input, scale, .. } => {
+                self.vector(scale, 1)?;
+                let positive =
+                    |tensor: &Tensor| tensor.to_f32()[0].is_normal() && tensor.to_f32()[0] > 0.0;
+                if !self.tensors.get(scale).is_some_and(positive) {
+                    return Err(self.misfit(scale, "a number above 0 would fit".to_owned()));
+                }
+                self.value(shapes, input)
             }
             Op::Softmax { input, .. } => {
                 if self.index + 1 != self.program.ops.len() || input != self.program.output {

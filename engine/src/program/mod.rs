@@ -18,14 +18,18 @@
 //! That is what segmentation networks of the residual and U-shaped kind need. The byte format is specified in
 //! `docs/formats/program.md`.
 
+mod builder;
 mod check;
 mod plan;
+mod rewrite;
 mod tensor;
 
 use serde::{Deserialize, Serialize};
 
+pub use builder::Builder;
 pub use check::ProgramError;
 pub use plan::{Extent, Plan, ValueShape};
+pub use rewrite::{RewriteError, Rewrites, rewrite};
 pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
 
 /// Most operations a program may have. The deepest reference network needs about 600.
@@ -169,6 +173,55 @@ pub enum Op {
         /// Value defined.
         output: ValueId,
     },
+    /// [`Op::Upsample2x`] and then a 3 x 3 convolution of stride 1 and padding 1, without the large image between them.
+    ///
+    /// Each output pixel sees only 2 x 2 pixels of the small image, and which weights of the 3 x 3 kernel fall on the same pixel
+    /// depends on whether its row and column are even or odd. So there are four kernels of 2 x 2, and
+    /// `out[2 i + p, 2 j + q] = sum over a, b in 0 ..= 1 of weight[p, q][a, b] * in[i + p - 1 + a, j + q - 1 + b]`, zeros outside.
+    UpConv2d {
+        /// Value read.
+        input: ValueId,
+        /// Value defined, with twice the rows and columns.
+        output: ValueId,
+        /// Tensor `[4 * output channels, input channels, 2, 2]`; the kernel of output channel `o` for the phase `p, q` is
+        /// number `(2 p + q) * output channels + o`.
+        weight: TensorId,
+        /// Tensor `[output channels]`, added to each output pixel.
+        bias: Option<TensorId>,
+    },
+    /// Rounds to a grid: `clamp(round(x / scale), lowest, highest) * scale`, halves to even.
+    ///
+    /// It states where a program may be computed in integers. What executes in floating point rounds the same way, so that all
+    /// executors agree up to the order of their sums.
+    Quantise {
+        /// Value read.
+        input: ValueId,
+        /// Value defined.
+        output: ValueId,
+        /// Tensor `[1]`, above 0: the distance of two neighbouring numbers of the grid.
+        scale: TensorId,
+        /// How many numbers the grid has.
+        precision: Precision,
+    },
+}
+
+/// The grid of [`Op::Quantise`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Precision {
+    /// 0 to 255: what convolutions read. Negative numbers become 0, as in a rectifier.
+    U8,
+    /// -32,768 to 32,767: what is carried along a residual stream.
+    I16,
+}
+
+impl Precision {
+    /// The lowest and the highest multiple of the scale.
+    pub const fn range(self) -> [f32; 2] {
+        match self {
+            Self::U8 => [0.0, 255.0],
+            Self::I16 => [-32_768.0, 32_767.0],
+        }
+    }
 }
 
 impl Op {
@@ -182,7 +235,9 @@ impl Op {
             | Self::MaxPool2d { output, .. }
             | Self::Upsample2x { output, .. }
             | Self::Concat { output, .. }
-            | Self::Softmax { output, .. } => *output,
+            | Self::Softmax { output, .. }
+            | Self::UpConv2d { output, .. }
+            | Self::Quantise { output, .. } => *output,
         }
     }
 
@@ -194,7 +249,9 @@ impl Op {
             | Self::Relu { input, .. }
             | Self::MaxPool2d { input, .. }
             | Self::Upsample2x { input, .. }
-            | Self::Softmax { input, .. } => (*input, None),
+            | Self::Softmax { input, .. }
+            | Self::UpConv2d { input, .. }
+            | Self::Quantise { input, .. } => (*input, None),
             Self::Add { a, b, .. } | Self::Concat { a, b, .. } => (*a, Some(*b)),
         };
         std::iter::once(first).chain(second)
@@ -203,8 +260,11 @@ impl Op {
     /// The tensors this operation reads, in the order weight, bias or scale, shift.
     pub fn tensors(&self) -> impl Iterator<Item = TensorId> + use<> {
         let (first, second) = match self {
-            Self::Conv2d { weight, bias, .. } => (Some(*weight), *bias),
+            Self::Conv2d { weight, bias, .. } | Self::UpConv2d { weight, bias, .. } => {
+                (Some(*weight), *bias)
+            }
             Self::Affine { scale, shift, .. } => (Some(*scale), Some(*shift)),
+            Self::Quantise { scale, .. } => (Some(*scale), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -221,6 +281,8 @@ impl Op {
             Self::Upsample2x { .. } => "upsample2x",
             Self::Concat { .. } => "concat",
             Self::Softmax { .. } => "softmax",
+            Self::UpConv2d { .. } => "up_conv2d",
+            Self::Quantise { .. } => "quantise",
         }
     }
 }
@@ -255,152 +317,6 @@ impl Program {
     /// Encodes the program as postcard bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ProgramError> {
         postcard::to_stdvec(self).map_err(ProgramError::Encode)
-    }
-}
-
-/// Writes a program one operation at a time and numbers its values and tensors.
-///
-/// Each method appends one operation and returns the value it defines; [`finish`](Self::finish) checks the whole.
-///
-/// ```
-/// use nephrobox_engine::program::{Builder, Tensor};
-///
-/// let mut b = Builder::new(1, 32);
-/// let weight = b.tensor(Tensor::f32("head", vec![3, 1, 1, 1], vec![0.0, 1.0, -1.0]).unwrap());
-/// let logits = b.conv2d(b.input(), weight, None, 1, 0);
-/// let (program, tensors) = b.finish(logits, 3).unwrap();
-/// assert!(program.check(&tensors).is_ok());
-/// ```
-#[derive(Clone, Debug)]
-pub struct Builder {
-    input_channels: u32,
-    multiple: u32,
-    ops: Vec<Op>,
-    tensors: Tensors,
-}
-
-impl Builder {
-    /// Starts a program whose image has `input_channels` channels and sizes in multiples of `multiple` pixels.
-    pub fn new(input_channels: u32, multiple: u32) -> Self {
-        Self {
-            input_channels,
-            multiple,
-            ops: Vec::new(),
-            tensors: Tensors::default(),
-        }
-    }
-
-    /// The image.
-    pub const fn input(&self) -> ValueId {
-        ValueId::INPUT
-    }
-
-    /// Adds a tensor.
-    pub fn tensor(&mut self, tensor: Tensor) -> TensorId {
-        self.tensors.push(tensor)
-    }
-
-    fn push(&mut self, op: impl FnOnce(ValueId) -> Op) -> ValueId {
-        let output = ValueId(self.ops.len() as u32 + 1);
-        self.ops.push(op(output));
-        output
-    }
-
-    /// Appends [`Op::Conv2d`].
-    pub fn conv2d(
-        &mut self,
-        input: ValueId,
-        weight: TensorId,
-        bias: Option<TensorId>,
-        stride: u32,
-        padding: u32,
-    ) -> ValueId {
-        self.push(|output| Op::Conv2d {
-            input,
-            output,
-            weight,
-            bias,
-            stride,
-            padding,
-        })
-    }
-
-    /// Appends [`Op::Affine`].
-    pub fn affine(
-        &mut self,
-        input: ValueId,
-        scale: TensorId,
-        shift: TensorId,
-        relu: bool,
-    ) -> ValueId {
-        self.push(|output| Op::Affine {
-            input,
-            output,
-            scale,
-            shift,
-            relu,
-        })
-    }
-
-    /// Appends [`Op::Relu`].
-    pub fn relu(&mut self, input: ValueId) -> ValueId {
-        self.push(|output| Op::Relu { input, output })
-    }
-
-    /// Appends [`Op::Add`].
-    pub fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
-        self.push(|output| Op::Add { a, b, output })
-    }
-
-    /// Appends [`Op::MaxPool2d`].
-    pub fn max_pool2d(
-        &mut self,
-        input: ValueId,
-        kernel: u32,
-        stride: u32,
-        padding: u32,
-    ) -> ValueId {
-        self.push(|output| Op::MaxPool2d {
-            input,
-            output,
-            kernel,
-            stride,
-            padding,
-        })
-    }
-
-    /// Appends [`Op::Upsample2x`].
-    pub fn upsample2x(&mut self, input: ValueId) -> ValueId {
-        self.push(|output| Op::Upsample2x { input, output })
-    }
-
-    /// Appends [`Op::Concat`].
-    pub fn concat(&mut self, a: ValueId, b: ValueId) -> ValueId {
-        self.push(|output| Op::Concat { a, b, output })
-    }
-
-    /// Appends [`Op::Softmax`]. Last, and on the logits.
-    pub fn softmax(&mut self, input: ValueId) -> ValueId {
-        self.push(|output| Op::Softmax { input, output })
-    }
-
-    /// Names the logits and checks the program.
-    pub fn finish(self, logits: ValueId, classes: u32) -> Result<(Program, Tensors), ProgramError> {
-        let Self {
-            input_channels,
-            multiple,
-            ops,
-            tensors,
-        } = self;
-        let program = Program {
-            input_channels,
-            classes,
-            multiple,
-            output: logits,
-            ops,
-        };
-        program.check(&tensors)?;
-        Ok((program, tensors))
     }
 }
 

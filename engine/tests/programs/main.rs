@@ -1,8 +1,12 @@
 //! Programs: what the check accepts and refuses, and that executors compute what a program says.
 
+#[cfg(feature = "burn")]
 mod check;
+#[cfg(feature = "burn")]
 mod execute;
 mod naive;
+#[cfg(feature = "burn")]
 mod package;
 mod random;
+mod rewrite;
 mod storage;

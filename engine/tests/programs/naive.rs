@@ -144,6 +144,39 @@ pub(crate) fn run(program: &Program, tensors: &Tensors, image: Value) -> Value {
                     data,
                 }
             }
+            Op::UpConv2d {
+                input,
+                weight,
+                bias,
+                ..
+            } => {
+                let x = get(input);
+                let w = numbers(weight);
+                let out = tensor(weight).shape()[0] / 4;
+                let bias = bias.map_or_else(|| vec![0.0; out], numbers);
+                Value::new(out, x.rows * 2, x.cols * 2, |o, i, j| {
+                    let kernel = (2 * (i % 2) + j % 2) * out + o;
+                    let mut sum = f64::from(bias[o]);
+                    for c in 0..x.channels {
+                        for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                            let pixel = x.padded(c, i / 2 + i % 2 + a, j / 2 + j % 2 + b, 1);
+                            let at = (kernel * x.channels + c) * 4 + 2 * a + b;
+                            sum += f64::from(w[at]) * f64::from(pixel.unwrap_or(0.0));
+                        }
+                    }
+                    sum as f32
+                })
+            }
+            Op::Quantise {
+                input,
+                scale,
+                precision,
+                ..
+            } => {
+                let scale = numbers(scale)[0];
+                let [low, high] = precision.range();
+                get(input).map(|_, v| (v / scale).round_ties_even().clamp(low, high) * scale)
+            }
             Op::Softmax { .. } => break,
         };
         values[op.output().index()] = Some(result);

@@ -1,6 +1,6 @@
 //! Random small programs for property tests: a walk through operations that ends at three logits.
 
-use nephrobox_engine::program::{Builder, Program, Tensor, TensorId, Tensors, ValueId};
+use nephrobox_engine::program::{Builder, Precision, Program, Tensor, TensorId, Tensors, ValueId};
 use proptest::prelude::*;
 
 /// Input multiple of every random program.
@@ -90,7 +90,7 @@ fn build(input_channels: u32, steps: &[Step]) -> (Program, Tensors) {
             (!fitting.is_empty()).then(|| fitting[usize::from(pick) % fitting.len()])
         };
         let even = x.pixels.is_multiple_of(2);
-        x = match kind % 12 {
+        x = match kind % 14 {
             0 => walk.conv(x, out, 3, 1, 1, seed),
             1 => walk.conv(x, out, 1, 1, 0, seed),
             2 if even => walk.conv(x, out, 3, 2, 1, seed),
@@ -151,6 +151,32 @@ fn build(input_channels: u32, steps: &[Step]) -> (Program, Tensors) {
                 },
                 None => x,
             },
+            12 if x.pixels <= MULTIPLE => {
+                let weight = walk.tensor(vec![4 * out, x.channels, 2, 2], seed);
+                let bias = seed
+                    .is_multiple_of(2)
+                    .then(|| walk.tensor(vec![out], !seed));
+                Known {
+                    id: walk.b.up_conv2d(x.id, weight, bias),
+                    channels: out,
+                    pixels: x.pixels * 2,
+                }
+            }
+            // Coarse enough to matter, and off the numbers that sums of the other steps fall on.
+            13 => {
+                let scale = walk
+                    .b
+                    .tensor(Tensor::f32("grid", vec![1], vec![0.013]).unwrap());
+                let precision = if width.is_multiple_of(2) {
+                    Precision::U8
+                } else {
+                    Precision::I16
+                };
+                Known {
+                    id: walk.b.quantise(x.id, scale, precision),
+                    ..x
+                }
+            }
             _ => x,
         };
         walk.known.push(x);

@@ -37,6 +37,10 @@ pub fn graph(
     outputs: Outputs,
 ) -> Result<proto::Graph, OnnxError> {
     let plan = program.check(tensors)?;
+    let integers = |op: &&Op| matches!(op, Op::UpConv2d { .. } | Op::Quantise { .. });
+    if let Some(op) = program.ops.iter().find(integers) {
+        return Err(OnnxError::Quantised(op.name()));
+    }
     if shape.batch == Some(0) {
         return Err(OnnxError::EmptyBatch);
     }
@@ -245,6 +249,8 @@ impl<'a> Writer<'a> {
                 return self.node(&name, "Resize", &input, &output, attributes);
             }
             Op::Concat { .. } => ("Concat", vec![int("axis", 1)]),
+            // `graph` has refused programs with these.
+            Op::UpConv2d { .. } | Op::Quantise { .. } => return,
             // It may only stand last and on the logits; whether it is wanted is the caller's choice.
             Op::Softmax { .. } => return,
         };

@@ -118,6 +118,9 @@ pub enum OnnxError {
     /// The program is not sound.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// A program for integers, which this converter does not write.
+    #[error("the model is quantised (it has {0} operations); export the run it was quantised from")]
+    Quantised(&'static str),
     /// A batch without images.
     #[error("a batch of 0 images cannot be computed; choose 1 or more")]
     EmptyBatch,

@@ -1,0 +1,4 @@
+//! Executors of our own for any CPU.
+
+mod arena;
+mod team;
