@@ -1,4 +1,8 @@
 //! Executors of our own for any CPU.
 
 mod arena;
+pub mod int8;
+mod kernels;
 mod team;
+
+pub use kernels::{KernelError, KernelSet, VARIABLE};

@@ -20,6 +20,7 @@
 
 mod builder;
 mod check;
+mod grids;
 mod plan;
 mod rewrite;
 mod tensor;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use builder::Builder;
 pub use check::ProgramError;
+pub use grids::{Site, quantised, sites};
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
 pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
@@ -360,6 +362,17 @@ pub fn argmax(logits: &[f32], labels: &mut [u8]) -> Result<(), ArgmaxError> {
     } else {
         Ok(())
     }
+}
+
+/// The label of one pixel, as [`argmax`] gives it, from logits that are all numbers.
+pub(crate) fn argmax_pixel(logits: &[f32]) -> u8 {
+    let mut best = 0;
+    for (class, &logit) in logits.iter().enumerate().skip(1) {
+        if logit > logits[best] {
+            best = class;
+        }
+    }
+    best as u8
 }
 
 /// Why logits could not become labels.

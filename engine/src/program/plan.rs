@@ -58,6 +58,11 @@ impl Plan {
         self.shapes[value.index()]
     }
 
+    /// Rows of a value for an input of `input` rows, or columns for columns; `input` is one that the program accepts.
+    pub fn pixels(&self, value: ValueId, input: usize) -> usize {
+        self.shape(value).extent.at(input / self.multiple)
+    }
+
     /// How many values there are, the input included: one more than operations.
     pub fn values(&self) -> usize {
         self.shapes.len()

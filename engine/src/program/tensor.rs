@@ -160,6 +160,11 @@ impl Tensor {
         &self.shape
     }
 
+    /// The numbers as stored, without a copy.
+    pub fn into_data(self) -> Data {
+        self.data
+    }
+
     /// The numbers as stored.
     pub const fn data(&self) -> &Data {
         &self.data
@@ -282,6 +287,15 @@ impl Tensors {
 impl FromIterator<Tensor> for Tensors {
     fn from_iter<T: IntoIterator<Item = Tensor>>(tensors: T) -> Self {
         Self(tensors.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Tensors {
+    type Item = Tensor;
+    type IntoIter = std::vec::IntoIter<Tensor>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -4,6 +4,7 @@
 mod check;
 #[cfg(feature = "burn")]
 mod execute;
+mod integers;
 mod naive;
 #[cfg(feature = "burn")]
 mod package;

@@ -53,6 +53,12 @@ impl Value {
 
 /// Logits of one image.
 pub(crate) fn run(program: &Program, tensors: &Tensors, image: Value) -> Value {
+    let mut values = values(program, tensors, image);
+    values[program.output.index()].take().unwrap()
+}
+
+/// All values of one image, by number.
+pub(crate) fn values(program: &Program, tensors: &Tensors, image: Value) -> Vec<Option<Value>> {
     let tensor = |id: TensorId| tensors.get(id).unwrap();
     let numbers = |id: TensorId| tensor(id).to_f32();
     let mut values = vec![None; program.ops.len() + 1];
@@ -181,5 +187,5 @@ pub(crate) fn run(program: &Program, tensors: &Tensors, image: Value) -> Value {
         };
         values[op.output().index()] = Some(result);
     }
-    values[program.output.index()].take().unwrap()
+    values
 }

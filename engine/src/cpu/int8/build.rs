@@ -1,0 +1,311 @@
+//! Packing weights and planning memory, once, when a package is loaded.
+
+use super::NetworkError;
+use super::graph::{Factors, Graph, Place, Step, Sum};
+use crate::cpu::arena::{Request, place};
+use crate::cpu::kernels::int8::{
+    Affine, Conv, Entry, Epilogue, GROUP, Grid, Mapped, Output, Pool, Step as Packed, Term,
+};
+use crate::program::{Data, Plan, Storage, Tensor, TensorId, Tensors};
+
+/// Packed steps with the values whose borders they clear, and what they need.
+pub(super) struct Built {
+    pub(super) steps: Vec<(Packed, Vec<Grid>)>,
+    /// Bytes of memory for all values.
+    pub(super) memory: usize,
+    /// Bytes of scratch for each thread.
+    pub(super) scratch: usize,
+    /// Where the labels are.
+    pub(super) labels: usize,
+}
+
+/// Packs the steps of a graph for images of `rows x cols` pixels. Tensors are dropped as soon as they are packed.
+pub(super) fn build(
+    graph: &Graph,
+    plan: &Plan,
+    tensors: Tensors,
+    [rows, cols]: [usize; 2],
+) -> Result<Built, NetworkError> {
+    let (grids, labels, memory) = lay_out(graph, plan, [rows, cols]);
+    let mut weights = Weights::new(graph, tensors);
+    let mut steps = Vec::with_capacity(graph.steps.len());
+    for step in &graph.steps {
+        let packed = match step {
+            Step::Entry { factors, output } => Packed::Entry(Entry {
+                output: grids[*output],
+                channels: on_grid(factors, 1.0, graph.values[*output].scale)
+                    .map(|(factor, offset)| [factor, offset])
+                    .collect(),
+            }),
+            Step::Conv {
+                sum,
+                output,
+                stored,
+                map,
+            } => {
+                let value = &graph.values[*output];
+                let (scale, precision) = (value.scale, value.precision);
+                let map = map.as_ref().map(|(factors, to)| {
+                    let (factor, offset) = on_grid(factors, scale, graph.values[*to].scale).unzip();
+                    (factor, offset, grids[*to])
+                });
+                let stored = if *stored {
+                    Output::Grid(grids[*output])
+                } else {
+                    Output::Nowhere(precision)
+                };
+                let channels = grids[*output].channels;
+                let end = epilogue(sum, graph, &grids, channels, scale, stored, map);
+                Packed::Conv(Box::new(pack(sum, graph, &grids, &mut weights, end)?))
+            }
+            Step::Head { sum } => {
+                let end = epilogue(
+                    sum,
+                    graph,
+                    &grids,
+                    weights.outputs(sum),
+                    1.0,
+                    Output::Labels(labels),
+                    None,
+                );
+                Packed::Conv(Box::new(pack(sum, graph, &grids, &mut weights, end)?))
+            }
+            Step::Pool {
+                input,
+                kernel,
+                stride,
+                padding,
+                output,
+                stored,
+                map,
+            } => Packed::Pool(Pool {
+                input: grids[*input],
+                kernel: *kernel,
+                stride: *stride,
+                padding: *padding,
+                output: stored.then_some(grids[*output]),
+                map: map.as_ref().map(|(factors, to)| {
+                    (affine(graph, &grids, *output, factors, *to), grids[*to])
+                }),
+            }),
+            Step::Map {
+                input,
+                factors,
+                output,
+            } => Packed::Map(Mapped {
+                input: grids[*input],
+                output: grids[*output],
+                affine: affine(graph, &grids, *input, factors, *output),
+            }),
+        };
+        let borders = step.writes().into_iter().map(|place| grids[place]);
+        steps.push((packed, borders.filter(|grid| grid.border > 0).collect()));
+    }
+    let scratch = steps.iter().map(|(step, _)| match step {
+        Packed::Conv(conv) => 4 * conv.scratch(),
+        _ => 0,
+    });
+    Ok(Built {
+        scratch: scratch.max().unwrap_or(0),
+        steps,
+        memory,
+        labels,
+    })
+}
+
+/// Where each value and the labels lie, and the bytes of all.
+fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, usize) {
+    let mut borders = vec![0; graph.values.len()];
+    for step in &graph.steps {
+        let read: Vec<(Place, usize)> = match step {
+            Step::Conv { sum, .. } | Step::Head { sum } => {
+                sum.terms.iter().map(|t| (t.input, t.padding)).collect()
+            }
+            Step::Pool { input, padding, .. } => vec![(*input, *padding)],
+            Step::Entry { .. } | Step::Map { .. } => Vec::new(),
+        };
+        for (place, padding) in read {
+            borders[place] = padding.max(borders[place]);
+        }
+    }
+    let mut grids: Vec<Grid> = graph
+        .values
+        .iter()
+        .zip(borders)
+        .map(|(value, border)| {
+            let channels = plan.shape(value.id).channels;
+            let [rows, cols] = size.map(|n| plan.pixels(value.id, n));
+            Grid {
+                start: 0,
+                rows,
+                cols,
+                channels,
+                step: if value.is_image {
+                    channels
+                } else {
+                    channels.next_multiple_of(GROUP)
+                },
+                border,
+                precision: value.precision,
+            }
+        })
+        .collect();
+    let mut requests: Vec<Request> = grids
+        .iter()
+        .enumerate()
+        .map(|(value, grid)| {
+            let writes = |step: &Step| step.writes().contains(&value);
+            let first = graph.steps.iter().position(writes);
+            let last = graph
+                .steps
+                .iter()
+                .rposition(|step| step.reads().contains(&value));
+            Request {
+                // A value that is only mapped needs no place.
+                bytes: if first.is_some() { grid.bytes() } else { 0 },
+                first: first.unwrap_or(0),
+                last: last.or(first).unwrap_or(0),
+            }
+        })
+        .collect();
+    let end = graph.steps.len();
+    requests.push(Request {
+        bytes: size[0] * size[1],
+        first: end - 1,
+        last: end,
+    });
+    let (starts, bytes) = place(&requests);
+    for (grid, &start) in grids.iter_mut().zip(&starts) {
+        grid.start = start;
+    }
+    (grids, starts[graph.values.len()], bytes)
+}
+
+/// Factors from numbers on one grid to numbers on another.
+fn on_grid(factors: &Factors, from: f64, to: f64) -> impl Iterator<Item = (f32, f32)> {
+    let pairs = factors.scale.iter().zip(&factors.shift);
+    pairs.map(move |(scale, shift)| ((scale * from / to) as f32, (shift / to) as f32))
+}
+
+fn affine(graph: &Graph, grids: &[Grid], from: Place, factors: &Factors, to: Place) -> Affine {
+    let scale = |place: Place| graph.values[place].scale;
+    let (factor, offset): (Vec<f32>, Vec<f32>) = on_grid(factors, scale(from), scale(to)).unzip();
+    Affine::new(&factor, &offset, &grids[to])
+}
+
+/// What follows a sum whose result is counted in steps of `scale`.
+fn epilogue(
+    sum: &Sum,
+    graph: &Graph,
+    grids: &[Grid],
+    channels: usize,
+    scale: f64,
+    output: Output,
+    map: Option<(Vec<f32>, Vec<f32>, Grid)>,
+) -> Epilogue {
+    let none = Factors {
+        scale: vec![1.0; channels],
+        shift: vec![0.0; channels],
+    };
+    let factors = sum.affine.as_ref().unwrap_or(&none);
+    let bias = |o: usize| sum.bias.as_ref().map_or(0.0, |bias| bias[o]);
+    let offset = |o: usize| (bias(o) * factors.scale[o] + factors.shift[o]) / scale;
+    Epilogue {
+        channels,
+        gain: factors.scale.iter().map(|s| s / scale).collect(),
+        offset: (0..channels).map(offset).collect(),
+        residual: sum.residual.map(|place| {
+            let step = graph.values[place].scale;
+            let by = factors.scale.iter().map(|s| step * s / scale);
+            (grids[place], by.collect())
+        }),
+        relu: sum.relu,
+        output,
+        map,
+    }
+}
+
+fn pack(
+    sum: &Sum,
+    graph: &Graph,
+    grids: &[Grid],
+    weights: &mut Weights,
+    end: Epilogue,
+) -> Result<Conv, NetworkError> {
+    let term = |term: &super::graph::Term| {
+        let (kernel, weights, scales) = weights.take(term.weight)?;
+        let step = graph.values[term.input].scale;
+        Ok(Term {
+            input: grids[term.input],
+            kernel,
+            stride: term.stride,
+            padding: term.padding,
+            doubled: term.doubled,
+            weights,
+            scales: scales.into_iter().map(|s| f64::from(s) * step).collect(),
+        })
+    };
+    let terms = sum
+        .terms
+        .iter()
+        .map(term)
+        .collect::<Result<_, NetworkError>>()?;
+    Conv::new(terms, end).map_err(|_| NetworkError::TooLarge)
+}
+
+/// Weights that wait to be packed.
+struct Weights {
+    tensors: Vec<Option<Tensor>>,
+    uses: Vec<usize>,
+}
+
+impl Weights {
+    fn new(graph: &Graph, tensors: Tensors) -> Self {
+        let mut uses = vec![0; tensors.len()];
+        for step in &graph.steps {
+            if let Step::Conv { sum, .. } | Step::Head { sum } = step {
+                sum.terms
+                    .iter()
+                    .for_each(|term| uses[term.weight.index()] += 1);
+            }
+        }
+        let keep = |(tensor, &uses): (Tensor, &usize)| (uses > 0).then_some(tensor);
+        Self {
+            tensors: tensors.into_iter().zip(&uses).map(keep).collect(),
+            uses,
+        }
+    }
+
+    /// Output channels of a sum.
+    fn outputs(&self, sum: &Sum) -> usize {
+        let term = &sum.terms[0];
+        let kernels = self.tensors[term.weight.index()]
+            .as_ref()
+            .map_or(0, |t| t.shape()[0]);
+        if term.doubled { kernels / 4 } else { kernels }
+    }
+
+    /// Size of the kernel, weights and scales of a tensor, which is given away at its last use.
+    fn take(&mut self, id: TensorId) -> Result<(usize, Vec<i8>, Vec<f32>), NetworkError> {
+        let slot = &mut self.tensors[id.index()];
+        let uses = &mut self.uses[id.index()];
+        *uses -= 1;
+        let tensor = if *uses == 0 {
+            slot.take()
+        } else {
+            slot.clone()
+        };
+        let tensor = tensor.expect("taken as often as it is used");
+        let kernel = tensor.shape()[2];
+        let tensor = match tensor.storage() {
+            Storage::I8 => tensor,
+            _ => tensor
+                .stored_as(Storage::I8)
+                .map_err(|_| NetworkError::TooLarge)?,
+        };
+        match tensor.into_data() {
+            Data::I8 { values, scales } => Ok((kernel, values, scales)),
+            _ => unreachable!("just stored as i8"),
+        }
+    }
+}

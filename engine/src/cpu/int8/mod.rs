@@ -1,0 +1,246 @@
+//! The integer executor: a quantised program on 8-bit convolutions, on any CPU, always with the same result to the byte.
+//!
+//! Everything is planned when a network is made: which operations are one step, where each value lies in one piece of memory, in which
+//! order weights are read. A slice then allocates nothing and asks nothing of the operating system.
+
+mod build;
+mod graph;
+
+use crate::cpu::kernels::int8::{GROUP, Machine, Step};
+use crate::cpu::kernels::memory::Memory;
+use crate::cpu::kernels::{KernelError, KernelSet};
+use crate::cpu::team::Team;
+use crate::model::{EngineError, SliceModel};
+use crate::program::{ArgmaxError, Op, Program, ProgramError, Tensors};
+
+/// A quantised program, packed and planned for one size of slice.
+pub struct Network {
+    machine: Machine,
+    set: KernelSet,
+    memory: Memory,
+    scratch: Vec<Memory>,
+    logits: Option<Memory>,
+    team: Team,
+    rows: usize,
+    cols: usize,
+    classes: usize,
+    labels: usize,
+}
+
+/// How a network is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Rows and columns of slices, in pixels.
+    pub size: [usize; 2],
+    /// What pixels in 0 ..= 1 are multiplied by before they enter the program.
+    pub input_scale: f32,
+    /// Threads that work on one slice together; at least 1.
+    pub threads: usize,
+    /// The kernels.
+    pub kernels: KernelSet,
+}
+
+/// Why a network could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The program is not sound.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The slice size does not fit.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Something in the program is not written for integers.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Sums of a convolution might not fit into 32 bits.
+    #[error(
+        "a convolution has so many or so large weights that its sums might overflow; quantise the model again"
+    )]
+    TooLarge,
+    /// The wanted kernels are not there.
+    #[error(transparent)]
+    Kernels(#[from] KernelError),
+    /// The system refused threads.
+    #[error("{0} threads cannot be started ({1}); ask for fewer")]
+    Threads(usize, String),
+}
+
+/// An operation that cannot be computed in integers where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "operation {op} ({name}) is not quantised in a way that the integer executor knows; quantise the model, or run it in floating point"
+)]
+pub struct Unsupported {
+    /// Its position; one behind the last for the logits.
+    pub op: usize,
+    /// What it does.
+    pub name: &'static str,
+}
+
+/// Whether a program says where it is computed in integers.
+pub fn is_quantised(program: &Program) -> bool {
+    program
+        .ops
+        .iter()
+        .any(|op| matches!(op, Op::Quantise { .. }))
+}
+
+impl Network {
+    /// Checks, packs and plans a program. Its tensors are consumed, so that weights are not in memory twice.
+    pub fn new(
+        program: &Program,
+        tensors: Tensors,
+        options: Options,
+    ) -> Result<Self, NetworkError> {
+        let plan = program.check(&tensors)?;
+        let [rows, cols] = options.size;
+        if !plan.accepts(rows, cols) {
+            let multiple = program.multiple;
+            return Err(EngineError::Size {
+                rows,
+                cols,
+                multiple,
+            }
+            .into());
+        }
+        if !options.kernels.is_available() {
+            return Err(KernelError::Absent(options.kernels).into());
+        }
+        let graph = graph::Graph::new(program, &tensors, &plan, f64::from(options.input_scale))?;
+        let built = build::build(&graph, &plan, tensors, options.size)?;
+        let team = Team::new(options.threads)
+            .map_err(|e| NetworkError::Threads(options.threads, e.to_string()))?;
+        Ok(Self {
+            machine: Machine::new(options.kernels, built.steps),
+            set: options.kernels,
+            memory: Memory::new(built.memory),
+            scratch: (0..team.threads())
+                .map(|_| Memory::new(built.scratch))
+                .collect(),
+            logits: None,
+            team,
+            rows,
+            cols,
+            classes: program.classes as usize,
+            labels: built.labels,
+        })
+    }
+
+    /// The kernels it uses.
+    pub const fn kernels(&self) -> KernelSet {
+        self.set
+    }
+
+    /// Multiplications for one slice, and bytes of packed weights, values and scratch.
+    pub fn footprint(&self) -> Footprint {
+        let convs = || {
+            self.machine.steps().filter_map(|step| match step {
+                Step::Conv(conv) => Some(conv),
+                _ => None,
+            })
+        };
+        Footprint {
+            macs: convs().map(|conv| conv.macs()).sum(),
+            weights: convs().map(|conv| conv.weight_bytes()).sum(),
+            values: self.memory.len() + self.scratch.iter().map(Memory::len).sum::<usize>(),
+        }
+    }
+
+    /// Logits of one slice `[rows, cols]` in 0 ..= 1, as `[classes, rows, cols]`. For comparisons: labels need none.
+    pub fn logits(&mut self, image: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let pixels = self.rows * self.cols;
+        let mut logits = self
+            .logits
+            .take()
+            .unwrap_or_else(|| Memory::new(4 * pixels * GROUP));
+        let done = self.run(image, Some(&mut logits));
+        let all = logits.bytes(0, 4 * pixels * GROUP).as_chunks::<4>().0;
+        let plane = |class: usize| {
+            all.iter()
+                .skip(class)
+                .step_by(GROUP)
+                .map(|&b| f32::from_ne_bytes(b))
+        };
+        let found = (0..self.classes).flat_map(plane).collect();
+        self.logits = Some(logits);
+        done.map(|()| found)
+    }
+
+    fn run(&mut self, image: &[f32], logits: Option<&mut Memory>) -> Result<(), EngineError> {
+        let pixels = self.rows * self.cols;
+        if image.len() != pixels {
+            return Err(EngineError::Length {
+                what: "the image",
+                expected: pixels,
+                found: image.len(),
+            });
+        }
+        // Integers cannot carry it to the logits, where others would find it.
+        if image.iter().any(|x| x.is_nan()) {
+            return Err(ArgmaxError::NotANumber.into());
+        }
+        self.machine.run(
+            image,
+            &mut self.memory,
+            &mut self.scratch,
+            logits,
+            &self.team,
+        );
+        Ok(())
+    }
+}
+
+/// What a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Multiplications for one slice.
+    pub macs: u64,
+    /// Bytes of packed weights.
+    pub weights: usize,
+    /// Bytes of values and scratch.
+    pub values: usize,
+}
+
+impl SliceModel for Network {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        let pixels = self.rows * self.cols;
+        let all = batch.saturating_mul(pixels);
+        for (what, found) in [
+            ("the batch of images", images.len()),
+            ("the label buffer", labels.len()),
+        ] {
+            if found != all {
+                return Err(EngineError::Length {
+                    what,
+                    expected: all,
+                    found,
+                });
+            }
+        }
+        for (image, labels) in images
+            .chunks_exact(pixels)
+            .zip(labels.chunks_exact_mut(pixels))
+        {
+            self.run(image, None)?;
+            labels.copy_from_slice(self.memory.bytes(self.labels, pixels));
+        }
+        Ok(())
+    }
+}

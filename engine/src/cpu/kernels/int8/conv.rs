@@ -1,0 +1,623 @@
+//! A sum of convolutions with everything that follows it, in one pass over the output.
+//!
+//! ```text
+//! sum[o]  = runs of (bytes . weights[o]), convolution by convolution       exact in i32
+//! x[o]    = sum[o] * factor[o] + offset[o] + residual[o] * residual_factor[o]
+//! q[o]    = round(limit(x[o]))                                             stored as i16 or u8
+//! next[o] = round(limit(q[o] * map_factor[o] + map_offset[o]))             stored as u8
+//! ```
+//!
+//! Convolutions of one sum may have different scales: between two of them the sum so far is multiplied by the ratio and
+//! rounded. A convolution of a doubled value is done for each of the four phases of its output, on the small value.
+//!
+//! Weights are packed by blocks of up to 64 output channels, and within a block in the order in which the innermost loop reads them. A block
+//! whose weights exceed [`PANEL`] is visited several times, so that its weights stay in the second-level cache while the pixels pass by.
+
+#![allow(unsafe_code)]
+
+use super::grid::{GROUP, Grid};
+use super::lanes::{Finish, Kernels, Map, Residual, Run, Target, Tile};
+use crate::cpu::kernels::memory::{Memory, Packed};
+use crate::program::{Precision, argmax_pixel};
+
+/// Widest block of output channels.
+const BLOCK: usize = 64;
+/// Bytes of weights that are used for all pixels before the next ones are touched.
+const PANEL: usize = 288 << 10;
+/// Most runs of one visit.
+const RUNS: usize = 8;
+/// Most sums of one tile: any table of tiles has at most 24 registers of 16.
+const TILE: usize = 24 * GROUP;
+
+/// One convolution of a sum.
+pub(crate) struct Term {
+    /// What it reads.
+    pub(crate) input: Grid,
+    /// Rows and columns of the kernel.
+    pub(crate) kernel: usize,
+    /// Stride in pixels.
+    pub(crate) stride: usize,
+    /// Padding in pixels, within the input's border.
+    pub(crate) padding: usize,
+    /// Whether it is an `UpConv2d`.
+    pub(crate) doubled: bool,
+    /// `[output channels, input channels, kernel, kernel]`, four times if doubled.
+    pub(crate) weights: Vec<i8>,
+    /// What one step of the integer sum is worth, for each kernel.
+    pub(crate) scales: Vec<f64>,
+}
+
+/// What follows the sum.
+pub(crate) struct Epilogue {
+    /// Output channels.
+    pub(crate) channels: usize,
+    /// What the sum is multiplied by, for each channel.
+    pub(crate) gain: Vec<f64>,
+    /// What is then added.
+    pub(crate) offset: Vec<f64>,
+    /// A value that is added, with a factor for each channel.
+    pub(crate) residual: Option<(Grid, Vec<f64>)>,
+    /// Whether negative results become 0.
+    pub(crate) relu: bool,
+    /// Where the result goes.
+    pub(crate) output: Output,
+    /// What else is made of the result: factors, offsets, and where the bytes go.
+    pub(crate) map: Option<(Vec<f32>, Vec<f32>, Grid)>,
+}
+
+/// Where results go.
+pub(crate) enum Output {
+    /// Rounded to this precision and only read by the map.
+    Nowhere(Precision),
+    /// Rounded and stored.
+    Grid(Grid),
+    /// The channels are logits: the label of each pixel, one byte each, from this byte on.
+    Labels(usize),
+}
+
+/// A sum of convolutions, packed and checked.
+pub(crate) struct Conv {
+    terms: Vec<Packing>,
+    visits: Vec<Vec<Pass>>,
+    /// Rows and columns of the output, or of each of its four phases.
+    size: [usize; 2],
+    phases: usize,
+    /// Output channels that count, and with those that fill the last group.
+    channels: [usize; 2],
+    weights: Packed<i8>,
+    factor: Packed<f32>,
+    offset: Packed<f32>,
+    residual: Option<(Grid, Packed<f32>)>,
+    relu: bool,
+    output: Output,
+    map: Option<(Packed<f32>, Packed<f32>, Grid)>,
+    /// Bytes of memory it touches, and numbers of scratch it needs for each thread.
+    reach: usize,
+    scratch: usize,
+    macs: u64,
+    input_bytes: usize,
+}
+
+struct Packing {
+    input: Grid,
+    stride: usize,
+    padding: usize,
+    doubled: bool,
+    /// Rows of the window and bytes in each.
+    rows: usize,
+    length: usize,
+    /// First of its weights.
+    first: usize,
+    /// Factors for the sum of the terms before it.
+    rescale: Option<Packed<f32>>,
+}
+
+/// A part of one term's window.
+struct Pass {
+    term: usize,
+    row: usize,
+    rows: usize,
+    from: usize,
+    to: usize,
+    begins: bool,
+}
+
+/// Why a sum cannot be computed in integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+impl Conv {
+    /// Packs weights and checks that no sum can overflow.
+    ///
+    /// # Panics
+    ///
+    /// If the parts do not fit: sizes of values, borders narrower than the padding, numbers of weights. The executor derives
+    /// all of them from one checked program.
+    pub(crate) fn new(terms: Vec<Term>, end: Epilogue) -> Result<Self, TooLarge> {
+        let phases = if terms.iter().any(|t| t.doubled) {
+            4
+        } else {
+            1
+        };
+        let channels = [end.channels, end.channels.next_multiple_of(GROUP)];
+        let spread = |values: &dyn Fn(usize, usize) -> f64| -> Vec<f32> {
+            let all = (0..phases * channels[1]).map(|i| {
+                let (phase, o) = (i / channels[1], i % channels[1]);
+                if o < channels[0] {
+                    values(phase, o) as f32
+                } else {
+                    0.0
+                }
+            });
+            all.collect()
+        };
+        let mut size = None;
+        let (mut packings, mut weights): (Vec<Packing>, Vec<i8>) = (Vec::new(), Vec::new());
+        let mut bounds = vec![0.0_f64; phases * channels[0]];
+        let mut scales: Option<Vec<f64>> = None;
+        let mut macs = 0;
+        for term in &terms {
+            let kernels = if term.doubled { 4 } else { 1 };
+            let input = term.input;
+            let out = |n: usize| (n + 2 * term.padding - term.kernel) / term.stride + 1;
+            let here = match (term.doubled, phases) {
+                (true, _) => [input.rows, input.cols],
+                (false, 1) => [out(input.rows), out(input.cols)],
+                (false, _) => [out(input.rows) / 2, out(input.cols) / 2],
+            };
+            assert_eq!(*size.get_or_insert(here), here, "terms of one size");
+            assert!(input.border >= term.padding && input.precision == Precision::U8);
+            let taps = input.channels * term.kernel * term.kernel;
+            assert_eq!(term.weights.len(), kernels * channels[0] * taps);
+            assert_eq!(term.scales.len(), kernels * channels[0]);
+            let share = if term.doubled { 4 } else { phases };
+            macs += (here[0] * here[1] * share * channels[0] * taps) as u64;
+
+            let own = |phase: usize, o: usize| (phase % kernels) * channels[0] + o;
+            let each: Vec<f64> = (0..phases * channels[0])
+                .map(|i| term.scales[own(i / channels[0], i % channels[0])])
+                .collect();
+            let ratio = scales.take().map(|before| -> Vec<f64> {
+                before
+                    .iter()
+                    .zip(&each)
+                    .map(|(before, now)| before / now)
+                    .collect()
+            });
+            for (i, bound) in bounds.iter_mut().enumerate() {
+                let kernel = own(i / channels[0], i % channels[0]) * taps;
+                let kernel = &term.weights[kernel..kernel + taps];
+                let most: u64 = kernel.iter().map(|w| u64::from(w.unsigned_abs())).sum();
+                let before = ratio.as_ref().map_or(0.0, |ratio| *bound * ratio[i]);
+                *bound = before + 255.0 * most as f64;
+                // A NaN is refused too.
+                if !(*bound < f64::from(1 << 30)) {
+                    return Err(TooLarge);
+                }
+            }
+            let rescale =
+                ratio.map(|r| Packed::new(&spread(&|phase, o| r[phase * channels[0] + o])));
+            scales = Some(each);
+            let length = (term.kernel * input.step).next_multiple_of(4);
+            packings.push(Packing {
+                input,
+                stride: term.stride,
+                padding: term.padding,
+                doubled: term.doubled,
+                rows: term.kernel,
+                length,
+                first: weights.len(),
+                rescale,
+            });
+            pack(term, channels, length, &mut weights);
+        }
+        let (size, scales) = size.zip(scales).expect("a sum has a term");
+        let factor = spread(&|phase, o| scales[phase * channels[0] + o] * end.gain[o]);
+        let offset = spread(&|_, o| end.offset[o]);
+        let residual = end
+            .residual
+            .map(|(grid, factors)| (grid, Packed::new(&spread(&|_, o| factors[o]))));
+        let numbers = |v: &[f32]| {
+            let mut v = v.to_vec();
+            v.resize(channels[1], 0.0);
+            Packed::new(&v)
+        };
+        let map = end
+            .map
+            .map(|(factor, offset, grid)| (numbers(&factor), numbers(&offset), grid));
+        let visits = visits(&packings, channels[1].min(BLOCK));
+        let pixels = size[0] * size[1];
+        let mut conv = Self {
+            scratch: if visits.len() > 1 {
+                pixels * BLOCK
+            } else {
+                TILE
+            },
+            input_bytes: terms.iter().map(|t| t.input.bytes()).sum(),
+            terms: packings,
+            visits,
+            size,
+            phases,
+            channels,
+            weights: Packed::new(&weights),
+            factor: Packed::new(&factor),
+            offset: Packed::new(&offset),
+            residual,
+            relu: end.relu,
+            output: end.output,
+            map,
+            reach: 0,
+            macs,
+        };
+        conv.reach = conv.check();
+        Ok(conv)
+    }
+
+    /// Checks that all places are of the output's size and returns the end of the last.
+    fn check(&self) -> usize {
+        let doubled = if self.phases == 4 { 2 } else { 1 };
+        let size = self.size.map(|n| n * doubled);
+        let mut reach = self.terms.iter().map(|t| t.input.end()).max().unwrap_or(0);
+        let residual = self.residual.as_ref().map(|(grid, _)| grid);
+        let map = self.map.as_ref().map(|(.., grid)| grid);
+        let stored = match &self.output {
+            Output::Grid(grid) => Some(grid),
+            Output::Nowhere(_) => None,
+            Output::Labels(start) => {
+                assert!(self.map.is_none() && self.channels[1] == GROUP);
+                reach = reach.max(start + size[0] * size[1]);
+                None
+            }
+        };
+        for grid in [residual, map, stored].into_iter().flatten() {
+            assert_eq!(
+                [grid.rows, grid.cols, grid.channels],
+                [size[0], size[1], self.channels[0]]
+            );
+            assert_eq!(grid.step, self.channels[1]);
+            reach = reach.max(grid.end());
+        }
+        assert!(map.is_none_or(|grid| grid.precision == Precision::U8));
+        reach
+    }
+
+    /// Multiplications it does, those by padding included.
+    pub(crate) const fn macs(&self) -> u64 {
+        self.macs
+    }
+
+    /// Bytes of its packed weights.
+    pub(crate) const fn weight_bytes(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Numbers of scratch that each thread needs.
+    pub(crate) const fn scratch(&self) -> usize {
+        self.scratch
+    }
+
+    /// Does the share of thread `index` of `count`.
+    ///
+    /// Logits are also written to `logits`, `[pixels, GROUP]`, if the output is labels.
+    ///
+    /// # Panics
+    ///
+    /// If one of the memories is shorter than what was planned.
+    pub(super) fn run(
+        &self,
+        kernels: &Kernels,
+        memory: &Memory,
+        scratch: &Memory,
+        logits: Option<&Memory>,
+        [index, count]: [usize; 2],
+    ) {
+        let pixels = self.size[0] * self.size[1] * self.phases;
+        assert!(memory.len() >= self.reach && scratch.len() >= 4 * self.scratch);
+        assert!(logits.is_none_or(|m| m.len() >= 4 * pixels * GROUP));
+        let blocks = self.channels[1].div_ceil(BLOCK);
+        let units = blocks * self.phases;
+        let by_units = units.is_multiple_of(count) && self.weights.len() > self.input_bytes;
+        let share = |n: usize| index * n / count..(index + 1) * n / count;
+        let (units, rows) = if by_units {
+            (share(units), 0..self.size[0])
+        } else {
+            (0..units, share(self.size[0]))
+        };
+        for unit in units {
+            let work = Unit {
+                conv: self,
+                kernels,
+                base: memory.pointer(),
+                scratch: scratch.pointer().cast(),
+                logits: logits.map(|m| m.pointer().cast()),
+                phase: unit / blocks,
+                first: unit % blocks * BLOCK,
+            };
+            for visit in 0..self.visits.len() {
+                // SAFETY: `check` and the assertions above hold for every pointer made from these; see `Unit`.
+                unsafe { work.visit(visit, rows.clone()) };
+            }
+        }
+    }
+}
+
+/// Weights of a term in the order of use: by phase, block, row of the window, four bytes, output channel, byte.
+fn pack(term: &Term, [channels, padded]: [usize; 2], length: usize, to: &mut Vec<i8>) {
+    let (kernel, depth) = (term.kernel, term.input.channels);
+    let taps = kernel * kernel;
+    for phase in 0..if term.doubled { 4 } else { 1 } {
+        for first in (0..padded).step_by(BLOCK) {
+            let width = BLOCK.min(padded - first);
+            for row in 0..kernel {
+                for byte in (0..length).step_by(4) {
+                    for o in first..first + width {
+                        to.extend((byte..byte + 4).map(|byte| {
+                            let (col, c) = (byte / term.input.step, byte % term.input.step);
+                            if o < channels && col < kernel && c < depth {
+                                let at = (phase * channels + o) * depth + c;
+                                term.weights[at * taps + row * kernel + col]
+                            } else {
+                                0
+                            }
+                        }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Divides the windows of all terms into visits of at most [`PANEL`] bytes of weights.
+fn visits(terms: &[Packing], width: usize) -> Vec<Vec<Pass>> {
+    let mut visits = vec![Vec::new()];
+    let mut used = 0;
+    for (number, term) in terms.iter().enumerate() {
+        let mut begins = true;
+        let mut add = |row, rows, from, to| {
+            let bytes = rows * (to - from) * width;
+            let visit = visits.last_mut().expect("there is always one");
+            let pass = Pass {
+                term: number,
+                row,
+                rows,
+                from,
+                to,
+                begins,
+            };
+            begins = false;
+            if !visit.is_empty() && (used + bytes > PANEL || visit.len() == RUNS) {
+                used = bytes;
+                visits.push(vec![pass]);
+            } else {
+                used += bytes;
+                visit.push(pass);
+            }
+        };
+        let row_bytes = term.length * width;
+        if row_bytes > PANEL {
+            let part = (PANEL / width) & !3;
+            for row in 0..term.rows {
+                for from in (0..term.length).step_by(part) {
+                    add(row, 1, from, (from + part).min(term.length));
+                }
+            }
+        } else {
+            let rows = PANEL / row_bytes;
+            for row in (0..term.rows).step_by(rows) {
+                add(row, rows.min(term.rows - row), 0, term.length);
+            }
+        }
+    }
+    visits
+}
+
+/// One block of output channels in one phase.
+struct Unit<'a> {
+    conv: &'a Conv,
+    kernels: &'a Kernels,
+    base: *mut u8,
+    scratch: *mut i32,
+    logits: Option<*mut f32>,
+    phase: usize,
+    first: usize,
+}
+
+impl Unit<'_> {
+    /// Adds up one visit for some rows, and finishes them if it is the last.
+    ///
+    /// # Safety
+    ///
+    /// `base` is valid for the conv's reach and `scratch` for its scratch, both with the slack; no other thread writes the same rows and
+    /// channels.
+    unsafe fn visit(&self, number: usize, rows: std::ops::Range<usize>) {
+        let conv = self.conv;
+        let (visit, last) = (&conv.visits[number], number + 1 == conv.visits.len());
+        let width = BLOCK.min(conv.channels[1] - self.first);
+        let group = self.widest(width);
+        let most = self.kernels.pixels[group / GROUP - 1];
+        let [_, cols] = conv.size;
+        let tiles = cols.div_ceil(most);
+        let empty = Run {
+            bytes: std::ptr::null(),
+            pixel_step: 0,
+            row_step: 0,
+            rows: 0,
+            length: 0,
+            weights: std::ptr::null(),
+            rescale: std::ptr::null(),
+        };
+        let mut runs = [empty; RUNS];
+        for y in rows {
+            for t in 0..tiles {
+                let (x, end) = (t * cols / tiles, (t + 1) * cols / tiles);
+                let whole = conv.visits.len() > 1;
+                // SAFETY: with several visits the scratch holds `width` sums for every pixel of a phase; with one, those of a tile.
+                let sums = unsafe {
+                    self.scratch
+                        .add(if whole { (y * cols + x) * width } else { 0 })
+                };
+                let mut part = 0;
+                while part < width {
+                    let group = self.widest(width - part);
+                    for (run, pass) in runs.iter_mut().zip(visit) {
+                        // SAFETY: the window of every pixel lies within the input and its border.
+                        *run = unsafe { self.run(pass, width, part, y, x) };
+                    }
+                    let tile = Tile {
+                        runs: &runs[..visit.len()],
+                        weight_step: 4 * width,
+                        before: if number == 0 {
+                            std::ptr::null()
+                        } else {
+                            sums.wrapping_add(part)
+                        },
+                        after: sums.wrapping_add(part),
+                        sum_step: width,
+                    };
+                    // SAFETY: all pointers of the tile are valid, and the kernels were chosen for this processor.
+                    unsafe { (self.kernels.tile)(&tile, end - x, group) };
+                    part += group;
+                }
+                if last {
+                    // SAFETY: as above.
+                    unsafe { self.finish(sums, width, y, x, end - x) };
+                }
+            }
+        }
+    }
+
+    /// The widest group of channels that the kernels do at once.
+    fn widest(&self, width: usize) -> usize {
+        width.min(self.kernels.block)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`visit`](Self::visit).
+    unsafe fn run(&self, pass: &Pass, width: usize, part: usize, y: usize, x: usize) -> Run {
+        let conv = self.conv;
+        let term = &conv.terms[pass.term];
+        let input = &term.input;
+        let (p, q) = (self.phase / 2, self.phase % 2);
+        // Input pixel of the window's corner, counted from the corner of the border.
+        let (row, col, step) = if term.doubled {
+            (y + p, x + q, 1)
+        } else if conv.phases == 4 {
+            (
+                term.stride * (2 * y + p),
+                term.stride * (2 * x + q),
+                2 * term.stride,
+            )
+        } else {
+            (term.stride * y, term.stride * x, term.stride)
+        };
+        let inset = input.border - term.padding;
+        let corner = input.start
+            + (row + inset + pass.row) * input.row()
+            + (col + inset) * input.pixel()
+            + pass.from;
+        let depth = term.rows * term.length;
+        let phase = if term.doubled { self.phase } else { 0 };
+        let panel = term.first + (phase * conv.channels[1] + self.first) * depth;
+        let weights = panel + (pass.row * term.length + pass.from) * width + 4 * part;
+        let factors = self.phase * conv.channels[1] + self.first + part;
+        // SAFETY: the corner lies in the input, the weights in the pack, the factors among those of all phases.
+        unsafe {
+            Run {
+                bytes: self.base.add(corner).cast_const(),
+                pixel_step: step * input.pixel(),
+                row_step: input.row(),
+                rows: pass.rows,
+                length: pass.to - pass.from,
+                weights: conv.weights.pointer().add(weights),
+                rescale: match &term.rescale {
+                    Some(ratio) if pass.begins => ratio.pointer().add(factors),
+                    _ => std::ptr::null(),
+                },
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`visit`](Self::visit).
+    unsafe fn finish(&self, sums: *const i32, width: usize, y: usize, x: usize, pixels: usize) {
+        let conv = self.conv;
+        let spread = if conv.phases == 4 { 2 } else { 1 };
+        let (row, col) = (spread * y + self.phase / 2, spread * x + self.phase % 2);
+        let factors = self.phase * conv.channels[1] + self.first;
+        let mut labels = [0.0_f32; GROUP * GROUP];
+        // SAFETY: the pixel lies in each of the values, the channels in each of the tables.
+        unsafe {
+            let place = |grid: &Grid| self.base.add(grid.at(row, col) + self.first * grid.size());
+            let residual = match &conv.residual {
+                None => Residual::None,
+                Some((grid, by)) => {
+                    let by = by.pointer().add(factors);
+                    match grid.precision {
+                        Precision::I16 => Residual::I16(
+                            place(grid).cast::<i16>().cast_const(),
+                            spread * grid.step,
+                            by,
+                        ),
+                        Precision::U8 => {
+                            Residual::U8(place(grid).cast_const(), spread * grid.step, by)
+                        }
+                    }
+                }
+            };
+            let (raw, precision) = match &conv.output {
+                Output::Nowhere(precision) => (Target::None, *precision),
+                Output::Grid(grid) => match grid.precision {
+                    Precision::U8 => (Target::U8(place(grid), spread * grid.step), grid.precision),
+                    Precision::I16 => (
+                        Target::I16(place(grid).cast(), spread * grid.step),
+                        grid.precision,
+                    ),
+                },
+                Output::Labels(_) => (Target::Floats(labels.as_mut_ptr(), GROUP), Precision::I16),
+            };
+            let [low, high] = precision.range();
+            let finish = Finish {
+                sums,
+                sum_step: width,
+                pixels,
+                channels: width,
+                factor: conv.factor.pointer().add(factors),
+                offset: conv.offset.pointer().add(factors),
+                residual,
+                limits: [if conv.relu { 0.0 } else { low }, high],
+                raw,
+                map: match &conv.map {
+                    None => Map {
+                        factor: std::ptr::null(),
+                        offset: std::ptr::null(),
+                        to: std::ptr::null_mut(),
+                        step: 0,
+                    },
+                    Some((factor, offset, grid)) => Map {
+                        factor: factor.pointer().add(self.first),
+                        offset: offset.pointer().add(self.first),
+                        to: place(grid),
+                        step: spread * grid.step,
+                    },
+                },
+            };
+            (self.kernels.finish)(&finish);
+            if let Output::Labels(start) = conv.output {
+                let cols = spread * conv.size[1];
+                for (m, logits) in labels.chunks_exact(GROUP).take(pixels).enumerate() {
+                    let pixel = row * cols + col + spread * m;
+                    *self.base.add(start + pixel) = argmax_pixel(&logits[..conv.channels[0]]);
+                    if let Some(all) = self.logits {
+                        std::ptr::copy_nonoverlapping(
+                            logits.as_ptr(),
+                            all.add(pixel * GROUP),
+                            GROUP,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

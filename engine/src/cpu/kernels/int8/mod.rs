@@ -1,0 +1,91 @@
+//! Integer kernels: the steps of a quantised network, the same to the byte on every instruction set.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod conv;
+mod grid;
+mod lanes;
+mod portable;
+mod steps;
+
+pub(crate) use conv::{Conv, Epilogue, Output, Term};
+pub(crate) use grid::{GROUP, Grid};
+pub(crate) use steps::{Affine, Entry, Mapped, Pool};
+
+use lanes::Kernels;
+
+use super::KernelSet;
+use super::memory::Memory;
+use crate::cpu::team::Team;
+
+/// A step, packed and checked.
+pub(crate) enum Step {
+    /// The image.
+    Entry(Entry),
+    /// A sum of convolutions.
+    Conv(Box<Conv>),
+    /// The largest of each window.
+    Pool(Pool),
+    /// Another grid for a value.
+    Map(Mapped),
+}
+
+/// The steps of a network with the kernels that do them.
+pub(crate) struct Machine {
+    kernels: Kernels,
+    steps: Vec<(Step, Vec<Grid>)>,
+}
+
+impl Machine {
+    /// Takes the steps of a network, each with the values whose borders it clears.
+    pub(crate) fn new(set: KernelSet, steps: Vec<(Step, Vec<Grid>)>) -> Self {
+        let kernels = match set {
+            #[cfg(target_arch = "x86_64")]
+            KernelSet::Avx512Vnni => avx512::KERNELS,
+            _ => portable::KERNELS,
+        };
+        Self { kernels, steps }
+    }
+
+    /// The steps.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().map(|(step, _)| step)
+    }
+
+    /// Runs all steps on one image `[rows, cols]`. There is a scratch memory for each thread of the team.
+    pub(crate) fn run(
+        &self,
+        image: &[f32],
+        memory: &mut Memory,
+        scratch: &mut [Memory],
+        logits: Option<&mut Memory>,
+        team: &Team,
+    ) {
+        assert!(scratch.len() >= team.threads());
+        let (memory, scratch, logits) = (&*memory, &*scratch, logits.as_deref());
+        team.run(|mut member| {
+            for (step, borders) in &self.steps {
+                match step {
+                    Step::Entry(entry) => entry.run(memory, image, member.share(entry.output.rows)),
+                    Step::Conv(conv) => {
+                        let scratch = &scratch[member.index];
+                        let of = [member.index, member.count];
+                        conv.run(&self.kernels, memory, scratch, logits, of);
+                    }
+                    Step::Pool(pool) => {
+                        pool.run(&self.kernels, memory, member.share(pool.rows()));
+                    }
+                    Step::Map(map) => {
+                        map.run(&self.kernels, memory, member.share(map.output.rows));
+                    }
+                }
+                if member.index + 1 == member.count {
+                    for grid in borders {
+                        steps::clear_border(grid, memory);
+                    }
+                }
+                member.wait();
+            }
+        });
+    }
+}

@@ -1,0 +1,230 @@
+//! The integer executor against the naive interpreter, on networks of every shape that segmentation networks have.
+
+use nephrobox_engine::cpu::KernelSet;
+use nephrobox_engine::cpu::int8::{Network, Options};
+use nephrobox_engine::program::{
+    Builder, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised, rewrite,
+    sites,
+};
+use proptest::prelude::*;
+
+use crate::naive::{self, Value};
+use crate::random::noise;
+
+/// Channels, kernels and depths of a small U-Net.
+#[derive(Clone, Debug)]
+struct Shape {
+    channels: [usize; 4],
+    kernel: usize,
+    units: usize,
+    norm_first: bool,
+    seed: u64,
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let channels = prop::array::uniform4(prop::sample::select(vec![1, 3, 7, 16, 20, 33, 64, 80]));
+    (
+        channels,
+        prop::sample::select(vec![1, 3, 5, 7]),
+        1_usize..3,
+        any::<bool>(),
+        any::<u64>(),
+    )
+        .prop_map(|(channels, kernel, units, norm_first, seed)| Shape {
+            channels,
+            kernel,
+            units,
+            norm_first,
+            seed,
+        })
+}
+
+struct Net {
+    b: Builder,
+    seed: u64,
+}
+
+impl Net {
+    fn tensor(&mut self, shape: &[usize]) -> TensorId {
+        self.seed = self.seed.wrapping_add(1);
+        let fan_in: usize = shape[1..].iter().product();
+        let values = noise(self.seed, shape.iter().product())
+            .into_iter()
+            .map(|x| x * 2.0 / (fan_in as f32).sqrt());
+        let tensor = Tensor::f32(format!("t{}", self.seed), shape.to_vec(), values.collect());
+        self.b.tensor(tensor.unwrap())
+    }
+
+    fn conv(&mut self, x: ValueId, [out, from, kernel]: [usize; 3], stride: u32) -> ValueId {
+        let weight = self.tensor(&[out, from, kernel, kernel]);
+        self.b.conv2d(x, weight, None, stride, kernel as u32 / 2)
+    }
+
+    fn norm(&mut self, x: ValueId, channels: usize, relu: bool) -> ValueId {
+        let (scale, shift) = (self.tensor(&[channels]), self.tensor(&[channels]));
+        self.b.affine(x, scale, shift, relu)
+    }
+}
+
+/// Stem, pooling, pre-activation units with and without a shortcut, and a decoder with and without a skip.
+fn unet(shape: &Shape) -> (Program, Tensors) {
+    let [stem, middle, wide, last] = shape.channels;
+    let mut net = Net {
+        b: Builder::new(3, 8),
+        seed: shape.seed,
+    };
+    let mut x = net.b.input();
+    if shape.norm_first {
+        x = net.norm(x, 3, false);
+    }
+    let skip = net.conv(x, [stem, 3, 7], 2);
+    let skip = net.norm(skip, stem, true);
+    x = net.b.max_pool2d(skip, 3, 2, 1);
+    let mut from = stem;
+    for unit in 0..=shape.units {
+        let active = net.norm(x, from, true);
+        let inner = net.conv(active, [middle, from, 1], 1);
+        let inner = net.norm(inner, middle, true);
+        let inner = net.conv(
+            inner,
+            [middle, middle, shape.kernel],
+            if unit == 0 { 2 } else { 1 },
+        );
+        let inner = net.norm(inner, middle, true);
+        let inner = net.conv(inner, [wide, middle, 1], 1);
+        x = if unit == 0 {
+            let shortcut = net.conv(active, [wide, from, 1], 2);
+            net.b.add(inner, shortcut)
+        } else {
+            net.b.add(inner, x)
+        };
+        from = wide;
+    }
+    x = net.norm(x, from, true);
+    x = net.b.upsample2x(x);
+    x = net.conv(x, [middle, from, 3], 1);
+    x = net.norm(x, middle, true);
+    x = net.b.upsample2x(x);
+    x = net.b.concat(x, skip);
+    x = net.conv(x, [last, middle + stem, 3], 1);
+    x = net.norm(x, last, true);
+    x = net.b.upsample2x(x);
+    x = net.conv(x, [last, last, 3], 1);
+    x = net.norm(x, last, true);
+    let logits = net.conv(x, [3, last, 3], 1);
+    net.b.softmax(logits);
+    net.b.finish(logits, 3).unwrap()
+}
+
+/// The same with one doubling before the joint, which becomes a sum of a doubled and a plain convolution.
+fn joined(shape: &Shape) -> (Program, Tensors) {
+    let [stem, middle, _, last] = shape.channels;
+    let mut net = Net {
+        b: Builder::new(1, 4),
+        seed: shape.seed,
+    };
+    let image = net.b.input();
+    let skip = net.conv(image, [stem, 1, shape.kernel], 1);
+    let skip = net.norm(skip, stem, true);
+    let low = net.conv(skip, [middle, stem, 3], 2);
+    let low = net.norm(low, middle, true);
+    let x = net.b.upsample2x(low);
+    let x = net.b.concat(x, skip);
+    let x = net.conv(x, [last, middle + stem, 3], 1);
+    let x = net.norm(x, last, true);
+    let logits = net.conv(x, [3, last, 1], 1);
+    net.b.finish(logits, 3).unwrap()
+}
+
+/// Writes rounding into a program, with grids that fit what an image gives.
+fn integers(
+    program: &Program,
+    tensors: &Tensors,
+    slice: &[f32],
+    [rows, cols]: [usize; 2],
+) -> (Program, Tensors) {
+    let (program, tensors) = rewrite(
+        program,
+        tensors,
+        Rewrites {
+            phases: true,
+            repeated: true,
+        },
+    )
+    .unwrap();
+    let image = repeated(&program, slice, [rows, cols]);
+    let values = naive::values(&program, &tensors, image);
+    let grids: Vec<_> = sites(&program)
+        .into_iter()
+        .map(|site| {
+            let value = values[site.value.index()].as_ref().unwrap();
+            let largest = value.data.iter().fold(1e-3_f32, |m, x| m.max(x.abs()));
+            let steps = if site.precision == Precision::U8 {
+                255.0
+            } else {
+                16_000.0
+            };
+            (site, largest / steps)
+        })
+        .collect();
+    quantised(&program, &tensors, &grids).unwrap()
+}
+
+fn repeated(program: &Program, slice: &[f32], [rows, cols]: [usize; 2]) -> Value {
+    let channels = program.input_channels as usize;
+    Value {
+        channels,
+        rows,
+        cols,
+        data: slice.repeat(channels),
+    }
+}
+
+fn network(
+    program: &Program,
+    tensors: &Tensors,
+    size: [usize; 2],
+    kernels: KernelSet,
+    threads: usize,
+) -> Network {
+    let options = Options {
+        size,
+        input_scale: 1.0,
+        threads,
+        kernels,
+    };
+    Network::new(program, tensors.clone(), options).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// All kernel sets give the same bytes, on one thread and on three, and what they give is what the program says.
+    #[test]
+    fn all_kernels_compute_what_the_program_says(
+        shape in shapes(), tiles in (1_usize..6, 1_usize..6), without_doubling: bool,
+    ) {
+        let size = [8 * tiles.0, 8 * tiles.1];
+        let slice: Vec<f32> = noise(shape.seed, size[0] * size[1]).iter().map(|x| x.abs()).collect();
+        let (program, tensors) = if without_doubling { joined(&shape) } else { unet(&shape) };
+        let (program, tensors) = integers(&program, &tensors, &slice, size);
+        let mut portable = network(&program, &tensors, size, KernelSet::Portable, 1);
+        let wanted = portable.logits(&slice).unwrap();
+        for set in KernelSet::available() {
+            for threads in [1, 3] {
+                let mut network = network(&program, &tensors, size, set, threads);
+                // Twice, because the second slice finds the memory as the first left it.
+                for _ in 0..2 {
+                    let found = network.logits(&slice).unwrap();
+                    prop_assert!(found == wanted, "{set} on {threads} threads is not what portable gives");
+                }
+            }
+        }
+        let said = naive::run(&program, &tensors, repeated(&program, &slice, size)).data;
+        let largest = said.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
+        let off = said.iter().zip(&wanted).map(|(a, b)| f64::from((a - b) / largest).powi(2)).sum::<f64>();
+        let off = (off / said.len() as f64).sqrt();
+        // Sums in the middle of two steps fall on either side, which later layers pass on.
+        prop_assert!(off < 0.02, "{off} of the largest logit, root mean square");
+    }
+}
