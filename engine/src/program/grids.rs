@@ -86,21 +86,20 @@ pub fn quantised(
     }
     // By old number: the value as it is, or as it is rounded for sums, and as bytes.
     let mut values: Vec<[Option<ValueId>; 2]> = vec![[None; 2]; program.ops.len() + 1];
-    let mut define =
-        |builder: &mut Builder, old: ValueId, new: ValueId| -> Result<_, RewriteError> {
-            let mut exact = new;
-            let mut bytes = None;
-            for (site, scale) in grids.iter().filter(|(site, _)| site.value == old) {
-                let name = format!("{old}/{:?}", site.precision).to_lowercase();
-                let scale = builder.tensor(Tensor::f32(name, vec![1], vec![*scale])?);
-                let rounded = builder.quantise(exact, scale, site.precision);
-                match site.precision {
-                    Precision::I16 => exact = rounded,
-                    Precision::U8 => bytes = Some(rounded),
-                }
+    let define = |builder: &mut Builder, old: ValueId, new: ValueId| -> Result<_, RewriteError> {
+        let mut exact = new;
+        let mut bytes = None;
+        for (site, scale) in grids.iter().filter(|(site, _)| site.value == old) {
+            let name = format!("{old}/{:?}", site.precision).to_lowercase();
+            let scale = builder.tensor(Tensor::f32(name, vec![1], vec![*scale])?);
+            let rounded = builder.quantise(exact, scale, site.precision);
+            match site.precision {
+                Precision::I16 => exact = rounded,
+                Precision::U8 => bytes = Some(rounded),
             }
-            Ok([Some(exact), bytes])
-        };
+        }
+        Ok([Some(exact), bytes])
+    };
     let image = builder.input();
     values[0] = define(&mut builder, ValueId::INPUT, image)?;
     for op in &program.ops {
