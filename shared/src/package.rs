@@ -18,7 +18,7 @@ mod view;
 mod write;
 
 pub use error::{PackageError, TensorProblem};
-pub use layout::{ALIGNMENT, Header, MAGIC, MAJOR, MINOR, Signature};
+pub use layout::{ALIGNMENT, Header, MAGIC, MAJOR, MINOR, OLDEST, Signature};
 #[cfg(feature = "alloc")]
 pub use manifest::{
     Calibration, ClassEntry, Input, KeyValue, Manifest, SelfTest, Share, Split, TestScores,

@@ -34,6 +34,7 @@ enum Command {
     Report(commands::report::ReportArgs),
     Experiments(commands::experiments::ExperimentsArgs),
     Export(commands::export::ExportArgs),
+    Quantise(commands::quantise::QuantiseArgs),
     Golden(commands::golden::GoldenArgs),
     Phantom(commands::phantom::PhantomArgs),
 }
@@ -59,6 +60,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(args) => args.run(),
         Command::Experiments(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Quantise(args) => args.run(),
         Command::Golden(args) => args.run(),
         Command::Phantom(args) => args.run(),
     };

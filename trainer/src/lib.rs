@@ -22,6 +22,7 @@ pub mod network;
 pub mod onnx;
 pub mod phantom;
 pub mod plots;
+pub mod quantise;
 pub mod report;
 pub mod small_parts;
 pub mod train;

@@ -272,6 +272,26 @@ impl Op {
         first.into_iter().chain(second)
     }
 
+    /// Gives the tensors it reads other numbers.
+    pub fn rename_tensors(&mut self, new: impl Fn(TensorId) -> TensorId) {
+        match self {
+            Self::Conv2d { weight, bias, .. } | Self::UpConv2d { weight, bias, .. } => {
+                *weight = new(*weight);
+                *bias = bias.map(new);
+            }
+            Self::Affine { scale, shift, .. } => {
+                (*scale, *shift) = (new(*scale), new(*shift));
+            }
+            Self::Quantise { scale, .. } => *scale = new(*scale),
+            Self::Relu { .. }
+            | Self::Add { .. }
+            | Self::MaxPool2d { .. }
+            | Self::Upsample2x { .. }
+            | Self::Concat { .. }
+            | Self::Softmax { .. } => {}
+        }
+    }
+
     /// The operation's name in error messages and listings.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::layout::{MAJOR, MINOR};
+use super::layout::{MAJOR, MINOR, OLDEST};
 
 /// Why a package is refused. Each sentence says what is wrong and, where the reader can help it, what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl fmt::Display for PackageError {
             ),
             Self::UnknownVersion { major, minor } => write!(
                 f,
-                "the package has format version {major}.{minor}, which does not exist; this program reads {MAJOR}.0 \
+                "the package has format version {major}.{minor}, which does not exist; this program reads {OLDEST}.0 \
                  to {MAJOR}.{MINOR}; export the model again"
             ),
             Self::Length { expected, found } => {

@@ -6,8 +6,10 @@ use super::PackageError;
 
 /// The first four bytes of every package.
 pub const MAGIC: [u8; 4] = *b"NBX1";
-/// Major version of the format; a reader refuses any other.
-pub const MAJOR: u16 = 1;
+/// Major version of the format that is written; a reader refuses newer ones.
+pub const MAJOR: u16 = 2;
+/// Oldest major version that is read. The sections are the same; version 2 brought operations for integers.
+pub const OLDEST: u16 = 1;
 /// Minor version of the format; a reader accepts newer ones.
 pub const MINOR: u16 = 0;
 /// Sections and tensors begin at multiples of this many bytes.
@@ -39,7 +41,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of `file`, refusing another magic or major version. Nothing it says is believed yet.
+    /// Reads the header of `file`, refusing another magic or an unknown major version. Nothing it says is believed yet.
     pub fn read(file: &[u8]) -> Result<Self, PackageError> {
         if !file.starts_with(&MAGIC) {
             return Err(PackageError::NotAPackage);
@@ -53,7 +55,7 @@ impl Header {
         if major > MAJOR {
             return Err(PackageError::Newer { major, minor });
         }
-        if major < MAJOR {
+        if major < OLDEST {
             return Err(PackageError::UnknownVersion { major, minor });
         }
         let bytes = file.get(..HEADER_LEN).ok_or(short)?;
@@ -91,7 +93,7 @@ impl Header {
         bytes
     }
 
-    /// Bytes of the header that version 1.0 does not use.
+    /// Bytes of the header that version 2.0 does not use.
     pub(super) const UNUSED: Range<usize> = 52..HEADER_LEN;
 }
 
@@ -218,7 +220,7 @@ impl Trailer {
         bytes
     }
 
-    /// Bytes of the trailer that version 1.0 does not use, from the trailer's start.
+    /// Bytes of the trailer that version 2.0 does not use, from the trailer's start.
     pub(super) const UNUSED: [Range<usize>; 2] = [36..40, 56..64];
 }
 

@@ -38,7 +38,8 @@ pub struct Manifest {
 pub struct Input {
     /// Window, normalisation and size.
     pub preprocess: Preprocess,
-    /// Input channels, 1 or 3; with 3 the same image is given three times.
+    /// Input channels, 1 to 3: the same image is given as often. Trained networks have 1 or 3; a quantised one needs
+    /// only 1, or 2 if its second is made into ones.
     pub channels: u8,
     /// What the normalised image is multiplied by: 1, or 255 for weights that were made with 8-bit images.
     pub scale: u16,
@@ -171,9 +172,9 @@ impl Manifest {
             "has an empty window or size",
         )?;
         require(
-            matches!(self.input.channels, 1 | 3),
+            matches!(self.input.channels, 1..=3),
             "the number of input channels",
-            "is neither 1 nor 3",
+            "is none of 1, 2 and 3",
         )?;
         require(
             matches!(self.input.scale, 1 | 255),

@@ -8,15 +8,28 @@ use crate::{TRAILER_LEN, example, manifest, rehash};
 #[test]
 fn a_newer_major_version_is_refused_with_a_way_out() {
     let mut file = example();
-    file[4] = 2;
+    file[4] = 3;
     rehash(&mut file);
     let error = PackageView::open(&file).unwrap_err();
-    assert_eq!(error, PackageError::Newer { major: 2, minor: 0 });
+    assert_eq!(error, PackageError::Newer { major: 3, minor: 0 });
     assert!(
         error
             .to_string()
             .contains("update this program, or export the model again")
     );
+}
+
+/// Packages of the first version are laid out alike; there never was a version 0.
+#[test]
+fn the_first_major_version_is_still_read() {
+    let mut file = example();
+    file[4] = 1;
+    rehash(&mut file);
+    assert_eq!(PackageView::open(&file).unwrap().header().major, 1);
+    file[4] = 0;
+    rehash(&mut file);
+    let error = PackageView::open(&file).unwrap_err();
+    assert_eq!(error, PackageError::UnknownVersion { major: 0, minor: 0 });
 }
 
 /// A newer minor version may append to the manifest and use reserved fields; an old reader reads what it knows.

@@ -101,11 +101,18 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn open(&self) -> Result<Run> {
+    /// Opens the run.
+    pub fn open(&self) -> Result<Run> {
         Ok(Run::open(&self.run, self.data.as_deref())?)
     }
 
-    fn label(&self) -> Label {
+    /// Which state of it.
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
+    /// What the package says beyond what the run knows.
+    pub fn label(&self) -> Label {
         Label {
             name: self.name.clone(),
             version: self.model_version,

@@ -10,6 +10,7 @@ pub mod golden;
 pub mod next;
 pub mod phantom;
 pub mod prepare;
+pub mod quantise;
 pub mod report;
 pub mod stats;
 pub mod train;

@@ -15,9 +15,9 @@ const CLIPPED_SHARE: f32 = 0.35;
 
 /// One finished slice: HU and labels, `size` x `size`.
 #[derive(Debug)]
-pub(super) struct Painted {
-    pub(super) hu: Vec<i16>,
-    pub(super) labels: Vec<u8>,
+pub(crate) struct Painted {
+    pub(crate) hu: Vec<i16>,
+    pub(crate) labels: Vec<u8>,
 }
 
 /// A case on its way: which slices to take and how to paint them.

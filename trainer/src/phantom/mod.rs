@@ -26,7 +26,7 @@ mod survey;
 mod tests;
 mod tissue;
 mod vessels;
-mod whole;
+pub(crate) mod whole;
 
 pub use acquisition::Storage;
 pub use case::{CaseSummary, LabelDriven, RESERVED, WholePatient, is_reserved, refuse_existing};

@@ -78,7 +78,7 @@ fn norm(p: [f32; 3], radii: [f32; 3]) -> f32 {
 
 /// A patient of our own.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(crate) struct Whole {
     seed: u64,
     patient: Patient,
     kidneys: [Bean; 2],
@@ -93,7 +93,7 @@ pub(super) struct Whole {
 impl Whole {
     /// Draws a patient on `size` x `size` pixels of `pixel` millimetres, `slices` slices `slice_mm` apart with the
     /// kidneys a little above the middle.
-    pub(super) fn draw(seed: u64, slices: usize, size: usize, slice_mm: f32, pixel: f32) -> Self {
+    pub(crate) fn draw(seed: u64, slices: usize, size: usize, slice_mm: f32, pixel: f32) -> Self {
         let mut rng = Rng::of(&[seed, 0x57_401e]);
         // The right kidney is the smaller and lies lower, under the liver.
         let left = Bean::draw(&mut rng, 1.0, [67.0, 3.0, -8.0], 57.0);
@@ -138,7 +138,7 @@ impl Whole {
     }
 
     /// Paints the slice with this index, 0 at the head end.
-    pub(super) fn paint(&self, index: usize) -> Painted {
+    pub(crate) fn paint(&self, index: usize) -> Painted {
         let z = self.top + (index as f32 + 0.5) * self.slice_mm;
         let masks = self.masks(z);
         let mut noise = Rng::of(&[self.seed, 0x57_401e, index as u64 + 1]);

@@ -1,0 +1,286 @@
+//! A trained network as a program for 8-bit integers, calibrated, compared with the float network, and only written if it is as good.
+//!
+//! ```text
+//! run ─► program ─► rewrite (norms folded, sums of convolutions, four phases)
+//!           calibration slices ─► magnitudes at every rounding ─► a grid for each, by several estimators
+//!           comparison slices  ─► the estimator with the least error of the logits; biases corrected if that helps
+//!           validation, test   ─► float and integers scored; refused if a class falls
+//! ```
+//!
+//! Weights have one scale for each output channel, values one for the whole tensor. The residual stream keeps 16 bits.
+
+mod calibrate;
+mod choice;
+mod correct;
+mod gate;
+mod histogram;
+mod self_test;
+mod table;
+
+use nephrobox_engine::cpu::KernelSet;
+use nephrobox_engine::cpu::int8::{Network, Options};
+use nephrobox_engine::package::Model;
+use nephrobox_engine::program::{Program, Rewrites, Tensors, quantised, rewrite, sites};
+use nephrobox_shared::package::{Calibration, KeyValue, Manifest, TestScores};
+
+pub use calibrate::{Estimator, Grids};
+pub use gate::{Drop, Judgement, Judged};
+pub use table::{Layer, layers};
+
+use crate::data::{Prepared, Split};
+use crate::train::{Run, TrainError};
+
+/// What may be chosen.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Slices of training patients that are looked at: half to calibrate on, half to compare settings with.
+    pub slices: usize,
+    /// Seed of their choice.
+    pub seed: u64,
+    /// The estimator; all are compared if `None`.
+    pub estimator: Option<Estimator>,
+    /// Whether biases are corrected; both are compared if `None`.
+    pub correct_bias: Option<bool>,
+    /// Slices in the package's self-test.
+    pub self_test: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            slices: 96,
+            seed: 1,
+            estimator: None,
+            correct_bias: None,
+            self_test: 2,
+        }
+    }
+}
+
+/// What is told while it works.
+pub enum Told<'a> {
+    /// A sentence about what comes next.
+    Step(String),
+    /// Signal-to-noise ratio of the logits, in dB, with these settings.
+    Tried(&'a str, f64),
+}
+
+/// A quantised network and what was found on the way.
+pub struct Quantised {
+    /// The model, scored, with its self-test. Its manifest does not yet say whether a drop was allowed.
+    pub model: Model,
+    /// Every place where numbers are rounded.
+    pub layers: Vec<Layer>,
+    /// Scores of float and integers on validation and test.
+    pub judgement: Judgement,
+}
+
+/// Quantises `float`, the model of `run` in f32.
+pub fn quantise(
+    run: &Run,
+    float: &Model,
+    settings: &Settings,
+    tell: &mut dyn FnMut(Told<'_>),
+) -> Result<Quantised, TrainError> {
+    let data = run.data();
+    let [calibration, comparison] = choice::choose(data, settings.slices, settings.seed);
+    if comparison.is_empty() {
+        return Err(TrainError::Config(format!(
+            "calibration needs at least two slices of training patients, and {} has {}; prepare more, or raise --slices",
+            data.folder().display(),
+            calibration.len()
+        )));
+    }
+    let (program, tensors) = rewrite(
+        float.program(),
+        float.tensors(),
+        Rewrites {
+            phases: true,
+            repeated: true,
+        },
+    )
+    .map_err(network)?;
+    let job = Job {
+        data,
+        scale: f32::from(float.manifest().input.scale),
+        side: data.side(),
+        program,
+        tensors,
+    };
+    tell(Told::Step(format!(
+        "calibrating on {} slices of training patients",
+        calibration.len()
+    )));
+    let seen = calibrate::observe(&job, &calibration)?;
+    let wanted = job.float_logits(&comparison)?;
+    let mut best: Option<Candidate> = None;
+    for estimator in Estimator::ALL {
+        if settings.estimator.is_some_and(|only| only != estimator) {
+            continue;
+        }
+        let grids = seen.grids(estimator);
+        let mut candidate = Candidate::new(&job, &job.tensors, &job.program, grids, estimator, false)?;
+        candidate.compare(&job, &comparison, &wanted)?;
+        tell(Told::Tried(&candidate.name(), candidate.decibels));
+        if best.as_ref().is_none_or(|best| candidate.decibels > best.decibels) {
+            best = Some(candidate);
+        }
+    }
+    let mut best = best.expect("there is an estimator");
+    if settings.correct_bias != Some(false) {
+        let (program, tensors) = correct::biases(&job, &calibration, &best.grids)?;
+        let mut corrected =
+            Candidate::new(&job, &tensors, &program, best.grids.clone(), best.estimator, true)?;
+        corrected.compare(&job, &comparison, &wanted)?;
+        tell(Told::Tried(&corrected.name(), corrected.decibels));
+        if settings.correct_bias == Some(true) || corrected.decibels > best.decibels {
+            best = corrected;
+        }
+    }
+    tell(Told::Step("measuring every layer".into()));
+    let layers = layers(&job, &best.program, &best.tensors, &best.grids, &comparison)?;
+    let record = Calibration {
+        method: "static, 8 bits: weights by output channel, values by tensor, residual stream 16 bits".into(),
+        slices: (calibration.len() + comparison.len()) as u32,
+        dataset_fingerprint: data.fingerprint().overall.clone(),
+        parameters: best.parameters(settings, data, &calibration, &comparison),
+    };
+    let manifest = Manifest {
+        input: nephrobox_shared::package::Input {
+            channels: best.program.input_channels as u8,
+            ..float.manifest().input
+        },
+        calibration: Some(record),
+        ..float.manifest().clone()
+    };
+    let model = Model::new(manifest, best.program, best.tensors).map_err(network)?;
+    tell(Told::Step("scoring float and integers on validation and test".into()));
+    let judgement = gate::judge(data, float, &model, tell)?;
+    let manifest = Manifest {
+        scores: TestScores {
+            float: judgement.test().map(|j| j.float.clone()),
+            int8: judgement.test().map(|j| j.int8.clone()),
+        },
+        self_test: self_test::slices(&model, settings.self_test)?,
+        ..model.manifest().clone()
+    };
+    Ok(Quantised {
+        model: model.with_manifest(manifest).map_err(network)?,
+        layers,
+        judgement,
+    })
+}
+
+fn network(error: impl std::fmt::Display) -> TrainError {
+    TrainError::Network(error.to_string())
+}
+
+/// What every part of the work needs.
+struct Job<'a> {
+    data: &'a Prepared,
+    /// What pixels are multiplied by before they enter the program.
+    scale: f32,
+    side: usize,
+    /// The rewritten float program.
+    program: Program,
+    tensors: Tensors,
+}
+
+impl Job<'_> {
+    /// An executor of an integer program.
+    fn integers(&self, program: &Program, tensors: &Tensors) -> Result<Network, TrainError> {
+        let options = Options {
+            size: [self.side, self.side],
+            input_scale: self.scale,
+            threads: rayon::current_num_threads(),
+            kernels: KernelSet::choose().map_err(network)?,
+        };
+        Network::new(program, tensors.clone(), options).map_err(network)
+    }
+
+    /// Logits of some slices in floating point.
+    fn float_logits(&self, slices: &[u32]) -> Result<Vec<Vec<f32>>, TrainError> {
+        let mut float = calibrate::float(self, &self.program, &self.tensors)?;
+        let logits = |&index: &u32| float.logits(self.data.image(index), 1).map_err(network);
+        slices.iter().map(logits).collect()
+    }
+}
+
+/// A quantised program and how good it is.
+struct Candidate {
+    program: Program,
+    tensors: Tensors,
+    grids: Grids,
+    estimator: Estimator,
+    corrected: bool,
+    /// Signal-to-noise ratio of its logits.
+    decibels: f64,
+}
+
+impl Candidate {
+    fn new(
+        job: &Job<'_>,
+        tensors: &Tensors,
+        program: &Program,
+        grids: Grids,
+        estimator: Estimator,
+        corrected: bool,
+    ) -> Result<Self, TrainError> {
+        debug_assert_eq!(sites(&job.program).len(), grids.len());
+        let (program, tensors) = quantised(program, tensors, &grids).map_err(network)?;
+        Ok(Self {
+            program,
+            tensors,
+            grids,
+            estimator,
+            corrected,
+            decibels: f64::NEG_INFINITY,
+        })
+    }
+
+    fn name(&self) -> String {
+        let correction = if self.corrected { ", biases corrected" } else { "" };
+        format!("{}{correction}", self.estimator)
+    }
+
+    fn compare(&mut self, job: &Job<'_>, slices: &[u32], wanted: &[Vec<f32>]) -> Result<(), TrainError> {
+        let mut integers = job.integers(&self.program, &self.tensors)?;
+        let mut noise = table::Noise::default();
+        for (&index, wanted) in slices.iter().zip(wanted) {
+            let found = integers.logits(job.data.image(index)).map_err(network)?;
+            noise.add(wanted, &found);
+        }
+        self.decibels = noise.decibels();
+        Ok(())
+    }
+
+    fn parameters(
+        &self,
+        settings: &Settings,
+        data: &Prepared,
+        calibration: &[u32],
+        comparison: &[u32],
+    ) -> Vec<KeyValue> {
+        let classes = |slices: &[u32]| {
+            let count = |wanted: fn([u32; 3]) -> bool| {
+                slices.iter().filter(|&&i| wanted(data.meta(i).counts)).count()
+            };
+            format!(
+                "{} with tumour, {} with kidney only, {} with neither",
+                count(|c| c[2] > 0),
+                count(|c| c[2] == 0 && c[1] > 0),
+                count(|c| c[2] == 0 && c[1] == 0)
+            )
+        };
+        let pairs = [
+            ("seed", settings.seed.to_string()),
+            ("part of the split", Split::Train.to_string()),
+            ("slices to calibrate on", classes(calibration)),
+            ("slices to compare on", classes(comparison)),
+            ("estimator", self.estimator.to_string()),
+            ("biases corrected", self.corrected.to_string()),
+            ("logits' signal-to-noise ratio in dB", format!("{:.2}", self.decibels)),
+        ];
+        pairs.map(|(key, value)| KeyValue { key: key.into(), value }).into()
+    }
+}
