@@ -1,6 +1,7 @@
 //! Executors of our own for any CPU.
 
 mod arena;
+pub mod f32;
 pub mod int8;
 mod kernels;
 mod team;

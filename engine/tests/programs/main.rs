@@ -2,6 +2,7 @@
 
 #[cfg(feature = "burn")]
 mod check;
+mod cpu;
 #[cfg(feature = "burn")]
 mod execute;
 mod integers;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nephrobox_engine::cpu::f32::Network;
+use nephrobox_engine::cpu::f32::{Observer, Settings};
 use nephrobox_engine::program::{Precision, Program, Site, Tensors, ValueId, sites};
 
 use super::histogram::Histogram;
@@ -53,8 +53,13 @@ const HEADROOM: f64 = 4.0;
 pub(super) struct Seen(Vec<(Site, Histogram)>);
 
 /// An executor of a float program whose values can be looked at.
-pub(super) fn float(job: &Job<'_>, program: &Program, tensors: &Tensors) -> Result<Network, TrainError> {
-    Network::plain(program, tensors, [job.side, job.side], job.scale).map_err(network)
+pub(super) fn float(job: &Job<'_>, program: &Program, tensors: &Tensors) -> Result<Observer, TrainError> {
+    let settings = Settings {
+        input_scale: job.scale,
+        threads: rayon::current_num_threads(),
+        ..Settings::default()
+    };
+    Observer::new(program, tensors, [job.side, job.side], settings).map_err(network)
 }
 
 /// Looks at the numbers at every rounding.
@@ -62,8 +67,7 @@ pub(super) fn observe(job: &Job<'_>, slices: &[u32]) -> Result<Seen, TrainError>
     let mut float = float(job, &job.program, &job.tensors)?;
     let mut seen: Vec<(Site, Histogram)> =
         sites(&job.program).into_iter().map(|site| (site, Histogram::default())).collect();
-    let mut values: Vec<ValueId> = seen.iter().map(|(site, _)| site.value).collect();
-    values.dedup();
+    let values: Vec<ValueId> = seen.iter().map(|(site, _)| site.value).collect();
     for &index in slices {
         let mut look = |value: ValueId, numbers: &[f32]| {
             for (site, histogram) in seen.iter_mut().filter(|(site, _)| site.value == value) {
@@ -71,7 +75,7 @@ pub(super) fn observe(job: &Job<'_>, slices: &[u32]) -> Result<Seen, TrainError>
             }
         };
         float
-            .observe(job.data.image(index), 1, &values, &mut look)
+            .observe(job.data.image(index), 1, &|value| values.contains(&value), &mut look)
             .map_err(network)?;
     }
     Ok(Seen(seen))

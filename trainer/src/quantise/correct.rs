@@ -91,7 +91,9 @@ fn means(job: &Job<'_>, slices: &[u32], grids: &Grids) -> Result<BTreeMap<ValueI
                 means.rounded[c] += mean(&|x| (x / *step).round_ties_even().clamp(low, high) * *step);
             }
         };
-        float.observe(job.data.image(index), 1, &values, &mut look).map_err(network)?;
+        float
+            .observe(job.data.image(index), 1, &|value| values.contains(&value), &mut look)
+            .map_err(network)?;
     }
     Ok(means.into_iter().map(|(value, (_, means))| (value, means)).collect())
 }

@@ -80,7 +80,14 @@ pub(super) fn judge(
     int8: &Model,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Judgement, TrainError> {
-    let mut float = f32::Network::from_model(float).map_err(network)?;
+    let mut float = f32::Network::from_model(
+        float,
+        f32::Settings {
+            threads: rayon::current_num_threads(),
+            ..f32::Settings::default()
+        },
+    )
+    .map_err(network)?;
     let options = Options {
         size: [data.side(), data.side()],
         input_scale: f32::from(int8.manifest().input.scale),

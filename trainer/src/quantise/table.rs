@@ -61,8 +61,7 @@ pub(super) fn layers(
         .collect();
     let mut float = calibrate::float(job, &job.program, &job.tensors)?;
     let mut integers = calibrate::float(job, program, tensors)?;
-    let mut values: Vec<ValueId> = grids.iter().map(|(site, _)| site.value).collect();
-    values.dedup();
+    let values: Vec<ValueId> = grids.iter().map(|(site, _)| site.value).collect();
     let mut alone = vec![Noise::default(); grids.len()];
     let mut sum = vec![Noise::default(); grids.len()];
     let mut clipped = vec![[0_u64; 2]; grids.len()];
@@ -88,13 +87,13 @@ pub(super) fn layers(
                 exact[place] = numbers;
             }
         };
-        float.observe(image, 1, &values, &mut look).map_err(network)?;
+        float.observe(image, 1, &|value| values.contains(&value), &mut look).map_err(network)?;
         let mut look = |value: ValueId, numbers: &[f32]| {
             for (place, _) in rounded.iter().enumerate().filter(|(_, id)| **id == value) {
                 sum[place].add(&exact[place], numbers);
             }
         };
-        integers.observe(image, 1, &rounded, &mut look).map_err(network)?;
+        integers.observe(image, 1, &|value| rounded.contains(&value), &mut look).map_err(network)?;
     }
     let row = |(place, (site, step)): (usize, &(Site, f32))| Layer {
         name: name(job, site.value),

@@ -1,5 +1,6 @@
 //! The innermost loops, one file for each instruction set. All `unsafe` code of the engine's own executors is in this folder.
 
+pub(super) mod f32;
 pub(super) mod int8;
 pub(super) mod memory;
 

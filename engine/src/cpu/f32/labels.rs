@@ -1,0 +1,71 @@
+//! From logits to labels, pixel by pixel and without memory of its own.
+
+use crate::program::ArgmaxError;
+
+/// The class with the largest logit for each pixel, with the meaning of [`argmax`](crate::program::argmax): ties go to the lowest
+/// class, and a logit that is not a number is refused.
+///
+/// `logits` is `[pixels, classes]`.
+pub(super) fn argmax(logits: &[f32], classes: usize, labels: &mut [u8]) -> Result<(), ArgmaxError> {
+    let mut broken = false;
+    for (logits, label) in logits.chunks_exact(classes.max(1)).zip(labels) {
+        let mut best = f32::NEG_INFINITY;
+        *label = 0;
+        for (class, &logit) in logits.iter().enumerate() {
+            broken |= logit.is_nan();
+            if logit > best {
+                best = logit;
+                *label = class as u8;
+            }
+        }
+    }
+    if broken {
+        Err(ArgmaxError::NotANumber)
+    } else {
+        Ok(())
+    }
+}
+
+/// Adds each pixel's class probabilities to `sums`, which is mirrored by rows and columns as told.
+///
+/// `logits` and `sums` are `[rows, cols, classes]`.
+pub(super) fn add_probabilities(
+    logits: &[f32],
+    [rows, cols, classes]: [usize; 3],
+    mirrored: [bool; 2],
+    sums: &mut [f32],
+) {
+    for (pixel, logits) in logits.chunks_exact(classes.max(1)).enumerate() {
+        let at = |n: usize, size: usize, mirrored: bool| if mirrored { size - 1 - n } else { n };
+        let row = at(pixel / cols, rows, mirrored[0]);
+        let col = at(pixel % cols, cols, mirrored[1]);
+        let largest = logits.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+        let total: f32 = logits.iter().map(|x| (x - largest).exp()).sum();
+        let sums = &mut sums[(row * cols + col) * classes..][..classes];
+        for (sum, x) in sums.iter_mut().zip(logits) {
+            *sum += (x - largest).exp() / total;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program;
+
+    #[test]
+    fn labels_are_those_of_the_programs_argmax() {
+        let planes = [
+            [0.0, 1.0, -1.0, f32::NEG_INFINITY, 2.0],
+            [0.0, 3.0, -2.0, f32::NEG_INFINITY, 2.5],
+            [0.0, 3.0, 0.5, f32::NEG_INFINITY, 2.5],
+        ];
+        let pixels: Vec<f32> = (0..5).flat_map(|p| planes.map(|plane| plane[p])).collect();
+        let (mut found, mut wanted) = ([9; 5], [9; 5]);
+        argmax(&pixels, 3, &mut found).unwrap();
+        program::argmax(planes.as_flattened(), &mut wanted).unwrap();
+        assert_eq!(found, wanted);
+        let refused = argmax(&[0.0, f32::NAN], 2, &mut [0]);
+        assert_eq!(refused, Err(ArgmaxError::NotANumber));
+    }
+}

@@ -1,0 +1,470 @@
+//! From layers to steps of the kernels: where values lie, which algorithm convolves, weights in the kernels' order.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::graph::{Beside, Layer, Sum, Term as Convolution, layers};
+use super::method::{Method, method};
+use crate::cpu::arena::{self, Request};
+use crate::cpu::kernels::f32::{
+    Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, Grid, Kernels, LINE, Pool,
+    Region, Schedule, Second, Step, Term, Window, Winograd,
+};
+use crate::program::{Data, Plan, Program, Tensor, TensorId, Tensors, ValueId};
+
+/// A program for images of one size, ready to run.
+pub(super) struct Lowered {
+    pub(super) schedule: Schedule,
+    /// For each layer the values it defines, and its steps.
+    pub(super) layers: Vec<(Vec<ValueId>, Range<usize>)>,
+    /// Where each value lies while it is alive; `None` for those that are never stored.
+    pub(super) values: Vec<Option<Region>>,
+}
+
+/// Lowers a checked program. `None` if there is no memory for it.
+pub(super) fn lower(
+    program: &Program,
+    tensors: &Tensors,
+    plan: &Plan,
+    size: [usize; 2],
+    options: Options,
+) -> Option<Lowered> {
+    let tiles = size.map(|n| n / program.multiple as usize);
+    let layers = layers(program, tensors, options.fuse);
+    let shapes: Vec<Shape> = (0..plan.values())
+        .map(|value| {
+            let shape = plan.shape(ValueId(value as u32));
+            Shape {
+                size: tiles.map(|n| shape.extent.at(n)),
+                channels: shape.channels,
+            }
+        })
+        .collect();
+    let lowering = Lowering {
+        tensors,
+        shapes: &shapes,
+        options,
+    };
+    lowering.run(program, &layers)
+}
+
+/// How to lower.
+#[derive(Clone, Copy)]
+pub(super) struct Options {
+    pub(super) kernels: Kernels,
+    pub(super) threads: usize,
+    pub(super) fuse: bool,
+}
+
+/// Shape of a value for images of the chosen size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) size: [usize; 2],
+    pub(super) channels: usize,
+}
+
+impl Shape {
+    pub(super) const fn pixels(self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    const fn len(self) -> usize {
+        self.pixels() * self.channels
+    }
+}
+
+pub(super) struct Lowering<'a> {
+    tensors: &'a Tensors,
+    shapes: &'a [Shape],
+    pub(super) options: Options,
+}
+
+impl Lowering<'_> {
+    pub(super) fn shape(&self, value: ValueId) -> Shape {
+        self.shapes[value.index()]
+    }
+
+    pub(super) fn tensor(&self, id: TensorId) -> &Tensor {
+        let tensor = self.tensors.get(id);
+        tensor.expect("the check found every tensor")
+    }
+
+    fn numbers(&self, id: TensorId) -> Cow<'_, [f32]> {
+        match self.tensor(id).data() {
+            Data::F32(values) => Cow::Borrowed(values),
+            _ => Cow::Owned(self.tensor(id).to_f32()),
+        }
+    }
+
+    fn run(&self, program: &Program, layers: &[Layer]) -> Option<Lowered> {
+        // A value that nobody reads lives while it is written. The image is there before the first layer, the logits stay.
+        let mut spans: Vec<Option<[usize; 2]>> = vec![None; self.shapes.len()];
+        spans[ValueId::INPUT.index()] = Some([0, 0]);
+        for (step, layer) in layers.iter().enumerate() {
+            for value in layer.outputs() {
+                spans[value.index()] = Some([step, step]);
+            }
+            for value in layer.inputs() {
+                if let Some(span) = &mut spans[value.index()] {
+                    span[1] = step;
+                }
+            }
+        }
+        if let Some(span) = &mut spans[program.output.index()] {
+            span[1] = layers.len();
+        }
+        let methods: Vec<Option<Method>> = layers
+            .iter()
+            .map(|layer| match layer {
+                Layer::Sum(sum) => Some(method(self, sum)),
+                _ => None,
+            })
+            .collect();
+        let mut requests = Vec::new();
+        let mut request = |len: usize, [first, last]: [usize; 2]| {
+            let bytes = len.checked_mul(size_of::<f32>())?;
+            requests.push(Request { bytes, first, last });
+            Some(())
+        };
+        for (shape, span) in self.shapes.iter().zip(&spans) {
+            if let Some(span) = *span {
+                request(shape.len(), span)?;
+            }
+        }
+        for (step, method) in methods.iter().enumerate() {
+            request(method.as_ref().map_or(0, |m| m.scratch), [step, step])?;
+        }
+        let (starts, bytes) = arena::place(&requests);
+        let mut starts = starts.into_iter().map(|start| start / size_of::<f32>());
+        let mut next = || starts.next().expect("one start for each request");
+        let values: Vec<Option<Region>> = self
+            .shapes
+            .iter()
+            .zip(&spans)
+            .map(|(shape, span)| {
+                span.map(|_| Region {
+                    start: next(),
+                    len: shape.len(),
+                })
+            })
+            .collect();
+        let mut writer = Writer {
+            lowering: self,
+            values: &values,
+            steps: Vec::new(),
+        };
+        let mut ranges = Vec::new();
+        for (layer, method) in layers.iter().zip(&methods) {
+            let first = writer.steps.len();
+            writer.layer(layer, method.as_ref(), next())?;
+            ranges.push((layer.outputs(), first..writer.steps.len()));
+        }
+        let steps = writer.steps;
+        let Options {
+            kernels, threads, ..
+        } = self.options;
+        let schedule = Schedule::new(steps, bytes / size_of::<f32>(), kernels, threads)?;
+        Some(Lowered {
+            schedule,
+            layers: ranges,
+            values,
+        })
+    }
+}
+
+struct Writer<'a> {
+    lowering: &'a Lowering<'a>,
+    values: &'a [Option<Region>],
+    steps: Vec<Step>,
+}
+
+impl Writer<'_> {
+    fn region(&self, value: ValueId) -> Region {
+        self.values[value.index()].expect("what a layer reads or writes is stored")
+    }
+
+    fn layer(&mut self, layer: &Layer, method: Option<&Method>, scratch: usize) -> Option<()> {
+        let shape = |value| self.lowering.shape(value);
+        let step = match *layer {
+            Layer::Sum(ref sum) => return self.sum(sum, method?, scratch),
+            Layer::Affine { input, beside } => {
+                let [scale, shift] =
+                    [beside.scale, beside.shift].map(|id| self.lowering.numbers(id));
+                let kind = FlatKind::affine(&scale, &shift, beside.relu);
+                self.flat(input, beside.output, kind)
+            }
+            Layer::Relu { input, output } => self.flat(input, output, FlatKind::Relu),
+            Layer::Add { a, b, output } => self.flat(a, output, FlatKind::Add(self.region(b))),
+            Layer::Quantise {
+                input,
+                output,
+                scale,
+                precision,
+            } => {
+                let scale = *self.lowering.numbers(scale).first()?;
+                let range = precision.range();
+                self.flat(input, output, FlatKind::Quantise { scale, range })
+            }
+            Layer::Pool {
+                input,
+                output,
+                kernel,
+                stride,
+                padding,
+            } => Step::Pool(Pool {
+                input: self.region(input).start,
+                output: self.region(output).start,
+                from: shape(input).size,
+                to: shape(output).size,
+                channels: shape(input).channels,
+                kernel,
+                stride,
+                padding,
+            }),
+            Layer::Double { input, output } => Step::Double(Double {
+                input: self.region(input).start,
+                output: self.region(output).start,
+                size: shape(input).size,
+                channels: shape(input).channels,
+            }),
+            Layer::Concat { a, b, output } => Step::Concat(Concat {
+                parts: [a, b].map(|part| (self.region(part).start, shape(part).channels)),
+                output: self.region(output).start,
+                pixels: shape(output).pixels(),
+            }),
+        };
+        self.steps.push(step);
+        Some(())
+    }
+
+    fn flat(&self, input: ValueId, output: ValueId, kind: FlatKind) -> Step {
+        Step::Flat(Flat {
+            input: self.region(input),
+            output: self.region(output),
+            kind,
+        })
+    }
+
+    /// Writes a sum: frames around what needs them, then one step for each algorithm, each adding to the one before.
+    fn sum(&mut self, sum: &Sum, method: &Method, scratch: usize) -> Option<()> {
+        let result = sum.result()?;
+        let shape = self.lowering.shape(result);
+        if sum.phases {
+            return self.phases(sum, shape, scratch);
+        }
+        let pick = |numbers: &[usize]| -> Vec<Convolution> {
+            numbers.iter().map(|&n| sum.terms[n]).collect()
+        };
+        let (fewer, plain) = (pick(&method.winograd), pick(&method.direct));
+        let whole = Grid::dense(self.region(result).start, shape.size[1], shape.channels);
+        if !fewer.is_empty() {
+            let finish = if plain.is_empty() {
+                self.finish(sum, shape.channels, whole, sum.add)
+            } else {
+                Finish {
+                    relu: false,
+                    sums: true,
+                    second: None,
+                    ..self.finish(sum, shape.channels, whole, sum.add)
+                }
+            };
+            let scratch = Region {
+                start: scratch,
+                len: method.scratch,
+            };
+            let step = self.winograd(&fewer, shape.size, finish, (method.tiling, scratch))?;
+            self.steps.push(Step::Winograd(step));
+        }
+        if !plain.is_empty() {
+            let finish = if fewer.is_empty() {
+                self.finish(sum, shape.channels, whole, sum.add)
+            } else {
+                Finish {
+                    bias: None,
+                    ..self.finish(sum, shape.channels, whole, Some(result))
+                }
+            };
+            let step = self.direct(&plain, shape.size, finish, scratch)?;
+            self.steps.push(Step::Direct(step));
+        }
+        Some(())
+    }
+
+    fn finish(&self, sum: &Sum, channels: usize, grid: Grid, add: Option<ValueId>) -> Finish {
+        let bias = (!sum.biases.is_empty()).then(|| {
+            let mut total = vec![0.0; channels];
+            for &bias in &sum.biases {
+                for (total, x) in total.iter_mut().zip(&*self.lowering.numbers(bias)) {
+                    *total += x;
+                }
+            }
+            Buffer::from_slice(&total)
+        });
+        let second = sum.beside.map(|beside: Beside| Second {
+            start: self.region(beside.output).start,
+            scale: Buffer::from_slice(&self.lowering.numbers(beside.scale)),
+            shift: Buffer::from_slice(&self.lowering.numbers(beside.shift)),
+            relu: beside.relu,
+        });
+        Finish {
+            grid,
+            channels,
+            bias,
+            add: add.map(|value| self.region(value).start),
+            relu: sum.relu,
+            sums: sum.output.is_some(),
+            second,
+        }
+    }
+
+    fn winograd(
+        &self,
+        terms: &[Convolution],
+        size: [usize; 2],
+        finish: Finish,
+        place: (super::method::Tiling, Region),
+    ) -> Option<Winograd> {
+        let windows: Vec<Window> = terms
+            .iter()
+            .map(|term| super::method::window(self.lowering, term, self.region(term.input).start))
+            .collect();
+        let weights: Vec<_> = terms
+            .iter()
+            .map(|term| self.lowering.numbers(term.weight))
+            .collect();
+        let panels = self.lowering.options.kernels.panels();
+        Winograd::new(&windows, size, finish, place, panels, |term, c, o| {
+            let at = (o * windows[term].channels + c) * 9;
+            std::array::from_fn(|tap| weights[term][at + tap])
+        })
+    }
+
+    fn direct(
+        &mut self,
+        terms: &[Convolution],
+        size: [usize; 2],
+        finish: Finish,
+        scratch: usize,
+    ) -> Option<Direct> {
+        let mut free = scratch;
+        let mut sources = Vec::new();
+        let mut kernels = Vec::new();
+        for term in terms {
+            let shape = self.lowering.shape(term.input);
+            let (start, cols) = self.framed(term, &mut free);
+            let kernel = self.lowering.kernel(term);
+            let row = cols * shape.channels;
+            sources.push(Term {
+                grid: Grid {
+                    start,
+                    pitch: row * term.stride,
+                    step: shape.channels * term.stride,
+                },
+                kernel_rows: kernel,
+                run: kernel * shape.channels,
+                row,
+            });
+            kernels.push((kernel, shape.channels, self.lowering.numbers(term.weight)));
+        }
+        let panels = self.lowering.options.kernels.panels();
+        Direct::new(&sources, size, finish, panels, |term, row, col, o| {
+            let (kernel, channels, weights) = &kernels[term];
+            let (kj, c) = (col / channels, col % channels);
+            weights[((o * channels + c) * kernel + row) * kernel + kj]
+        })
+    }
+
+    /// Puts a frame around a term's input if it needs one. Where its pixels begin, and its columns.
+    fn framed(&mut self, term: &Convolution, free: &mut usize) -> (usize, usize) {
+        let shape = self.lowering.shape(term.input);
+        let input = self.region(term.input).start;
+        if term.padding == 0 && !term.doubled {
+            return (input, shape.size[1]);
+        }
+        let frame = Frame {
+            input,
+            output: *free,
+            size: shape.size,
+            channels: shape.channels,
+            doubled: term.doubled,
+            padding: term.padding,
+        };
+        let framed = Frame::framed(shape.size, term.doubled, term.padding);
+        *free += self.lowering.frame(term);
+        let start = frame.output;
+        self.steps.push(Step::Frame(frame));
+        (start, framed[1])
+    }
+
+    /// The four kernels of an `UpConv2d`, each for every second row and column of the output.
+    fn phases(&mut self, sum: &Sum, shape: Shape, scratch: usize) -> Option<()> {
+        let &[term] = sum.terms.as_slice() else {
+            return None;
+        };
+        let from = self.lowering.shape(term.input);
+        let (start, cols) = self.framed(&term, &mut { scratch });
+        let weights = self.lowering.numbers(term.weight);
+        let panels = self.lowering.options.kernels.panels();
+        let result = self.region(sum.result()?).start;
+        for phase in 0..4 {
+            let (p, q) = (phase / 2, phase % 2);
+            let skipped = (p * shape.size[1] + q) * shape.channels;
+            let grid = Grid {
+                start: result + skipped,
+                pitch: 2 * shape.size[1] * shape.channels,
+                step: 2 * shape.channels,
+            };
+            let mut finish = self.finish(sum, shape.channels, grid, sum.add);
+            finish.add = finish.add.map(|start| start + skipped);
+            if let Some(second) = &mut finish.second {
+                second.start += skipped;
+            }
+            let row = cols * from.channels;
+            let source = Term {
+                grid: Grid {
+                    start: start + p * row + q * from.channels,
+                    pitch: row,
+                    step: from.channels,
+                },
+                kernel_rows: 2,
+                run: 2 * from.channels,
+                row,
+            };
+            let step = Direct::new(&[source], from.size, finish, panels, |_, row, col, o| {
+                let (kj, c) = (col / from.channels, col % from.channels);
+                let kernel = phase * shape.channels + o;
+                weights[((kernel * from.channels + c) * 2 + row) * 2 + kj]
+            })?;
+            self.steps.push(Step::Direct(step));
+        }
+        Some(())
+    }
+}
+
+impl Sum {
+    /// The value whose place sums are put together in.
+    pub(super) fn result(&self) -> Option<ValueId> {
+        self.output.or(self.beside.map(|beside| beside.output))
+    }
+}
+
+impl Lowering<'_> {
+    /// Rows and columns of a term's kernel.
+    pub(super) fn kernel(&self, term: &Convolution) -> usize {
+        self.tensor(term.weight)
+            .shape()
+            .last()
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Numbers of a term's input in a frame of zeros, rounded up to whole cache lines; 0 if it needs no frame.
+    pub(super) fn frame(&self, term: &Convolution) -> usize {
+        if term.padding == 0 && !term.doubled {
+            return 0;
+        }
+        let shape = self.shape(term.input);
+        let [rows, cols] = Frame::framed(shape.size, term.doubled, term.padding);
+        (rows * cols * shape.channels).next_multiple_of(LINE)
+    }
+}

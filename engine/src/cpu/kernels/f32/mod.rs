@@ -1,0 +1,211 @@
+//! The f32 kernels: one algorithm each, for every instruction set.
+//!
+//! Kernels are written over [`lanes::Lanes`], a register of `f32`; one file for each instruction set says what such a register
+//! is. All `unsafe` of the f32 executor lives here. What leaves this module is safe: a [`Schedule`] is made of steps whose
+//! reads and writes are checked once against the memory they will run in, and then runs them.
+//!
+//! Images are channels-last without gaps: `[rows, cols, channels]`.
+#![allow(unsafe_code)]
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into a function for an instruction set is compiled for it"
+)]
+
+mod flat;
+mod images;
+mod lanes;
+mod memory;
+mod portable;
+mod product;
+mod schedule;
+mod transforms;
+mod winograd;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+mod direct;
+
+use lanes::Lanes;
+
+pub(crate) use direct::{Direct, Term};
+pub(crate) use flat::{Flat, FlatKind};
+pub(crate) use images::{Concat, Double, Frame, Pool};
+pub(crate) use memory::{Buffer, Region};
+pub(crate) use product::{Finish, Grid, Second};
+pub(crate) use schedule::{Schedule, Step};
+pub(crate) use winograd::{Tiling, Window, Winograd, tiles};
+
+/// Numbers in a cache line and in the widest register; every register's width divides it.
+pub(crate) const LINE: usize = 16;
+
+/// Instruction sets that the f32 executor has kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kernels {
+    /// AVX-512F.
+    Avx512,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// NEON, which every aarch64 processor has.
+    Neon,
+    /// Plain Rust, for any processor.
+    Portable,
+}
+
+impl Kernels {
+    /// All, the fastest first.
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+
+    /// Those that run on this machine, the fastest first. Never empty.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|kernels| kernels.is_available())
+    }
+
+    /// The fastest that run on this machine.
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Portable)
+    }
+
+    /// Whether this machine can run them.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Neon => cfg!(target_arch = "aarch64"),
+            Self::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The name that people write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// The kernels of that name. Names of integer kernels stand for the f32 kernels of the same processors.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "avx512" | "avx512-vnni" => Some(Self::Avx512),
+            "avx2" | "avx-vnni" => Some(Self::Avx2),
+            "neon" | "neon-dot" => Some(Self::Neon),
+            "portable" => Some(Self::Portable),
+            _ => None,
+        }
+    }
+
+    /// How weights are packed for these kernels.
+    pub(crate) const fn panels(self) -> Panels {
+        const fn of<L: Lanes>() -> Panels {
+            Panels {
+                width: L::WIDTH,
+                columns: L::COLUMNS,
+            }
+        }
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => of::<avx512::Register>(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => of::<avx2::Register>(),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => of::<neon::Register>(),
+            _ => of::<portable::Register>(),
+        }
+    }
+
+    /// Does a job with these kernels.
+    ///
+    /// # Safety
+    ///
+    /// They are available, and what [`Job::run`] asks.
+    unsafe fn run<J: Job>(self, job: J) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => avx512::run(job),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => avx2::run(job),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => neon::run(job),
+                _ => portable::run(job),
+            }
+        }
+    }
+}
+
+/// Something to do with the registers of some instruction set.
+trait Job {
+    /// # Safety
+    ///
+    /// The instruction set of `L` is present, and what the job itself says.
+    unsafe fn run<L: Lanes>(self);
+}
+
+/// The columns of a matrix of weights in panels: as many registers wide as a tile of sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Panels {
+    /// Numbers in a register.
+    width: usize,
+    /// Registers in a full panel.
+    columns: usize,
+}
+
+impl Panels {
+    /// Numbers in a row of a full panel.
+    const fn full(self) -> usize {
+        self.width * self.columns
+    }
+
+    /// How many panels `columns` columns have.
+    pub(crate) const fn count(self, columns: usize) -> usize {
+        columns.div_ceil(self.full())
+    }
+
+    /// Numbers in a row of all panels together.
+    pub(crate) const fn row(self, columns: usize) -> usize {
+        columns.next_multiple_of(self.width)
+    }
+
+    /// Where a weight lies among `depth` rows of `columns` columns.
+    const fn place(self, [depth, columns]: [usize; 2], [row, column]: [usize; 2]) -> usize {
+        let full = self.full();
+        let panel = column / full;
+        let left = columns - panel * full;
+        let width = if left < full { left } else { full }.next_multiple_of(self.width);
+        panel * full * depth + row * width + column % full
+    }
+
+    /// Writes `depth` rows of a matrix with `columns` columns, `at(row, column)`, panel after panel.
+    pub(crate) fn pack(
+        self,
+        depth: usize,
+        columns: usize,
+        out: &mut [f32],
+        at: impl Fn(usize, usize) -> f32,
+    ) {
+        let mut rest = out.iter_mut();
+        for first in (0..columns).step_by(self.full()) {
+            let end = columns.min(first + self.full());
+            let width = (end - first).next_multiple_of(self.width);
+            for row in 0..depth {
+                for (column, out) in (first..first + width).zip(&mut rest) {
+                    *out = if column < end { at(row, column) } else { 0.0 };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Sums of products, tile by tile: what all convolutions come down to.
+//!
+//! A tile is a few output pixels times a few registers of output channels. Its sums stay in registers while the kernel walks
+//! along the numbers that each pixel sees, in *runs* that lie in a row, and along a panel of weights.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use super::lanes::{Lanes, ROWS};
+use super::{Buffer, Panels, Region};
+
+/// Weights of one panel that a kernel goes through before it turns to the next pixels, in numbers: they stay in a core's own
+/// cache.
+const CHUNK: usize = 80 << 10;
+
+/// Where pixels of an image lie, in numbers: pixel `(row, col)` at `start + row * pitch + col * step`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// Where the first pixel begins.
+    pub(crate) start: usize,
+    /// From one row to the next.
+    pub(crate) pitch: usize,
+    /// From one pixel to the next in its row.
+    pub(crate) step: usize,
+}
+
+impl Grid {
+    /// An image of `channels` without gaps.
+    pub(crate) const fn dense(start: usize, cols: usize, channels: usize) -> Self {
+        Self {
+            start,
+            pitch: cols * channels,
+            step: channels,
+        }
+    }
+
+    const fn at(self, [row, col]: [usize; 2]) -> usize {
+        self.start + row * self.pitch + col * self.step
+    }
+
+    /// The numbers between the first pixel and the end of the last, for pixels of `len` numbers.
+    pub(super) const fn extent(self, [rows, cols]: [usize; 2], len: usize) -> Region {
+        Region {
+            start: self.start,
+            len: (rows - 1) * self.pitch + (cols - 1) * self.step + len,
+        }
+    }
+}
+
+/// Numbers in a row that every pixel sees, from its place in the grid of a source on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) source: usize,
+    pub(super) offset: usize,
+    pub(super) len: usize,
+}
+
+/// Runs in the order of the rows of weights, and where the kernel may turn to the next pixels.
+#[derive(Default)]
+pub(super) struct Runs {
+    runs: Vec<Run>,
+    /// Runs of each chunk, and the rows of weights before it.
+    chunks: Vec<(Range<usize>, usize)>,
+    depth: usize,
+}
+
+impl Runs {
+    pub(super) fn new(whole: &[Run], panels: Panels) -> Self {
+        let most = (CHUNK / panels.full()).max(64);
+        let mut runs = Self::default();
+        let (mut first, mut rows) = (0, 0);
+        for run in whole {
+            // Pieces of about the same length.
+            let pieces = run.len.div_ceil(most);
+            for piece in 0..pieces {
+                let [from, to] = [piece, piece + 1].map(|n| n * run.len / pieces);
+                let len = to - from;
+                if rows + len > most && rows > 0 {
+                    runs.close(first, rows);
+                    (first, rows) = (runs.runs.len(), 0);
+                }
+                runs.runs.push(Run {
+                    offset: run.offset + from,
+                    len,
+                    ..*run
+                });
+                rows += len;
+            }
+        }
+        runs.close(first, rows);
+        runs
+    }
+
+    fn close(&mut self, first: usize, rows: usize) {
+        self.chunks.push((first..self.runs.len(), self.depth));
+        self.depth += rows;
+    }
+
+    /// Rows of weights.
+    pub(super) const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Run> {
+        self.runs.iter()
+    }
+}
+
+/// What is stored beside or instead of the sums: `x * scale + shift` for each channel.
+pub(crate) struct Second {
+    /// Where its first pixel begins; the grid is that of the sums.
+    pub(crate) start: usize,
+    /// One number for each channel.
+    pub(crate) scale: Buffer,
+    /// One number for each channel.
+    pub(crate) shift: Buffer,
+    /// Whether negative results become 0.
+    pub(crate) relu: bool,
+}
+
+/// What becomes of sums.
+pub(crate) struct Finish {
+    /// Where sums are stored. `start` is that of [`Self::sums`] or else of [`Self::second`].
+    pub(crate) grid: Grid,
+    /// Output channels.
+    pub(crate) channels: usize,
+    /// Added to each pixel, one number for each channel.
+    pub(crate) bias: Option<Buffer>,
+    /// Where what is added pixel by pixel begins, in the same grid. May be the place of the sums.
+    pub(crate) add: Option<usize>,
+    /// Whether negative sums become 0.
+    pub(crate) relu: bool,
+    /// Whether the sums are stored.
+    pub(crate) sums: bool,
+    /// What else is stored.
+    pub(crate) second: Option<Second>,
+}
+
+impl Finish {
+    /// Only sums, as they are.
+    pub(super) const fn plain(grid: Grid, channels: usize) -> Self {
+        Self {
+            grid,
+            channels,
+            bias: None,
+            add: None,
+            relu: false,
+            sums: true,
+            second: None,
+        }
+    }
+
+    /// What is written for an image of this size.
+    pub(super) fn writes(&self, size: [usize; 2]) -> Vec<Region> {
+        let extent = self.grid.extent(size, self.channels);
+        let second = self.second.iter().map(|second| Region {
+            start: second.start,
+            ..extent
+        });
+        std::iter::once(extent).chain(second).collect()
+    }
+
+    /// What is read for an image of this size.
+    pub(super) fn reads(&self, size: [usize; 2]) -> Option<Region> {
+        let extent = self.grid.extent(size, self.channels);
+        self.add.map(|start| Region { start, ..extent })
+    }
+
+    /// Whether every constant has a number for each channel.
+    pub(super) fn is_sound(&self) -> bool {
+        let fits = |buffer: &Buffer| buffer.len() >= self.channels;
+        let second = self.second.as_ref();
+        self.channels > 0
+            && (self.sums || second.is_some_and(|second| second.start == self.grid.start))
+            && self.bias.as_ref().is_none_or(fits)
+            && second.is_none_or(|second| fits(&second.scale) && fits(&second.shift))
+    }
+
+    /// Where a pixel of the second result begins, from where it begins in the grid.
+    const fn beside(&self, second: &Second, at: usize) -> usize {
+        at - self.grid.start + second.start
+    }
+
+    /// What a sum starts from: bias, and what is added.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is present; `count` channels from `channel` on, at most a register, belong to the pixel at `at`;
+    /// the regions of `reads` can be read at `memory`.
+    #[inline(always)]
+    pub(super) unsafe fn begin<L: Lanes>(
+        &self,
+        memory: *const f32,
+        at: usize,
+        channel: usize,
+        count: usize,
+    ) -> L {
+        // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
+        unsafe {
+            let sum = match &self.bias {
+                Some(bias) => L::load(bias.as_ptr().add(channel)),
+                None => L::splat(0.0),
+            };
+            match self.add {
+                Some(add) => {
+                    let from = memory.add(at - self.grid.start + add + channel);
+                    sum.add(load(from, count))
+                }
+                None => sum,
+            }
+        }
+    }
+
+    /// Stores a finished sum.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::begin`], and the regions of `writes` can be written.
+    #[inline(always)]
+    pub(super) unsafe fn end<L: Lanes>(
+        &self,
+        mut sum: L,
+        memory: *mut f32,
+        at: usize,
+        channel: usize,
+        count: usize,
+    ) {
+        // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
+        unsafe {
+            if self.relu {
+                sum = sum.at_least(L::splat(0.0));
+            }
+            if self.sums {
+                store(sum, memory.add(at + channel), count);
+            }
+            if let Some(second) = &self.second {
+                let scale = L::load(second.scale.as_ptr().add(channel));
+                let mut x = sum.mul_add(scale, L::load(second.shift.as_ptr().add(channel)));
+                if second.relu {
+                    x = x.at_least(L::splat(0.0));
+                }
+                store(x, memory.add(self.beside(second, at) + channel), count);
+            }
+        }
+    }
+}
+
+/// Reads `count` numbers, at most a register.
+///
+/// # Safety
+///
+/// The instruction set is present and they can be read.
+#[inline(always)]
+pub(super) unsafe fn load<L: Lanes>(from: *const f32, count: usize) -> L {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count >= L::WIDTH {
+            L::load(from)
+        } else {
+            L::load_part(from, count)
+        }
+    }
+}
+
+/// Writes `count` numbers, at most a register.
+///
+/// # Safety
+///
+/// They can be written.
+#[inline(always)]
+pub(super) unsafe fn store<L: Lanes>(x: L, to: *mut f32, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count >= L::WIDTH {
+            x.store(to);
+        } else {
+            x.store_part(to, count);
+        }
+    }
+}
+
+/// An image of sums: for each pixel and output channel, over all numbers of all runs, number times weight.
+pub(super) struct Product<'a> {
+    /// Where each source's pixels begin, from `input`.
+    pub(super) sources: &'a [Grid],
+    pub(super) runs: &'a Runs,
+    /// Panels of [`Runs::depth`] rows.
+    pub(super) weights: *const f32,
+    /// Columns of the output image, in pixels.
+    pub(super) cols: usize,
+    /// Pixels of the output image.
+    pub(super) pixels: usize,
+    pub(super) finish: &'a Finish,
+    pub(super) input: *const f32,
+    pub(super) output: *mut f32,
+}
+
+impl Product<'_> {
+    /// Tiles from one panel to the next.
+    const fn tiles(pixels: usize) -> usize {
+        pixels.div_ceil(ROWS)
+    }
+
+    /// How many pieces of work there are: panel after panel, and in each pixels from first to last.
+    pub(super) const fn items(pixels: usize, channels: usize, panels: Panels) -> usize {
+        panels.count(channels) * Self::tiles(pixels)
+    }
+
+    /// Does some of the work.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is present. All sources' pixels with all runs can be read at `input`, the weights for all runs and
+    /// channels at `weights`, and what `finish` reads and writes at `output`, by nobody else while it runs.
+    #[inline(always)]
+    pub(super) unsafe fn run<L: Lanes>(&self, items: Range<usize>) {
+        let tiles = Self::tiles(self.pixels);
+        let full = L::COLUMNS * L::WIDTH;
+        let mut item = items.start;
+        while item < items.end {
+            let (panel, first) = (item / tiles, item % tiles);
+            let last = tiles.min(first + items.end - item);
+            item += last - first;
+            let channel = panel * full;
+            let pixels = first * ROWS..self.pixels.min(last * ROWS);
+            let registers = (self.finish.channels - channel)
+                .min(full)
+                .div_ceil(L::WIDTH);
+            // SAFETY: the caller's promise; every panel before this one is full.
+            unsafe {
+                let weights = self.weights.add(channel * self.runs.depth);
+                match registers {
+                    1 => self.panel::<L, 1>(pixels, channel, weights),
+                    2 => self.panel::<L, 2>(pixels, channel, weights),
+                    3 if L::COLUMNS >= 3 => self.panel::<L, 3>(pixels, channel, weights),
+                    _ if L::COLUMNS >= 4 => self.panel::<L, 4>(pixels, channel, weights),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `run`, for a panel of `N` registers.
+    #[inline(always)]
+    unsafe fn panel<L: Lanes, const N: usize>(
+        &self,
+        pixels: Range<usize>,
+        channel: usize,
+        weights: *const f32,
+    ) {
+        for (chunk, (runs, before)) in self.runs.chunks.iter().enumerate() {
+            let runs = &self.runs.runs[runs.clone()];
+            let first = chunk == 0;
+            let last = chunk + 1 == self.runs.chunks.len();
+            // SAFETY: the caller's promise.
+            unsafe {
+                let weights = weights.add(before * N * L::WIDTH);
+                let mut pixel = pixels.start;
+                while pixel < pixels.end {
+                    let tile = Tile {
+                        pixel,
+                        channel,
+                        weights,
+                        runs,
+                        first,
+                        last,
+                    };
+                    match pixels.end - pixel {
+                        1 => self.tile::<L, 1, N>(&tile),
+                        2 => self.tile::<L, 2, N>(&tile),
+                        3 => self.tile::<L, 3, N>(&tile),
+                        4 => self.tile::<L, 4, N>(&tile),
+                        5 => self.tile::<L, 5, N>(&tile),
+                        _ => self.tile::<L, ROWS, N>(&tile),
+                    }
+                    pixel += ROWS;
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for `run`, for `M` pixels and a panel of `N` registers.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const M: usize, const N: usize>(&self, tile: &Tile<'_>) {
+        let finish = self.finish;
+        let mut places = [[0; 2]; M];
+        let mut at = [0; M];
+        for m in 0..M {
+            let pixel = tile.pixel + m;
+            places[m] = [pixel / self.cols, pixel % self.cols];
+            at[m] = finish.grid.at(places[m]);
+        }
+        // All registers but the last of a panel are whole.
+        let count = |n: usize| {
+            if n + 1 < N {
+                L::WIDTH
+            } else {
+                (finish.channels - tile.channel - n * L::WIDTH).min(L::WIDTH)
+            }
+        };
+        let channel = |n: usize| tile.channel + n * L::WIDTH;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut sums = [[L::splat(0.0); N]; M];
+            for m in 0..M {
+                for n in 0..N {
+                    sums[m][n] = if tile.first {
+                        finish.begin(self.output, at[m], channel(n), count(n))
+                    } else {
+                        load(self.output.add(at[m] + channel(n)), count(n))
+                    };
+                }
+            }
+            let mut weights = tile.weights;
+            for run in tile.runs {
+                let source = self.sources[run.source];
+                let mut pixels = [self.input; M];
+                for m in 0..M {
+                    pixels[m] = self.input.add(source.at(places[m]) + run.offset);
+                }
+                sums = accumulate(sums, pixels, run.len, weights);
+                weights = weights.add(run.len * N * L::WIDTH);
+            }
+            for m in 0..M {
+                for n in 0..N {
+                    if tile.last {
+                        finish.end(sums[m][n], self.output, at[m], channel(n), count(n));
+                    } else {
+                        // The sums of the chunks so far wait in the place of the result.
+                        store(sums[m][n], self.output.add(at[m] + channel(n)), count(n));
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Tile<'a> {
+    pixel: usize,
+    channel: usize,
+    weights: *const f32,
+    runs: &'a [Run],
+    first: bool,
+    last: bool,
+}
+
+/// Adds `len` numbers of each pixel times their rows of weights.
+///
+/// # Safety
+///
+/// The instruction set is present; `len` numbers can be read at every pixel, and `len * N` registers at `weights`.
+#[inline(always)]
+unsafe fn accumulate<L: Lanes, const M: usize, const N: usize>(
+    mut sums: [[L; N]; M],
+    pixels: [*const f32; M],
+    len: usize,
+    weights: *const f32,
+) -> [[L; N]; M] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for k in 0..len {
+            let row = weights.add(k * N * L::WIDTH);
+            let mut w = [L::splat(0.0); N];
+            for n in 0..N {
+                w[n] = L::load(row.add(n * L::WIDTH));
+            }
+            for m in 0..M {
+                let x = L::splat(*pixels[m].add(k));
+                for n in 0..N {
+                    sums[m][n] = x.mul_add(w[n], sums[m][n]);
+                }
+            }
+        }
+    }
+    sums
+}
