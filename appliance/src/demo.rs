@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use nephrobox_engine::scan::Visit;
+
 use crate::failure::{Exit, Failure};
 use crate::segment::{self, Compute};
 
@@ -38,7 +40,7 @@ pub struct Args {
 /// As `segment`, and when the repository's files are not found.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let (scan, model) = (find(SCAN, Exit::Input)?, find(MODEL, Exit::Model)?);
-    let report = segment::segment(&scan, &model, &args.out, true, &args.compute)?;
+    let report = segment::segment(&scan, &model, &args.out, true, Visit::Every, &args.compute)?;
     let place = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
     segment::say(out, &segment::summary(&report, &place));
     Ok(())

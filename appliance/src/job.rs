@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nephrobox_engine::model::{EngineError, SliceModel};
-use nephrobox_engine::scan::{self, ScanError};
+use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
 use nephrobox_shared::package::Manifest;
@@ -36,13 +36,16 @@ pub struct Package<'a> {
 
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
 ///
+/// `models` are copies of the package's network, each of which works in a thread of its own.
+///
 /// # Errors
 /// Damage in the scan that only reading it to the end shows, a network or device that fails, a disk that refuses.
 /// Nothing is left behind then.
-pub fn run(
+pub fn run<M: SliceModel + Send>(
     mut reader: ScanReader,
-    model: &mut dyn SliceModel,
+    models: &mut [M],
     package: Package<'_>,
+    visit: Visit,
     destination: &Destination,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
@@ -51,18 +54,21 @@ pub fn run(
     let geometry = reader.geometry().clone();
     let blake3 = hash(&path)?;
 
-    let mut timed = Timed {
-        model,
-        spent_s: 0.0,
-    };
+    let mut timed: Vec<_> = models
+        .iter_mut()
+        .map(|model| Timed {
+            model,
+            spent_s: 0.0,
+        })
+        .collect();
     let preprocess = &package.manifest.input.preprocess;
     let mut heard = |now: scan::Progress| {
         progress.slices(now.done, now.slices);
         ControlFlow::Continue(())
     };
-    let segmented = scan::segment(&mut reader, &mut timed, preprocess, &mut heard)
+    let segmented = scan::segment(&mut reader, &mut timed, preprocess, visit, &mut heard)
         .map_err(|error| unsegmented(&path, &error))?;
-    let network_s = timed.spent_s;
+    let network_s = timed.iter().map(|model| model.spent_s).fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
 
     let measuring = Instant::now();
@@ -116,6 +122,7 @@ pub fn run(
         warnings: warnings::all(&findings, &geometry, &info, scores.is_some()),
         model: info,
         input: input_info(&path, &geometry, blake3),
+        visited: Some(segmented.visited),
         findings,
         outputs: outputs(&views),
         timing: Timing {
@@ -135,12 +142,12 @@ pub fn run(
 }
 
 /// A model with a stopwatch.
-struct Timed<'a> {
-    model: &'a mut dyn SliceModel,
+struct Timed<'a, M> {
+    model: &'a mut M,
     spent_s: f64,
 }
 
-impl SliceModel for Timed<'_> {
+impl<M: SliceModel> SliceModel for Timed<'_, M> {
     fn rows(&self) -> usize {
         self.model.rows()
     }
@@ -151,6 +158,10 @@ impl SliceModel for Timed<'_> {
 
     fn batch(&self) -> usize {
         self.model.batch()
+    }
+
+    fn planes(&self) -> usize {
+        self.model.planes()
     }
 
     fn segment(
@@ -377,7 +388,7 @@ fn unsegmented(path: &Path, error: &ScanError) -> Failure {
             path.display(),
             "use another device, for instance --device cpu",
         ),
-        ScanError::Engine { .. } | ScanError::Size { .. } => told(
+        ScanError::Engine { .. } | ScanError::Size { .. } | ScanError::Planes { .. } => told(
             Exit::Model,
             error,
             path.display(),

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use nephrobox_engine::burn::Executor;
 use nephrobox_engine::device::{self, DeviceError};
+use nephrobox_engine::model::{EngineError, SliceModel};
 use nephrobox_engine::package::Model;
+use nephrobox_engine::scan::Visit;
 use nephrobox_shared::report::Report;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::failure::{Exit, Failure, sentence, told};
 use crate::job::{self, Package};
@@ -20,6 +23,7 @@ Examples:
   nephrobox segment case_00000/imaging.nii.gz --model models/demo-resnet18.nbx --out results
   nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
   nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
+  nephrobox segment scan.nii --model model.nbx --out results --fast
 
 Written into the folder: report.json, report.txt, labels.nii.gz (the scan's own shape,
 axes and affine; 0 background, 1 kidney, 2 tumour), overlay-tumour.png,
@@ -37,6 +41,12 @@ pub struct Args {
     /// Where the results go; made if it is not there.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Look coarsely first, then only where kidneys can be.
+    ///
+    /// The network is shown slices at most 15 mm apart, then all within two such steps of one that shows kidney or
+    /// tumour; the others count as background. The report says which slices were visited.
+    #[arg(long)]
+    pub fast: bool,
     /// Replace earlier results in the folder; files that nephrobox did not write stay.
     #[arg(long)]
     pub force: bool,
@@ -61,11 +71,13 @@ pub struct Compute {
 /// # Errors
 /// Anything wrong with scan, model, device or destination; before the work starts wherever it can be known then.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let visit = if args.fast { Visit::Fast } else { Visit::Every };
     let report = segment(
         &args.scan,
         &args.model,
         &args.out,
         args.force,
+        visit,
         &args.compute,
     )?;
     say(out, &summary(&report, &args.out));
@@ -78,6 +90,7 @@ pub(crate) fn segment(
     model: &Path,
     out: &Path,
     force: bool,
+    visit: Visit,
     compute: &Compute,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&scan::find(scan)?)?;
@@ -92,44 +105,79 @@ pub(crate) fn segment(
     })?;
     let device =
         device::select(&compute.device).map_err(|error| no_device(&compute.device, &error))?;
-    let work = || {
-        let mut executor = Executor::new(&loaded.model, &device).map_err(|error| {
-            told(
-                Exit::Model,
-                &error,
-                model.display(),
-                "use another model package, or export this one again",
-            )
-        })?;
-        let package = Package {
-            manifest: loaded.model.manifest(),
-            hash: &loaded.hash.0,
-        };
-        job::run(
-            reader,
-            &mut executor,
-            package,
-            &destination,
-            progress::on_stderr().as_mut(),
-        )
+    let pool = match compute.threads {
+        None => None,
+        Some(threads) => Some(thread_pool(threads)?),
     };
-    match compute.threads {
-        None => work(),
-        Some(threads) => {
-            // The CPU backend splits its work over the rayon pool that it is called from.
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(usize::from(threads))
-                .build();
-            pool.map_err(|error| {
-                let place = format!("--threads {threads}");
-                Failure::new(
-                    Exit::Device,
-                    sentence(&error),
-                    place,
-                    "ask for fewer threads",
-                )
-            })?
-            .install(work)
+    let executor = Executor::new(&loaded.model, &device).map_err(|error| {
+        told(
+            Exit::Model,
+            &error,
+            model.display(),
+            "use another model package, or export this one again",
+        )
+    })?;
+    let package = Package {
+        manifest: loaded.model.manifest(),
+        hash: &loaded.hash.0,
+    };
+    job::run(
+        reader,
+        &mut [InPool { executor, pool }],
+        package,
+        visit,
+        &destination,
+        progress::on_stderr().as_mut(),
+    )
+}
+
+fn thread_pool(threads: u16) -> Result<ThreadPool, Failure> {
+    let pool = ThreadPoolBuilder::new().num_threads(usize::from(threads));
+    pool.build().map_err(|error| {
+        let place = format!("--threads {threads}");
+        Failure::new(
+            Exit::Device,
+            sentence(&error),
+            place,
+            "ask for fewer threads",
+        )
+    })
+}
+
+/// An executor with its threads: the CPU backend splits its work over the rayon pool that it is called from, and a scan
+/// calls it from a thread of its own.
+struct InPool {
+    executor: Executor,
+    pool: Option<ThreadPool>,
+}
+
+impl SliceModel for InPool {
+    fn rows(&self) -> usize {
+        self.executor.rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.executor.cols()
+    }
+
+    fn batch(&self) -> usize {
+        self.executor.batch()
+    }
+
+    fn planes(&self) -> usize {
+        self.executor.planes()
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        let executor = &mut self.executor;
+        match &self.pool {
+            Some(pool) => pool.install(|| executor.segment(images, batch, labels)),
+            None => executor.segment(images, batch, labels),
         }
     }
 }
@@ -161,9 +209,14 @@ pub(crate) fn summary(report: &Report, folder: &Path) -> String {
     }
     lines.extend(page::result_table(report));
     lines.push(String::new());
+    let visited = match &report.visited {
+        Some(visited) if visited.slices < report.input.slices => {
+            format!("{} of {}", visited.slices, report.input.slices)
+        }
+        _ => report.input.slices.to_string(),
+    };
     lines.push(format!(
-        "{} slices in {:.1} s with {} version {} ({})",
-        report.input.slices,
+        "{visited} slices in {:.1} s with {} version {} ({})",
         report.timing.total_s,
         report.model.name,
         report.model.version,

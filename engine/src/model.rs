@@ -32,6 +32,40 @@ pub trait SliceModel {
     ) -> Result<(), EngineError>;
 }
 
+/// So that a model may be lent to a scan, or chosen at run time.
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<M: SliceModel + ?Sized> SliceModel for $pointer {
+            fn rows(&self) -> usize {
+                (**self).rows()
+            }
+
+            fn cols(&self) -> usize {
+                (**self).cols()
+            }
+
+            fn batch(&self) -> usize {
+                (**self).batch()
+            }
+
+            fn planes(&self) -> usize {
+                (**self).planes()
+            }
+
+            fn segment(
+                &mut self,
+                images: &[f32],
+                batch: usize,
+                labels: &mut [u8],
+            ) -> Result<(), EngineError> {
+                (**self).segment(images, batch, labels)
+            }
+        }
+    )*};
+}
+
+delegate!(&mut M, Box<M>);
+
 /// Why a network could not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {

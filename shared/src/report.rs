@@ -9,6 +9,7 @@
 
 mod findings;
 mod model;
+mod visited;
 mod warning;
 
 use alloc::{string::String, vec::Vec};
@@ -19,6 +20,7 @@ pub use findings::{
 };
 pub use model::ModelInfo;
 use serde::{Deserialize, Serialize};
+pub use visited::{SliceRun, VisitedSlices};
 pub use warning::{Warning, WarningCode};
 
 use crate::measure::Spacing;
@@ -43,6 +45,9 @@ pub struct Report {
     pub model: ModelInfo,
     /// The scan.
     pub input: InputInfo,
+    /// The slices that the network was shown; `None` in a report of a program that always showed it all.
+    #[serde(default)]
+    pub visited: Option<VisitedSlices>,
     /// What was measured.
     pub findings: Findings,
     /// What a reader must know before relying on the findings.
@@ -95,7 +100,7 @@ pub struct OutputFile {
 pub struct Timing {
     /// Reading the scan.
     pub read_s: f64,
-    /// Running the network, its preprocessing included.
+    /// Running the network; with several at once, the one that ran longest.
     pub network_s: f64,
     /// Measuring.
     pub measure_s: f64,

@@ -7,7 +7,7 @@ use nephrobox_shared::{
     preprocess::Preprocess,
     report::{
         Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE, Report,
-        SCHEMA_VERSION, Timing,
+        SCHEMA_VERSION, Timing, VisitedSlices,
     },
 };
 use serde_json::Value;
@@ -85,6 +85,7 @@ fn report() -> Report {
             spacing: spacing(),
             orientation: "IPL".into(),
         },
+        visited: Some(VisitedSlices::new([true, true, false, true])),
         warnings: findings.warnings(),
         findings,
         outputs: vec![OutputFile {

@@ -209,6 +209,7 @@ pub(super) fn scan(report: &Report) -> Vec<String> {
         ),
         2,
     ));
+    lines.extend(entry("Visited", &visited(report), 2));
     lines.extend(entry(
         "Spacing",
         &format!(
@@ -224,6 +225,18 @@ pub(super) fn scan(report: &Report) -> Vec<String> {
     ));
     lines.push(String::new());
     lines
+}
+
+/// Which slices the network was shown, in one sentence.
+fn visited(report: &Report) -> String {
+    let slices = report.input.slices;
+    match &report.visited {
+        Some(visited) if visited.slices < slices => format!(
+            "{} of {slices} slices: some all along the scan, and all near those with kidney or tumour. The others count as background.",
+            visited.slices
+        ),
+        _ => format!("all {slices} slices"),
+    }
 }
 
 pub(super) fn model(report: &Report) -> Vec<String> {

@@ -142,6 +142,7 @@ pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
         scan: scan.to_owned(),
         model: model.to_owned(),
         out: out.to_owned(),
+        fast: false,
         force: false,
         compute: Compute {
             device: "cpu".into(),
