@@ -1,124 +1,25 @@
-//! A run folder from the first step to the package: exact resume, refusals, and what evaluation reads.
+//! A run folder from the first step to the package: refusals, and what evaluation reads. Resuming is in resume.rs.
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use burn::tensor::Device;
 use nephrobox_engine::model::{EngineError, SliceModel};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::Storage;
 use nephrobox_shared::class::Class;
-use nephrotrain::augment::Augmentation;
 use nephrotrain::data::{Prepared, Split};
 use nephrotrain::evaluate::{evaluate, executor};
 use nephrotrain::export::{Label, export};
-use nephrotrain::loss::{LossName, Reduction};
-use nephrotrain::network::{Encoder, FrozenBatchNorm, Parameters, RetrainFrom, UnetSpec, import};
+use nephrotrain::network::{Encoder, Parameters, UnetSpec};
 use nephrotrain::small_parts::{self, Cleaned};
 use nephrotrain::train::accumulate::Accumulate;
-use nephrotrain::train::checkpoint;
-use nephrotrain::train::config::{ImageWeights, Schedule};
+use nephrotrain::train::config::Schedule;
 use nephrotrain::train::memory::{self, MemoryError};
-use nephrotrain::train::sampling::Sample;
 use nephrotrain::train::{Event, Options, Run, TrainConfig, TrainError};
-use safetensors::SafeTensors;
 
 mod support;
-use support::{SIDE, prepared, prepared_with};
-
-fn config(data: &Path) -> TrainConfig {
-    TrainConfig {
-        data: data.to_owned(),
-        weights: None,
-        encoder: Encoder::ResNet18,
-        channels: 1,
-        neighbours: false,
-        input_scale: 1,
-        input_adapter: false,
-        loss: LossName::Dice,
-        gamma: 0.5,
-        smooth: 1e-5,
-        reduction: Reduction::Image,
-        weight_bound: 10.0,
-        epochs: 4,
-        batch: 6,
-        accumulate: Accumulate::ONE,
-        learning_rate: 1e-3,
-        schedule: Schedule::Cosine,
-        warm_up: 0.1,
-        power: 0.9,
-        ema: 0.0,
-        retrain_from: RetrainFrom::all(),
-        frozen_batch_norm: FrozenBatchNorm::Stored,
-        image_weights: ImageWeights::Patient,
-        sample: Sample::All,
-        augmentation: Augmentation::preset("ct", 0.75).expect("a preset"),
-        crop: None,
-        repeat: Vec::new(),
-        seed: 3,
-        flips: false,
-        remove_small: false,
-    }
-}
-
-/// Trains until `stop` says so.
-fn train(run: &Run, mut stop: impl FnMut(&Event<'_>) -> bool) -> Result<(), TrainError> {
-    let flow = |stop: bool| {
-        if stop {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    run.train(&Device::flex(), &Options::default(), |event| {
-        flow(stop(&event))
-    })
-}
-
-/// All arrays of a checkpoint, moments included.
-fn arrays(run: &Run) -> Vec<(String, Vec<u8>)> {
-    let bytes = fs::read(run.checkpoint("last")).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let mut all: Vec<_> = file
-        .iter()
-        .map(|(name, view)| (name.to_string(), view.data().to_vec()))
-        .collect();
-    all.sort();
-    all
-}
-
-#[test]
-fn two_epochs_a_kill_and_two_more_equal_four_bit_for_bit() {
-    let root = tempfile::tempdir().unwrap();
-    let data = prepared(root.path());
-    let whole = Run::create(&root.path().join("whole"), config(&data), "cpu").unwrap();
-    train(&whole, |_| false).unwrap();
-
-    let killed = Run::create(&root.path().join("killed"), config(&data), "cpu").unwrap();
-    // In the third epoch, after its first step: that step is lost.
-    train(&killed, |event| {
-        matches!(
-            event,
-            Event::Step {
-                epoch: 2,
-                step: 1,
-                ..
-            }
-        )
-    })
-    .unwrap();
-    assert_eq!(killed.records().len(), 2);
-    let resumed = Run::open(killed.folder(), None).unwrap();
-    train(&resumed, |_| false).unwrap();
-
-    assert_eq!(arrays(&whole), arrays(&resumed));
-    let losses = |run: &Run| -> Vec<(usize, f64)> {
-        run.records().iter().map(|r| (r.epoch, r.loss)).collect()
-    };
-    assert_eq!(losses(&whole), losses(&resumed));
-    assert!(resumed.folder().join("curves.png").is_file());
-}
+use support::{SIDE, config, prepared, prepared_with, train};
 
 /// Losses of the first two steps, shared with `more_devices`.
 fn first_losses(run: &Run, more_devices: Vec<Device>) -> Vec<f32> {
@@ -162,29 +63,6 @@ fn two_devices_learn_what_one_learns() {
 }
 
 #[test]
-fn a_killed_run_goes_on_with_its_passes_to_the_same_bits() {
-    let root = tempfile::tempdir().unwrap();
-    let data = prepared(root.path());
-    let in_passes = TrainConfig {
-        epochs: 1,
-        accumulate: "2".parse().unwrap(),
-        ..config(&data)
-    };
-    let create = |name| Run::create(&root.path().join(name), in_passes.clone(), "cpu").unwrap();
-    let whole = create("whole");
-    train(&whole, |_| false).unwrap();
-    let killed = create("killed");
-    train(&killed, |event| {
-        matches!(event, Event::Step { step: 2, .. })
-    })
-    .unwrap();
-    let resumed = Run::open(killed.folder(), None).unwrap();
-    assert_eq!(resumed.config().accumulate.passes(), 2);
-    train(&resumed, |_| false).unwrap();
-    assert_eq!(arrays(&whole), arrays(&resumed));
-}
-
-#[test]
 fn a_step_that_does_not_fit_is_refused_before_there_is_a_folder() {
     let root = tempfile::tempdir().unwrap();
     let mut huge = TrainConfig {
@@ -207,107 +85,6 @@ fn a_step_that_does_not_fit_is_refused_before_there_is_a_folder() {
     };
     memory::fit(&mut small, SIDE, &cpu).unwrap();
     assert_eq!(small.accumulate, Accumulate::ONE);
-}
-
-#[test]
-fn a_kill_within_an_epoch_goes_on_from_the_checkpoint_within_it() {
-    let root = tempfile::tempdir().unwrap();
-    let data = prepared(root.path());
-    let short = TrainConfig {
-        epochs: 1,
-        batch: 3,
-        ..config(&data)
-    };
-    let whole = Run::create(&root.path().join("whole"), short.clone(), "cpu").unwrap();
-    train(&whole, |_| false).unwrap();
-    let killed = Run::create(&root.path().join("killed"), short, "cpu").unwrap();
-    let every_step = Options {
-        checkpoint_every: std::time::Duration::ZERO,
-        ..Options::default()
-    };
-    killed
-        .train(&Device::flex(), &every_step, |event| match event {
-            Event::Step { step: 3, .. } => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        })
-        .unwrap();
-    let mut first = None;
-    train(&killed, |event| {
-        if let Event::Started { position, .. } = event {
-            first = Some(position.step);
-        }
-        false
-    })
-    .unwrap();
-    assert_eq!(
-        first,
-        Some(2),
-        "the third step was after the last checkpoint"
-    );
-    assert_eq!(arrays(&whole), arrays(&killed));
-}
-
-#[test]
-fn what_goes_beyond_the_paper_resumes_to_the_same_bits_too() {
-    let root = tempfile::tempdir().unwrap();
-    let data = prepared_with(root.path(), true);
-    let beyond = TrainConfig {
-        channels: 3,
-        neighbours: true,
-        loss: LossName::WceImage,
-        ema: 0.8,
-        sample: Sample::Balanced,
-        schedule: Schedule::Polynomial,
-        batch: 4,
-        epochs: 2,
-        ..config(&data)
-    };
-    let whole = Run::create(&root.path().join("whole"), beyond.clone(), "cpu").unwrap();
-    train(&whole, |_| false).unwrap();
-    let killed = Run::create(&root.path().join("killed"), beyond, "cpu").unwrap();
-    let every_step = Options {
-        checkpoint_every: std::time::Duration::ZERO,
-        ..Options::default()
-    };
-    killed
-        .train(&Device::flex(), &every_step, |event| match event {
-            Event::Step {
-                epoch: 1, step: 2, ..
-            } => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        })
-        .unwrap();
-    let resumed = Run::open(killed.folder(), None).unwrap();
-    train(&resumed, |_| false).unwrap();
-    assert_eq!(arrays(&whole), arrays(&resumed));
-
-    // What is judged is the average, not the last step's values.
-    let graph = UnetSpec::paper(Encoder::ResNet18, 3).graph();
-    let file = whole.checkpoint("last");
-    let judged = checkpoint::load_parameters(&file, &graph, &Device::flex()).unwrap();
-    let all = arrays(&whole);
-    let of = |name: &str| &all.iter().find(|(n, _)| n == name).unwrap().1;
-    let judged: Vec<u8> = judged
-        .get("conv0/kernel")
-        .unwrap()
-        .clone()
-        .into_data()
-        .into_bytes()
-        .to_vec();
-    assert_eq!(&judged, of("average/conv0/kernel"));
-    assert_ne!(&judged, of("conv0/kernel"));
-    // A run that starts from this one's weights starts from the average too.
-    let started = import::load(&file, &graph, 1, &Device::flex()).unwrap();
-    let started = started.get("conv0/kernel").unwrap().clone();
-    assert_eq!(&judged, &started.into_data().into_bytes().to_vec());
-    let label = Label {
-        name: "test".into(),
-        version: 1,
-        licence_notice: "none".into(),
-        source_revision: "none".into(),
-    };
-    let refused = export(&whole, "last", Storage::F32, label, &Device::flex()).unwrap_err();
-    assert!(refused.to_string().contains("--neighbours"), "{refused}");
 }
 
 #[test]

@@ -167,7 +167,8 @@ fn from_a_checked_set_to_the_page_of_a_run() {
     // The finished run is recognised, and as one that was begun with these versions.
     let found = inspect(&planned(&data, &run));
     assert_eq!(failures(&found), Vec::<&Finding>::new());
-    assert!(found.iter().any(|f| f.what.contains("1 of 1 epochs done")));
+    let finished = "1 of 1 epochs done; it is finished";
+    assert!(found.iter().any(|f| f.what.contains(finished)));
     assert!(found.iter().all(|f| f.subject != "versions"));
 }
 

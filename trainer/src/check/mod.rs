@@ -88,15 +88,27 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
         match run {
             Ok(run) => {
                 found.extend(program::same_as(folder, &devices));
-                found.push(Finding::ok(
-                    "run folder",
-                    format!(
-                        "{} holds a run with {} of {} epochs done; go on with --resume",
-                        folder.display(),
-                        run.records().len(),
-                        run.config().epochs
+                found.push(match run.is_finished() {
+                    Ok(finished) => Finding::ok(
+                        "run folder",
+                        format!(
+                            "{} holds a run with {} of {} epochs done; {}",
+                            folder.display(),
+                            run.records().len(),
+                            run.config().epochs,
+                            if finished {
+                                "it is finished"
+                            } else {
+                                "go on with --resume"
+                            }
+                        ),
                     ),
-                ));
+                    Err(e) => Finding::fail(
+                        "run folder",
+                        e.to_string(),
+                        "put back a copy of it, or choose another folder with --out",
+                    ),
+                });
                 found.extend(data::inspect(run.data()));
                 Some((run.config().clone(), Some(run.data().side())))
             }

@@ -105,16 +105,11 @@ pub(super) fn memory(config: &TrainConfig, side: usize, devices: &[Device]) -> O
     let room = Room::on(devices);
     let estimate = Estimate::of_run(config, side, room.kernels()).ok()?;
     let passes = fitted.accumulate.passes();
-    let images = config.batch.div_ceil(passes).div_ceil(room.devices);
-    let estimate = if room.place == "cpu" {
-        estimate
-    } else {
-        estimate.on_gpu()
-    };
+    let images = config.batch.div_ceil(passes);
     let free = room.free.map_or("not known".into(), gigabytes);
     let what = format!(
         "a step takes about {} on {}, free there: {free}; {passes} pass(es) a step",
-        gigabytes(estimate.bytes(images)),
+        gigabytes(room.bytes(estimate, images)),
         room.place
     );
     Some(Finding::ok("memory", what))

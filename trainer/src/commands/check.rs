@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::next;
+use super::{next, train};
 use crate::check::{Finding, Request, State, inspect};
-use crate::train::{Preset, Settings};
+use crate::train::{Preset, Run, Settings};
 
 /// See whether a training run would go through: data, settings, device, disk space, memory, versions
 #[derive(Debug, Args)]
@@ -63,8 +63,12 @@ impl CheckArgs {
                     .out
                     .as_ref()
                     .filter(|out| out.join("config.toml").is_file());
-                match (resumes, &request.settings.data, &self.out) {
-                    (Some(run), ..) => next::resume(run).say(),
+                let data = &request.settings.data;
+                match (resumes, data, &self.out) {
+                    (Some(folder), ..) => match Run::open(folder, data.as_deref()) {
+                        Ok(run) if run.is_finished().unwrap_or(false) => train::after(&run).say(),
+                        _ => next::resume(folder).say(),
+                    },
                     (None, Some(_), _) => self.train().say(),
                     (None, None, _) => {}
                 }

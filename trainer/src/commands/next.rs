@@ -167,6 +167,26 @@ pub fn after_train(run: &Path, split: Split) -> Next {
     )
 }
 
+/// To go beyond the epochs of a finished run: another that starts from its weights.
+pub fn longer(run: &Path, weights: &Path) -> Next {
+    let out = match run.file_name() {
+        Some(name) => run.with_file_name(format!("{}-longer", name.display())),
+        None => "runs/longer".into(),
+    };
+    Next::new(
+        "train longer",
+        &[
+            &"train",
+            &"--config",
+            &run.join("config.toml").as_path(),
+            &"--weights",
+            &weights,
+            &"--out",
+            &out.as_path(),
+        ],
+    )
+}
+
 /// After `evaluate` of this run.
 pub fn after_evaluate(run: &Path) -> Next {
     Next::new("see the run on one page", &[&"report", &run])
@@ -223,6 +243,7 @@ mod tests {
             after_preview(None, None, "ct"),
             after_preview(Some(odd), Some(odd), "ct"),
             after_train(odd, Split::Test),
+            longer(odd, Path::new("last.safetensors")),
             after_evaluate(odd),
             after_report(odd),
             after_golden(),

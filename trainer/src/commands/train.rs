@@ -69,7 +69,14 @@ impl TrainArgs {
         );
         let devices = device::select_all(&self.device)?;
         let run = if self.resume {
-            self.resumed(&devices)?
+            let run = self.reopened()?;
+            if run.is_finished()? {
+                eprintln!("{}", finished(&run));
+                conclude(&run);
+                return Ok(());
+            }
+            refit(&run, &devices)?;
+            run
         } else {
             self.started(&devices)?
         };
@@ -87,10 +94,7 @@ impl TrainArgs {
             console.show(&event);
             ControlFlow::Continue(())
         })?;
-        println!("{}", run.folder().display());
-        let test = !run.data().split(Split::Test).is_empty();
-        let split = if test { Split::Test } else { Split::Validation };
-        next::after_train(run.folder(), split).say();
+        conclude(&run);
         Ok(())
     }
 
@@ -128,7 +132,7 @@ impl TrainArgs {
     }
 
     /// A run to go on with; only where its data lie may be given anew.
-    fn resumed(&self, devices: &[Device]) -> Result<Run> {
+    fn reopened(&self) -> Result<Run> {
         let mut given = self.settings.keys();
         given.retain(|key| key != "data");
         anyhow::ensure!(
@@ -137,20 +141,53 @@ impl TrainArgs {
             given.join(", --"),
             self.out.join("config.toml").display()
         );
-        let run = Run::open(&self.out, self.settings.data.as_deref())?;
-        match memory::fit(&mut run.config().clone(), run.data().side(), devices) {
-            Err(TrainError::Memory(MemoryError::Images {
-                needed,
-                place,
-                free,
-                ..
-            })) => anyhow::bail!(
-                "a step of this run takes about {needed} on {place}, where {free} is free; free some memory, or go on \
-                 where there is more: a run keeps the settings it was started with"
-            ),
-            result => result.map(|()| run).map_err(Into::into),
-        }
+        Ok(Run::open(&self.out, self.settings.data.as_deref())?)
     }
+}
+
+/// Refuses to go on with a run whose steps do not fit here.
+fn refit(run: &Run, devices: &[Device]) -> Result<()> {
+    match memory::fit(&mut run.config().clone(), run.data().side(), devices) {
+        Err(TrainError::Memory(MemoryError::Images {
+            needed,
+            place,
+            free,
+            ..
+        })) => anyhow::bail!(
+            "a step of this run takes about {needed} on {place}, where {free} is free; free some memory, or go on \
+             where there is more: a run keeps the settings it was started with"
+        ),
+        result => Ok(result?),
+    }
+}
+
+/// What there is of a run with nothing left to do, and how to train longer.
+fn finished(run: &Run) -> String {
+    let checkpoints: Vec<_> = (["last", "best"].map(|which| run.checkpoint(which)).iter())
+        .filter(|file| file.is_file())
+        .map(|file| file.display().to_string())
+        .collect();
+    format!(
+        "{} is finished: all {epochs} of {epochs} epochs are done, with the result in {}; a run keeps its number of \
+         epochs, so to train longer start a new one from these weights: `{}`",
+        run.folder().display(),
+        checkpoints.join(" and "),
+        next::longer(run.folder(), &run.checkpoint("last")),
+        epochs = run.config().epochs,
+    )
+}
+
+/// The last words after all epochs: the folder for other programs, the next command for the user.
+fn conclude(run: &Run) {
+    println!("{}", run.folder().display());
+    after(run).say();
+}
+
+/// What to do with a finished run.
+pub(super) fn after(run: &Run) -> next::Next {
+    let test = !run.data().split(Split::Test).is_empty();
+    let split = if test { Split::Test } else { Split::Validation };
+    next::after_train(run.folder(), split)
 }
 
 /// What a run's folder says it ran on, such as `cuda` or `4 x cuda`.

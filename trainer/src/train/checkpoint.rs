@@ -111,13 +111,7 @@ pub fn load(
     device: &Device,
 ) -> Result<Position, CheckpointError> {
     let bytes = read(path)?;
-    let (position, steps): (Position, u64) = {
-        let (_, metadata) = SafeTensors::read_metadata(&bytes)
-            .map_err(|e| error(path, format!("is damaged: {e}")))?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get(POSITION));
-        let text = text.ok_or_else(|| error(path, "was not written by nephrotrain train"))?;
-        serde_json::from_str(text).map_err(|e| error(path, format!("is damaged: {e}")))?
-    };
+    let (position, steps) = standing(path, &bytes)?;
     let file =
         SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
     set_parameters(path, &file, "", &mut learner.parameters)?;
@@ -146,6 +140,20 @@ pub fn load(
         .collect();
     learner.adam.restore(steps, moments);
     Ok(position)
+}
+
+/// Where a saved run stood, without a network to put its state into.
+pub fn position(path: &Path) -> Result<Position, CheckpointError> {
+    standing(path, &read(path)?).map(|(position, _)| position)
+}
+
+/// The position in a checkpoint's bytes, and how often Adam had moved.
+fn standing(path: &Path, bytes: &[u8]) -> Result<(Position, u64), CheckpointError> {
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(POSITION));
+    let text = text.ok_or_else(|| error(path, "was not written by nephrotrain train"))?;
+    serde_json::from_str(text).map_err(|e| error(path, format!("is damaged: {e}")))
 }
 
 /// The variables of a checkpoint, for evaluation and export: averaged, if it holds averaged ones.

@@ -22,7 +22,12 @@ const F32: u64 = 4;
 /// Tensors of the logits' size that the loss keeps: softmax, its products and their gradients.
 const LOSS_TENSORS: u64 = 8;
 /// What a process holds besides tensors: code, batches made ahead, buffers of the threads.
-const PROCESS: u64 = 256 << 20;
+const PROCESS: u64 = 128 << 20;
+/// What a GPU holds besides tensors. Not measured either.
+const GPU_CONTEXT: u64 = 256 << 20;
+/// The CPU's working memory and the allocator's gaps on top of what comes and goes: a pass's tensors, a
+/// checkpoint's arrays. Measured, see `docs/scale.md`.
+const CPU_FACTOR: f64 = 1.2;
 /// Share of the free memory that a step may take; the rest is for whatever else goes on.
 const USABLE: f64 = 0.9;
 /// A GPU's memory pool and its kernels' scratch buffers on top of the tensors. Not measured: no GPU
@@ -38,10 +43,11 @@ pub enum Kernels {
     Burn,
 }
 
-/// Memory of a training run, in bytes, by what it grows with.
+/// Memory of a training run, in bytes, by what it grows with. At first that of its tensors alone; a device
+/// adds its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
-    /// What every step takes whatever its batch: variables, moments, gradients, the process.
+    /// What every step takes whatever its batch: variables, moments, gradients.
     pub fixed: u64,
     /// What each image of a pass adds at the highest point.
     pub per_image: u64,
@@ -56,10 +62,10 @@ impl Estimate {
         let trained = freeze.trainable_count(graph) as u64 * F32;
         let kept = values + 2 * trained;
         Self {
-            fixed: PROCESS + kept + trained,
+            fixed: kept + trained,
             per_image: highest(graph, freeze, size, kernels),
             // Beside what is kept, the same as host arrays and as the file's bytes.
-            checkpoint: PROCESS + 3 * kept,
+            checkpoint: 3 * kept,
         }
     }
 
@@ -105,12 +111,23 @@ impl Estimate {
         (usable.saturating_sub(self.fixed) / self.per_image.max(1)) as usize
     }
 
+    /// The same step on the CPU.
+    #[must_use]
+    fn on_cpu(self) -> Self {
+        let more = |bytes: u64| (bytes as f64 * CPU_FACTOR) as u64;
+        Self {
+            fixed: self.fixed + PROCESS,
+            per_image: more(self.per_image),
+            checkpoint: more(self.checkpoint) + PROCESS,
+        }
+    }
+
     /// The same step on a GPU.
     #[must_use]
-    pub fn on_gpu(self) -> Self {
+    fn on_gpu(self) -> Self {
         let more = |bytes: u64| (bytes as f64 * GPU_FACTOR) as u64;
         Self {
-            fixed: more(self.fixed),
+            fixed: more(self.fixed + GPU_CONTEXT),
             per_image: more(self.per_image),
             // Host arrays are no matter of the GPU.
             checkpoint: 0,
@@ -308,6 +325,20 @@ impl Room {
         }
     }
 
+    /// What a run takes here that `estimate` describes.
+    fn here(self, estimate: Estimate) -> Estimate {
+        match self.place {
+            "cpu" => estimate.on_cpu(),
+            _ => estimate.on_gpu(),
+        }
+    }
+
+    /// Bytes of the fullest memory in a run whose passes hold `images` images.
+    pub fn bytes(self, estimate: Estimate, images: usize) -> u64 {
+        let images = images.div_ceil(self.memories());
+        self.here(estimate).bytes(images)
+    }
+
     /// In how many passes a step over `batch` images goes through them, if `accumulate` is asked for.
     ///
     /// Passes are as even as can be: 24 images of which 10 fit go through as 3 times 8.
@@ -320,12 +351,8 @@ impl Room {
         let Some(free) = self.free else {
             return Ok(passes(accumulate.passes()));
         };
-        let estimate = match self.place {
-            "cpu" => estimate,
-            _ => estimate.on_gpu(),
-        };
-        let needed = |images: usize| Bytes(estimate.bytes(images.div_ceil(self.memories())));
-        let fits = estimate.images_in(free) * self.memories();
+        let needed = |images: usize| Bytes(self.bytes(estimate, images));
+        let fits = self.here(estimate).images_in(free) * self.memories();
         if fits == 0 {
             return Err(MemoryError::Network {
                 needed: needed(1),
@@ -375,19 +402,29 @@ mod tests {
         Estimate::of(&graph, &freeze, [256; 2], Kernels::Own)
     }
 
-    /// Peaks of private resident memory, see docs/scale.md.
+    /// Peaks of private resident memory, see docs/scale.md. An estimate below them would let a run begin that the
+    /// system ends.
     #[test]
-    fn the_estimate_is_near_measured_peaks() {
-        for (encoder, batch, measured) in [
-            (Encoder::ResNet18, 8, 1.033e9),
-            (Encoder::ResNet18, 4, 0.660e9),
-            (Encoder::ResNet50, 2, 1.364e9),
+    fn the_estimate_is_a_little_above_measured_peaks() {
+        for (encoder, from, batch, measured) in [
+            (Encoder::ResNet18, "all", 1, 0.683e9),
+            (Encoder::ResNet18, "all", 4, 0.694e9),
+            (Encoder::ResNet18, "all", 8, 1.078e9),
+            (Encoder::ResNet18, "all", 16, 1.815e9),
+            (Encoder::ResNet18, "all", 24, 2.445e9),
+            (Encoder::ResNet18, "stage4", 16, 1.411e9),
+            (Encoder::ResNet50, "all", 2, 1.391e9),
+            (Encoder::ResNet50, "all", 8, 2.149e9),
+            (Encoder::ResNet101, "all", 1, 2.104e9),
+            (Encoder::ResNet101, "all", 2, 2.079e9),
+            (Encoder::ResNet101, "all", 6, 2.332e9),
+            (Encoder::ResNet101, "stage3", 6, 2.157e9),
         ] {
-            let found = estimate(encoder, "all").bytes(batch) as f64;
+            let found = estimate(encoder, from).on_cpu().bytes(batch) as f64;
             let ratio = found / measured;
             assert!(
-                (0.95..1.3).contains(&ratio),
-                "{encoder} {batch}: {found:.3e}"
+                (1.0..1.15).contains(&ratio),
+                "{encoder} {from} {batch}: {found:.3e}"
             );
         }
     }
@@ -420,33 +457,34 @@ mod tests {
         assert_eq!(averaging.per_image, plain.per_image);
     }
 
+    const MIB: u64 = 1 << 20;
     const EACH: Estimate = Estimate {
-        fixed: 1_000,
-        per_image: 100,
-        checkpoint: 1_050,
+        fixed: 1_000 * MIB,
+        per_image: 100 * MIB,
+        checkpoint: 1_050 * MIB,
     };
 
     fn room(free: u64, devices: usize) -> Room {
         Room {
             place: "cpu",
             devices,
-            free: Some(free),
+            free: Some(free * MIB),
         }
     }
 
-    /// 2,000 bytes, of which nine tenths count, hold 8 images of 100 beside the 1,000.
+    /// 2,400 MiB, of which nine tenths count, hold 8 images of 100 and a fifth beside the 1,000 and the process.
     #[test]
     fn auto_takes_the_fewest_passes_that_fit() {
         let passes = |room: Room, batch| room.passes(EACH, batch, Accumulate::Auto).unwrap().get();
-        assert_eq!(passes(room(2_000, 1), 8), 1);
-        assert_eq!(passes(room(2_000, 1), 24), 3);
-        assert_eq!(passes(room(2_000, 1), 13), 2);
-        assert_eq!(passes(room(2_000, 4), 24), 3, "one memory");
+        assert_eq!(passes(room(2_400, 1), 8), 1);
+        assert_eq!(passes(room(2_400, 1), 24), 3);
+        assert_eq!(passes(room(2_400, 1), 13), 2);
+        assert_eq!(passes(room(2_400, 4), 24), 3, "one memory");
         let cards = Room {
             place: "cuda",
-            ..room(2_000, 4)
+            ..room(2_400, 4)
         };
-        // With 1.3 of everything, 3 on each of the four.
+        // With 1.3 of everything, 4 on each of the four.
         assert_eq!(passes(cards, 24), 2);
         let unknown = Room {
             free: None,
@@ -459,13 +497,13 @@ mod tests {
     fn a_step_that_does_not_fit_is_refused_with_the_passes_that_do() {
         let asked = |n: usize| Accumulate::Passes(NonZero::new(n).unwrap());
         let fit = |free, n| room(free, 1).passes(EACH, 24, asked(n));
-        assert_eq!(fit(2_000, 3).map(NonZero::get), Ok(3));
+        assert_eq!(fit(2_400, 3).map(NonZero::get), Ok(3));
         assert_eq!(
-            fit(2_000, 5).map(NonZero::get),
+            fit(2_400, 5).map(NonZero::get),
             Ok(5),
             "more than needed are as asked"
         );
-        let said = fit(2_000, 2).unwrap_err().to_string();
+        let said = fit(2_400, 2).unwrap_err().to_string();
         for part in [
             "a step on 24 images",
             "8 images fit",
@@ -474,7 +512,7 @@ mod tests {
         ] {
             assert!(said.contains(part), "{part} in: {said}");
         }
-        let hopeless = fit(1_100, 1).unwrap_err().to_string();
+        let hopeless = fit(1_400, 1).unwrap_err().to_string();
         assert!(hopeless.contains("smaller --encoder"), "{hopeless}");
     }
 

@@ -204,6 +204,12 @@ impl Run {
         self.folder.join(format!("{which}.safetensors"))
     }
 
+    /// Whether all epochs are done. The checkpoint decides: a kill can leave the last epoch's record without its state.
+    pub fn is_finished(&self) -> Result<bool, TrainError> {
+        let last = self.checkpoint("last");
+        Ok(last.exists() && checkpoint::position(&last)?.epoch >= self.config.epochs)
+    }
+
     /// The lines of `metrics.jsonl`.
     pub fn records(&self) -> Vec<EpochRecord> {
         let text = fs::read_to_string(self.folder.join("metrics.jsonl")).unwrap_or_default();

@@ -1,16 +1,26 @@
-//! A prepared set that a test trains on in a second.
+//! A prepared set that a test trains on in a second, and a run on it.
 #![allow(dead_code)] // each test takes what it needs
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use burn::tensor::Device;
 use nephrobox_imaging::{Geometry, write_labels, write_scan};
 use nephrobox_shared::measure::Spacing;
 use nephrobox_shared::preprocess::Preprocess;
+use nephrotrain::augment::Augmentation;
 use nephrotrain::data::prepare::records::Options as PrepareOptions;
 use nephrotrain::data::prepare::{self, Request};
 use nephrotrain::data::progress::Silent;
+use nephrotrain::loss::{LossName, Reduction};
+use nephrotrain::network::{Encoder, FrozenBatchNorm, RetrainFrom};
+use nephrotrain::train::accumulate::Accumulate;
+use nephrotrain::train::config::{ImageWeights, Schedule};
+use nephrotrain::train::sampling::Sample;
+use nephrotrain::train::{Event, Options, Run, TrainConfig, TrainError};
+use safetensors::SafeTensors;
 
 /// Rows and columns of its slices.
 pub(crate) const SIDE: usize = 32;
@@ -74,4 +84,66 @@ pub(crate) fn prepared_with(root: &Path, neighbours: bool) -> std::path::PathBuf
     };
     prepare::run(&request, &Silent).unwrap();
     request.out
+}
+
+/// A short run of the smallest network on `data`.
+pub(crate) fn config(data: &Path) -> TrainConfig {
+    TrainConfig {
+        data: data.to_owned(),
+        weights: None,
+        encoder: Encoder::ResNet18,
+        channels: 1,
+        neighbours: false,
+        input_scale: 1,
+        input_adapter: false,
+        loss: LossName::Dice,
+        gamma: 0.5,
+        smooth: 1e-5,
+        reduction: Reduction::Image,
+        weight_bound: 10.0,
+        epochs: 4,
+        batch: 6,
+        accumulate: Accumulate::ONE,
+        learning_rate: 1e-3,
+        schedule: Schedule::Cosine,
+        warm_up: 0.1,
+        power: 0.9,
+        ema: 0.0,
+        retrain_from: RetrainFrom::all(),
+        frozen_batch_norm: FrozenBatchNorm::Stored,
+        image_weights: ImageWeights::Patient,
+        sample: Sample::All,
+        augmentation: Augmentation::preset("ct", 0.75).expect("a preset"),
+        crop: None,
+        repeat: Vec::new(),
+        seed: 3,
+        flips: false,
+        remove_small: false,
+    }
+}
+
+/// Trains until `stop` says so.
+pub(crate) fn train(run: &Run, mut stop: impl FnMut(&Event<'_>) -> bool) -> Result<(), TrainError> {
+    let flow = |stop: bool| {
+        if stop {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    run.train(&Device::flex(), &Options::default(), |event| {
+        flow(stop(&event))
+    })
+}
+
+/// All arrays of a checkpoint, moments included.
+pub(crate) fn arrays(run: &Run) -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(run.checkpoint("last")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut all: Vec<_> = file
+        .iter()
+        .map(|(name, view)| (name.to_string(), view.data().to_vec()))
+        .collect();
+    all.sort();
+    all
 }
