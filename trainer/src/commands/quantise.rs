@@ -32,8 +32,8 @@ pub struct QuantiseArgs {
     #[arg(long)]
     out: PathBuf,
     /// Slices of training patients to look at: half to calibrate on, half to compare settings with
-    #[arg(long, default_value_t = Settings::default().slices, value_parser = clap::value_parser!(u32).range(2..=10_000).map(|n| n as usize))]
-    slices: usize,
+    #[arg(long, default_value_t = Settings::default().slices, value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    slices: u32,
     /// Seed of their choice
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -44,8 +44,8 @@ pub struct QuantiseArgs {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     correct_bias: Option<bool>,
     /// Slices of an invented patient that the package carries to test itself with
-    #[arg(long, default_value_t = Settings::default().self_test, value_parser = clap::value_parser!(u32).range(1..=16).map(|n| n as usize))]
-    self_test: usize,
+    #[arg(long, default_value_t = Settings::default().self_test, value_parser = clap::value_parser!(u32).range(1..=16))]
+    self_test: u32,
     /// Write the package even if Dice falls too far; the package says so
     #[arg(long)]
     allow_drop: bool,

@@ -25,9 +25,9 @@ pub mod stats;
 pub mod weights;
 
 pub use error::{DataError, DataErrorKind};
+pub(crate) use order::rank;
 pub use prepared::Prepared;
 pub use split::{PatientSplit, Split};
-pub(crate) use order::rank;
 
 /// Seed of every random decision unless the user gives another: the year of the data set.
 pub const DEFAULT_SEED: u64 = 2019;

@@ -53,7 +53,11 @@ const HEADROOM: f64 = 4.0;
 pub(super) struct Seen(Vec<(Site, Histogram)>);
 
 /// An executor of a float program whose values can be looked at.
-pub(super) fn float(job: &Job<'_>, program: &Program, tensors: &Tensors) -> Result<Observer, TrainError> {
+pub(super) fn float(
+    job: &Job<'_>,
+    program: &Program,
+    tensors: &Tensors,
+) -> Result<Observer, TrainError> {
     let settings = Settings {
         input_scale: job.scale,
         threads: rayon::current_num_threads(),
@@ -65,8 +69,10 @@ pub(super) fn float(job: &Job<'_>, program: &Program, tensors: &Tensors) -> Resu
 /// Looks at the numbers at every rounding.
 pub(super) fn observe(job: &Job<'_>, slices: &[u32]) -> Result<Seen, TrainError> {
     let mut float = float(job, &job.program, &job.tensors)?;
-    let mut seen: Vec<(Site, Histogram)> =
-        sites(&job.program).into_iter().map(|site| (site, Histogram::default())).collect();
+    let mut seen: Vec<(Site, Histogram)> = sites(&job.program)
+        .into_iter()
+        .map(|site| (site, Histogram::default()))
+        .collect();
     let values: Vec<ValueId> = seen.iter().map(|(site, _)| site.value).collect();
     for &index in slices {
         let mut look = |value: ValueId, numbers: &[f32]| {
@@ -75,7 +81,12 @@ pub(super) fn observe(job: &Job<'_>, slices: &[u32]) -> Result<Seen, TrainError>
             }
         };
         float
-            .observe(job.data.image(index), 1, &|value| values.contains(&value), &mut look)
+            .observe(
+                job.data.image(index),
+                1,
+                &|value| values.contains(&value),
+                &mut look,
+            )
             .map_err(network)?;
     }
     Ok(Seen(seen))

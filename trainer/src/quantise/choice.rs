@@ -10,13 +10,22 @@ pub fn choose(data: &Prepared, count: usize, seed: u64) -> [Vec<u32>; 2] {
     let mut classes: [Vec<u32>; 3] = Default::default();
     for &index in data.split(Split::Train) {
         let [_, kidney, tumour] = data.meta(index).counts;
-        let class = if tumour > 0 { 0 } else { usize::from(kidney == 0) + 1 };
+        let class = if tumour > 0 {
+            0
+        } else {
+            usize::from(kidney == 0) + 1
+        };
         classes[class].push(index);
     }
     for class in &mut classes {
         class.sort_by_cached_key(|&index| {
             let meta = data.meta(index);
-            rank("nephrobox calibration slices", seed, &data.name(index), [meta.source, meta.slice])
+            rank(
+                "nephrobox calibration slices",
+                seed,
+                &data.name(index),
+                [meta.source, meta.slice],
+            )
         });
     }
     let mut halves = [Vec::new(), Vec::new()];

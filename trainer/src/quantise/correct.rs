@@ -21,17 +21,39 @@ struct Means {
 }
 
 /// The float program with corrected biases: quantised like the old one, its convolutions have the old means.
-pub(super) fn biases(job: &Job<'_>, slices: &[u32], grids: &Grids) -> Result<(Program, Tensors), TrainError> {
+pub(super) fn biases(
+    job: &Job<'_>,
+    slices: &[u32],
+    grids: &Grids,
+) -> Result<(Program, Tensors), TrainError> {
     let means = means(job, slices, grids)?;
     let mut program = job.program.clone();
     let mut tensors: Vec<Tensor> = job.tensors.iter().cloned().collect();
     for op in &mut program.ops {
         // The four phases of a doubled convolution share a bias: their mean shift.
-        let phases = if matches!(op, Op::UpConv2d { .. }) { 4 } else { 1 };
-        let (Op::Conv2d { input, weight, bias, .. } | Op::UpConv2d { input, weight, bias, .. }) = op else {
+        let phases = if matches!(op, Op::UpConv2d { .. }) {
+            4
+        } else {
+            1
+        };
+        let (Op::Conv2d {
+            input,
+            weight,
+            bias,
+            ..
+        }
+        | Op::UpConv2d {
+            input,
+            weight,
+            bias,
+            ..
+        }) = op
+        else {
             continue;
         };
-        let Some(means) = means.get(input) else { continue };
+        let Some(means) = means.get(input) else {
+            continue;
+        };
         let kernel = &tensors[weight.index()];
         let shifts = shifts(kernel, means)?;
         let channels = shifts.len() / phases;
@@ -56,7 +78,9 @@ fn shifts(kernel: &Tensor, means: &Means) -> Result<Vec<f64>, TrainError> {
     let rounded = kernel.stored_as(Storage::I8).map_err(network)?.to_f32();
     let mean = |weights: &[f32], means: &[f64]| -> f64 {
         let channels = weights.chunks_exact(taps).zip(means);
-        channels.map(|(w, mean)| w.iter().map(|&w| f64::from(w)).sum::<f64>() * mean).sum()
+        channels
+            .map(|(w, mean)| w.iter().map(|&w| f64::from(w)).sum::<f64>() * mean)
+            .sum()
     };
     let size = taps * kernel.shape()[1];
     let kernels = exact.chunks_exact(size).zip(rounded.chunks_exact(size));
@@ -66,7 +90,11 @@ fn shifts(kernel: &Tensor, means: &Means) -> Result<Vec<f64>, TrainError> {
 }
 
 /// Means of what convolutions read, by value.
-fn means(job: &Job<'_>, slices: &[u32], grids: &Grids) -> Result<BTreeMap<ValueId, Means>, TrainError> {
+fn means(
+    job: &Job<'_>,
+    slices: &[u32],
+    grids: &Grids,
+) -> Result<BTreeMap<ValueId, Means>, TrainError> {
     let mut means: BTreeMap<ValueId, (f32, Means)> = grids
         .iter()
         .filter(|(site, _)| site.precision == Precision::U8)
@@ -78,30 +106,46 @@ fn means(job: &Job<'_>, slices: &[u32], grids: &Grids) -> Result<BTreeMap<ValueI
     let [low, high] = Precision::U8.range();
     for &index in slices {
         let mut look = |value: ValueId, numbers: &[f32]| {
-            let Some((step, means)) = means.get_mut(&value) else { return };
+            let Some((step, means)) = means.get_mut(&value) else {
+                return;
+            };
             let channels = plan.shape(value).channels;
             means.exact.resize(channels, 0.0);
             means.rounded.resize(channels, 0.0);
             let pixels = numbers.len() / channels;
             for (c, plane) in numbers.chunks_exact(pixels).enumerate() {
                 let mean = |of: &dyn Fn(f32) -> f32| {
-                    plane.iter().map(|&x| f64::from(of(x))).sum::<f64>() / (pixels * slices.len()) as f64
+                    plane.iter().map(|&x| f64::from(of(x))).sum::<f64>()
+                        / (pixels * slices.len()) as f64
                 };
                 means.exact[c] += mean(&|x| x);
-                means.rounded[c] += mean(&|x| (x / *step).round_ties_even().clamp(low, high) * *step);
+                means.rounded[c] +=
+                    mean(&|x| (x / *step).round_ties_even().clamp(low, high) * *step);
             }
         };
         float
-            .observe(job.data.image(index), 1, &|value| values.contains(&value), &mut look)
+            .observe(
+                job.data.image(index),
+                1,
+                &|value| values.contains(&value),
+                &mut look,
+            )
             .map_err(network)?;
     }
-    Ok(means.into_iter().map(|(value, (_, means))| (value, means)).collect())
+    Ok(means
+        .into_iter()
+        .map(|(value, (_, means))| (value, means))
+        .collect())
 }
 
 /// Leaves out tensors that nothing reads any more.
 fn without_unused(mut program: Program, tensors: Vec<Tensor>) -> (Program, Tensors) {
-    let mut kept: BTreeMap<TensorId, TensorId> =
-        program.ops.iter().flat_map(Op::tensors).map(|id| (id, id)).collect();
+    let mut kept: BTreeMap<TensorId, TensorId> = program
+        .ops
+        .iter()
+        .flat_map(Op::tensors)
+        .map(|id| (id, id))
+        .collect();
     for (new, old) in kept.values_mut().enumerate() {
         *old = TensorId(new as u32);
     }

@@ -1,8 +1,8 @@
 //! Whether integers are as good as floating point, on patients that neither training nor calibration has seen.
 
+use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::cpu::f32;
 use nephrobox_engine::cpu::int8::{Network, Options};
-use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::package::Model;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::Scores;
@@ -94,7 +94,8 @@ pub(super) fn judge(
         threads: rayon::current_num_threads(),
         kernels: KernelSet::choose().map_err(network)?,
     };
-    let mut int8 = Network::new(int8.program(), int8.tensors().clone(), options).map_err(network)?;
+    let mut int8 =
+        Network::new(int8.program(), int8.tensors().clone(), options).map_err(network)?;
     let mut all = Vec::new();
     for split in [Split::Validation, Split::Test] {
         let slices = data.split(split);
@@ -103,10 +104,16 @@ pub(super) fn judge(
         }
         tell(Told::Step(format!("{split}: {} slices", slices.len())));
         let mut labels = Vec::with_capacity(slices.len());
-        let exact = evaluate(data, slices, &mut float, |_, found| labels.push(found.to_vec()))?;
+        let exact = evaluate(data, slices, &mut float, |_, found| {
+            labels.push(found.to_vec())
+        })?;
         let (mut same, mut pixels, mut place) = (0, 0, 0);
         let integers = evaluate(data, slices, &mut int8, |_, found| {
-            same += found.iter().zip(&labels[place]).filter(|(a, b)| a == b).count();
+            same += found
+                .iter()
+                .zip(&labels[place])
+                .filter(|(a, b)| a == b)
+                .count();
             pixels += found.len();
             place += 1;
         })?;

@@ -77,7 +77,11 @@ impl Histogram {
         for (bin, &count) in self.bins.iter().enumerate() {
             if count > 0 {
                 let x = (bin as f64 + 0.5) * self.width;
-                let off = if x <= limit { step * step / 12.0 } else { (x - limit).powi(2) };
+                let off = if x <= limit {
+                    step * step / 12.0
+                } else {
+                    (x - limit).powi(2)
+                };
                 sum += count as f64 * off;
             }
         }
@@ -100,7 +104,9 @@ mod tests {
     fn of(numbers: &[f32]) -> Histogram {
         let mut histogram = Histogram::default();
         // In pieces, so that it has to widen.
-        numbers.chunks(7).for_each(|piece| histogram.add(piece, false));
+        numbers
+            .chunks(7)
+            .for_each(|piece| histogram.add(piece, false));
         histogram
     }
 
@@ -120,7 +126,10 @@ mod tests {
     fn one_outlier_among_many_is_not_worth_a_coarse_grid() {
         let mut numbers: Vec<f32> = (0..100_000).map(|i| (i % 1000) as f32 / 1000.0).collect();
         let without = of(&numbers).least_error(255.0);
-        assert!(without > 0.97, "evenly spread numbers need the whole range: {without}");
+        assert!(
+            without > 0.97,
+            "evenly spread numbers need the whole range: {without}"
+        );
         numbers.push(4.0);
         let with = of(&numbers).least_error(255.0);
         assert!(with < 2.0, "{with}");
@@ -141,6 +150,9 @@ mod tests {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.percentile(0.999), 0.0);
         histogram.add(&[0.0; 8], false);
-        assert_eq!([histogram.percentile(0.999), histogram.least_error(255.0)], [0.0, 0.0]);
+        assert_eq!(
+            [histogram.percentile(0.999), histogram.least_error(255.0)],
+            [0.0, 0.0]
+        );
     }
 }

@@ -24,8 +24,9 @@ use nephrobox_engine::program::{Program, Rewrites, Tensors, quantised, rewrite, 
 use nephrobox_shared::package::{Calibration, KeyValue, Manifest, TestScores};
 
 pub use calibrate::{Estimator, Grids};
-pub use gate::{Drop, Judgement, Judged};
-pub use table::{Layer, layers};
+pub use gate::{Drop, Judged, Judgement};
+pub use table::Layer;
+use table::layers;
 
 use crate::data::{Prepared, Split};
 use crate::train::{Run, TrainError};
@@ -34,7 +35,7 @@ use crate::train::{Run, TrainError};
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Slices of training patients that are looked at: half to calibrate on, half to compare settings with.
-    pub slices: usize,
+    pub slices: u32,
     /// Seed of their choice.
     pub seed: u64,
     /// The estimator; all are compared if `None`.
@@ -42,7 +43,7 @@ pub struct Settings {
     /// Whether biases are corrected; both are compared if `None`.
     pub correct_bias: Option<bool>,
     /// Slices in the package's self-test.
-    pub self_test: usize,
+    pub self_test: u32,
 }
 
 impl Default for Settings {
@@ -83,7 +84,7 @@ pub fn quantise(
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Quantised, TrainError> {
     let data = run.data();
-    let [calibration, comparison] = choice::choose(data, settings.slices, settings.seed);
+    let [calibration, comparison] = choice::choose(data, settings.slices as usize, settings.seed);
     if comparison.is_empty() {
         return Err(TrainError::Config(format!(
             "calibration needs at least two slices of training patients, and {} has {}; prepare more, or raise --slices",
@@ -119,18 +120,28 @@ pub fn quantise(
             continue;
         }
         let grids = seen.grids(estimator);
-        let mut candidate = Candidate::new(&job, &job.tensors, &job.program, grids, estimator, false)?;
+        let mut candidate =
+            Candidate::new(&job, &job.tensors, &job.program, grids, estimator, false)?;
         candidate.compare(&job, &comparison, &wanted)?;
         tell(Told::Tried(&candidate.name(), candidate.decibels));
-        if best.as_ref().is_none_or(|best| candidate.decibels > best.decibels) {
+        if best
+            .as_ref()
+            .is_none_or(|best| candidate.decibels > best.decibels)
+        {
             best = Some(candidate);
         }
     }
     let mut best = best.expect("there is an estimator");
     if settings.correct_bias != Some(false) {
         let (program, tensors) = correct::biases(&job, &calibration, &best.grids)?;
-        let mut corrected =
-            Candidate::new(&job, &tensors, &program, best.grids.clone(), best.estimator, true)?;
+        let mut corrected = Candidate::new(
+            &job,
+            &tensors,
+            &program,
+            best.grids.clone(),
+            best.estimator,
+            true,
+        )?;
         corrected.compare(&job, &comparison, &wanted)?;
         tell(Told::Tried(&corrected.name(), corrected.decibels));
         if settings.correct_bias == Some(true) || corrected.decibels > best.decibels {
@@ -140,7 +151,9 @@ pub fn quantise(
     tell(Told::Step("measuring every layer".into()));
     let layers = layers(&job, &best.program, &best.tensors, &best.grids, &comparison)?;
     let record = Calibration {
-        method: "static, 8 bits: weights by output channel, values by tensor, residual stream 16 bits".into(),
+        method:
+            "static, 8 bits: weights by output channel, values by tensor, residual stream 16 bits"
+                .into(),
         slices: (calibration.len() + comparison.len()) as u32,
         dataset_fingerprint: data.fingerprint().overall.clone(),
         parameters: best.parameters(settings, data, &calibration, &comparison),
@@ -154,14 +167,16 @@ pub fn quantise(
         ..float.manifest().clone()
     };
     let model = Model::new(manifest, best.program, best.tensors).map_err(network)?;
-    tell(Told::Step("scoring float and integers on validation and test".into()));
+    tell(Told::Step(
+        "scoring float and integers on validation and test".into(),
+    ));
     let judgement = gate::judge(data, float, &model, tell)?;
     let manifest = Manifest {
         scores: TestScores {
             float: judgement.test().map(|j| j.float.clone()),
             int8: judgement.test().map(|j| j.int8.clone()),
         },
-        self_test: self_test::slices(&model, settings.self_test)?,
+        self_test: self_test::slices(&model, settings.self_test as usize)?,
         ..model.manifest().clone()
     };
     Ok(Quantised {
@@ -239,11 +254,20 @@ impl Candidate {
     }
 
     fn name(&self) -> String {
-        let correction = if self.corrected { ", biases corrected" } else { "" };
+        let correction = if self.corrected {
+            ", biases corrected"
+        } else {
+            ""
+        };
         format!("{}{correction}", self.estimator)
     }
 
-    fn compare(&mut self, job: &Job<'_>, slices: &[u32], wanted: &[Vec<f32>]) -> Result<(), TrainError> {
+    fn compare(
+        &mut self,
+        job: &Job<'_>,
+        slices: &[u32],
+        wanted: &[Vec<f32>],
+    ) -> Result<(), TrainError> {
         let mut integers = job.integers(&self.program, &self.tensors)?;
         let mut noise = table::Noise::default();
         for (&index, wanted) in slices.iter().zip(wanted) {
@@ -263,7 +287,10 @@ impl Candidate {
     ) -> Vec<KeyValue> {
         let classes = |slices: &[u32]| {
             let count = |wanted: fn([u32; 3]) -> bool| {
-                slices.iter().filter(|&&i| wanted(data.meta(i).counts)).count()
+                slices
+                    .iter()
+                    .filter(|&&i| wanted(data.meta(i).counts))
+                    .count()
             };
             format!(
                 "{} with tumour, {} with kidney only, {} with neither",
@@ -279,8 +306,16 @@ impl Candidate {
             ("slices to compare on", classes(comparison)),
             ("estimator", self.estimator.to_string()),
             ("biases corrected", self.corrected.to_string()),
-            ("logits' signal-to-noise ratio in dB", format!("{:.2}", self.decibels)),
+            (
+                "logits' signal-to-noise ratio in dB",
+                format!("{:.2}", self.decibels),
+            ),
         ];
-        pairs.map(|(key, value)| KeyValue { key: key.into(), value }).into()
+        pairs
+            .map(|(key, value)| KeyValue {
+                key: key.into(),
+                value,
+            })
+            .into()
     }
 }

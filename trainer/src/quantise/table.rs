@@ -69,7 +69,11 @@ pub(super) fn layers(
         let image = job.data.image(index);
         let mut exact: Vec<Vec<f32>> = vec![Vec::new(); grids.len()];
         let mut look = |value: ValueId, numbers: &[f32]| {
-            for (place, (site, step)) in grids.iter().enumerate().filter(|(_, (site, _))| site.value == value) {
+            for (place, (site, step)) in grids
+                .iter()
+                .enumerate()
+                .filter(|(_, (site, _))| site.value == value)
+            {
                 let [low, high] = site.precision.range();
                 let grid: Vec<f32> = numbers
                     .iter()
@@ -81,19 +85,26 @@ pub(super) fn layers(
                     Precision::I16 => numbers.to_vec(),
                 };
                 alone[place].add(&numbers, &grid);
-                let beyond = numbers.iter().filter(|x| x.abs() > (high + 0.5) * step).count();
+                let beyond = numbers
+                    .iter()
+                    .filter(|x| x.abs() > (high + 0.5) * step)
+                    .count();
                 clipped[place][0] += beyond as u64;
                 clipped[place][1] += numbers.len() as u64;
                 exact[place] = numbers;
             }
         };
-        float.observe(image, 1, &|value| values.contains(&value), &mut look).map_err(network)?;
+        float
+            .observe(image, 1, &|value| values.contains(&value), &mut look)
+            .map_err(network)?;
         let mut look = |value: ValueId, numbers: &[f32]| {
             for (place, _) in rounded.iter().enumerate().filter(|(_, id)| **id == value) {
                 sum[place].add(&exact[place], numbers);
             }
         };
-        integers.observe(image, 1, &|value| rounded.contains(&value), &mut look).map_err(network)?;
+        integers
+            .observe(image, 1, &|value| rounded.contains(&value), &mut look)
+            .map_err(network)?;
     }
     let row = |(place, (site, step)): (usize, &(Site, f32))| Layer {
         name: name(job, site.value),
