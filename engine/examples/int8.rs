@@ -11,8 +11,8 @@ use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::model::SliceModel as _;
 use nephrobox_engine::program::{
-    Builder, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised, rewrite,
-    sites,
+    Builder, Op, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised,
+    rewrite, sites,
 };
 
 struct Net {
@@ -118,7 +118,12 @@ fn resnet101() -> Result<(Program, Tensors), Box<dyn Error>> {
         )
     };
     let grids: Vec<_> = sites(&program).into_iter().map(grid).collect();
-    Ok(quantised(&program, &tensors, &grids)?)
+    let stem = program
+        .ops
+        .iter()
+        .find(|op| matches!(op, Op::Conv2d { .. }));
+    let wide: Vec<ValueId> = stem.map(Op::output).into_iter().collect();
+    Ok(quantised(&program, &tensors, &grids, &wide)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

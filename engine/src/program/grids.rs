@@ -69,11 +69,13 @@ pub fn sites(program: &Program) -> Vec<Site> {
 
 /// A program that rounds at some sites, each with the distance of two neighbouring numbers of its grid, and whose kernels are stored as `i8`.
 ///
-/// The sites are in the order of [`sites`], and the program is the one they are of.
+/// The sites are in the order of [`sites`], and the program is the one they are of. Convolutions whose results are among `wide` get weights of
+/// 16 bits, as the sum of two convolutions: one with the weights rounded to a byte, one with what rounding left.
 pub fn quantised(
     program: &Program,
     tensors: &Tensors,
     grids: &[(Site, f32)],
+    wide: &[ValueId],
 ) -> Result<(Program, Tensors), RewriteError> {
     let mut builder = Builder::new(program.input_channels, program.multiple);
     for tensor in tensors {
@@ -107,28 +109,19 @@ pub fn quantised(
             values[old.index()][0].expect("a checked program defines before it reads")
         };
         let bytes = |old: ValueId| values[old.index()][1].unwrap_or_else(|| exact(old));
-        let same = |id: &TensorId| *id;
         let new = match op {
-            Op::Conv2d {
-                input,
-                weight,
-                bias,
-                stride,
-                padding,
-                ..
-            } => builder.conv2d(
-                bytes(*input),
-                *weight,
-                bias.as_ref().map(same),
-                *stride,
-                *padding,
-            ),
-            Op::UpConv2d {
-                input,
-                weight,
-                bias,
-                ..
-            } => builder.up_conv2d(bytes(*input), *weight, bias.as_ref().map(same)),
+            Op::Conv2d { input, weight, .. } | Op::UpConv2d { input, weight, .. } => {
+                let input = bytes(*input);
+                if wide.contains(&op.output()) {
+                    // The small part first: its sum is rounded to the steps of the large one, where it hardly counts.
+                    let fine = builder.tensor(rest(tensors, *weight)?);
+                    let fine = convolution(&mut builder, op, input, fine, true);
+                    let coarse = convolution(&mut builder, op, input, *weight, false);
+                    builder.add(fine, coarse)
+                } else {
+                    convolution(&mut builder, op, input, *weight, true)
+                }
+            }
             Op::MaxPool2d {
                 input,
                 kernel,
@@ -159,4 +152,34 @@ pub fn quantised(
     }
     let logits = values[program.output.index()][0].expect("a checked program defines its logits");
     Ok(builder.finish(logits, program.classes)?)
+}
+
+/// The same convolution with another input and other weights, with its bias or without.
+fn convolution(
+    builder: &mut Builder,
+    op: &Op,
+    input: ValueId,
+    weight: TensorId,
+    biased: bool,
+) -> ValueId {
+    match *op {
+        Op::Conv2d {
+            bias,
+            stride,
+            padding,
+            ..
+        } => builder.conv2d(input, weight, bias.filter(|_| biased), stride, padding),
+        Op::UpConv2d { bias, .. } => builder.up_conv2d(input, weight, bias.filter(|_| biased)),
+        _ => unreachable!("called for convolutions"),
+    }
+}
+
+/// What rounding to a byte leaves of a kernel, rounded to a byte of its own.
+fn rest(tensors: &Tensors, id: TensorId) -> Result<Tensor, RewriteError> {
+    let kernel = tensors.get(id).expect("the check found every tensor");
+    let rounded = kernel.stored_as(Storage::I8)?.to_f32();
+    let rest = kernel.to_f32().into_iter().zip(rounded).map(|(w, r)| w - r);
+    let name = format!("{}/rest", kernel.name());
+    let rest = Tensor::f32(name, kernel.shape().to_vec(), rest.collect())?;
+    Ok(rest.stored_as(Storage::I8)?)
 }

@@ -1,10 +1,11 @@
-//! The integer executor against the naive interpreter, on networks of every shape that segmentation networks have.
+//! The CPU executors against the naive interpreter, on networks of every shape that segmentation networks have.
 
 use nephrobox_engine::cpu::KernelSet;
+use nephrobox_engine::cpu::f32;
 use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::program::{
-    Builder, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised, rewrite,
-    sites,
+    Builder, Op, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised,
+    rewrite, sites,
 };
 use proptest::prelude::*;
 
@@ -167,7 +168,13 @@ fn integers(
             (site, largest / steps)
         })
         .collect();
-    quantised(&program, &tensors, &grids).unwrap()
+    // Weights of 16 bits for the first convolution, as the quantiser gives it.
+    let first = program
+        .ops
+        .iter()
+        .find(|op| matches!(op, Op::Conv2d { .. }));
+    let wide: Vec<ValueId> = first.map(Op::output).into_iter().collect();
+    quantised(&program, &tensors, &grids, &wide).unwrap()
 }
 
 fn repeated(program: &Program, slice: &[f32], [rows, cols]: [usize; 2]) -> Value {
@@ -194,6 +201,25 @@ fn network(
         kernels,
     };
     Network::new(program, tensors.clone(), options).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// The float executor on the same networks, rewritten and fused.
+    #[test]
+    fn floats_compute_what_the_program_says(shape in shapes(), tiles in (1_usize..6, 1_usize..6), without_doubling: bool) {
+        let size = [8 * tiles.0, 8 * tiles.1];
+        let slice = noise(shape.seed, size[0] * size[1]);
+        let (program, tensors) = if without_doubling { joined(&shape) } else { unet(&shape) };
+        let mut network = f32::Network::new(&program, &tensors, size, f32::Settings::default()).unwrap();
+        let found = network.logits(&slice, 1).unwrap();
+        let said = naive::run(&program, &tensors, repeated(&program, &slice, size)).data;
+        let largest = said.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
+        for (found, said) in found.iter().zip(&said) {
+            prop_assert!((found - said).abs() < 1e-4 * largest, "{found} where {said} belongs");
+        }
+    }
 }
 
 proptest! {

@@ -81,7 +81,7 @@ impl QuantiseArgs {
         let done = quantise(&run, &float, &settings, &mut |told| match told {
             Told::Step(what) => eprintln!("{what}"),
             Told::Tried(what, decibels) => {
-                eprintln!("  {what:<28} logits {decibels:.2} dB above their error");
+                eprintln!("  {what:<56} logits {decibels:.2} dB above their error");
             }
         })?;
         print!("{}", layer_table(&done.layers));

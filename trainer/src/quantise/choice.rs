@@ -6,7 +6,7 @@ use crate::data::{Prepared, Split, rank};
 ///
 /// Chosen by a hash of the seed and the slice's name, so that the choice depends on nothing else. Half of each class are to
 /// calibrate on, the other half to compare settings with.
-pub fn choose(data: &Prepared, count: usize, seed: u64) -> [Vec<u32>; 2] {
+pub(super) fn choose(data: &Prepared, count: usize, seed: u64) -> [Vec<u32>; 2] {
     let mut classes: [Vec<u32>; 3] = Default::default();
     for &index in data.split(Split::Train) {
         let [_, kidney, tumour] = data.meta(index).counts;

@@ -1,7 +1,8 @@
 //! Whether integers are as good as floating point, on patients that neither training nor calibration has seen.
 
+use burn::tensor::Device;
+use nephrobox_engine::burn::Executor;
 use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::f32;
 use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::package::Model;
 use nephrobox_shared::class::Class;
@@ -13,7 +14,7 @@ use crate::evaluate::evaluate;
 use crate::train::TrainError;
 
 /// Most percentage points that Dice of any class may fall.
-pub const MOST: f64 = 0.1;
+const MOST: f64 = 0.1;
 
 /// Scores of one part of the split.
 #[derive(Clone, Debug)]
@@ -80,14 +81,7 @@ pub(super) fn judge(
     int8: &Model,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Judgement, TrainError> {
-    let mut float = f32::Network::from_model(
-        float,
-        f32::Settings {
-            threads: rayon::current_num_threads(),
-            ..f32::Settings::default()
-        },
-    )
-    .map_err(network)?;
+    let mut float = Executor::new(float, &Device::flex()).map_err(network)?;
     let options = Options {
         size: [data.side(), data.side()],
         input_scale: f32::from(int8.manifest().input.scale),

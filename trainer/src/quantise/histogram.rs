@@ -5,7 +5,7 @@ const BINS: usize = 4096;
 
 /// Magnitudes of a value's numbers. It widens by itself: where a number is beyond the last bin, neighbouring bins are joined until it is not.
 #[derive(Clone, Debug)]
-pub struct Histogram {
+pub(super) struct Histogram {
     bins: Vec<u64>,
     width: f64,
     largest: f64,
@@ -26,7 +26,7 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Counts numbers by their magnitude, or, if not `signed`, those below 0 as 0.
-    pub fn add(&mut self, numbers: &[f32], signed: bool) {
+    pub(super) fn add(&mut self, numbers: &[f32], signed: bool) {
         let magnitude = |x: f32| f64::from(if signed { x.abs() } else { x.max(0.0) });
         let largest = numbers.iter().fold(0.0_f64, |m, &x| m.max(magnitude(x)));
         self.largest = self.largest.max(largest);
@@ -49,7 +49,7 @@ impl Histogram {
     }
 
     /// The largest magnitude.
-    pub const fn largest(&self) -> f64 {
+    pub(super) const fn largest(&self) -> f64 {
         self.largest
     }
 
@@ -58,7 +58,7 @@ impl Histogram {
     }
 
     /// The magnitude that a share of all numbers stays below, to the width of a bin.
-    pub fn percentile(&self, share: f64) -> f64 {
+    pub(super) fn percentile(&self, share: f64) -> f64 {
         let mut left = (self.count() as f64 * (1.0 - share)).floor();
         for (bin, &count) in self.bins.iter().enumerate().rev() {
             left -= count as f64;
@@ -89,7 +89,7 @@ impl Histogram {
     }
 
     /// The limit at which a grid of `steps` steps has the least mean squared error.
-    pub fn least_error(&self, steps: f64) -> f64 {
+    pub(super) fn least_error(&self, steps: f64) -> f64 {
         let limits = (20..=100).map(|percent| self.largest * f64::from(percent) / 100.0);
         limits
             .min_by(|&a, &b| self.error(a, steps).total_cmp(&self.error(b, steps)))

@@ -12,15 +12,18 @@
 mod calibrate;
 mod choice;
 mod correct;
+mod equalise;
 mod gate;
 mod histogram;
 mod self_test;
 mod table;
 
+use std::fmt;
+
 use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::package::Model;
-use nephrobox_engine::program::{Program, Rewrites, Tensors, quantised, rewrite, sites};
+use nephrobox_engine::program::{Op, Program, Rewrites, Tensors, ValueId, quantised, rewrite};
 use nephrobox_shared::package::{Calibration, KeyValue, Manifest, TestScores};
 
 pub use calibrate::{Estimator, Grids};
@@ -30,6 +33,9 @@ use table::layers;
 
 use crate::data::{Prepared, Split};
 use crate::train::{Run, TrainError};
+
+/// How far channels are equalised: all of these are compared.
+const STRENGTHS: [f32; 4] = [0.0, 0.5, 0.75, 1.0];
 
 /// What may be chosen.
 #[derive(Clone, Debug)]
@@ -101,7 +107,7 @@ pub fn quantise(
         },
     )
     .map_err(network)?;
-    let job = Job {
+    let plain = Job {
         data,
         scale: f32::from(float.manifest().input.scale),
         side: data.side(),
@@ -112,40 +118,49 @@ pub fn quantise(
         "calibrating on {} slices of training patients",
         calibration.len()
     )));
-    let seen = calibrate::observe(&job, &calibration)?;
-    let wanted = job.float_logits(&comparison)?;
-    let mut best: Option<Candidate> = None;
-    for estimator in Estimator::ALL {
-        if settings.estimator.is_some_and(|only| only != estimator) {
-            continue;
-        }
-        let grids = seen.grids(estimator);
-        let mut candidate =
-            Candidate::new(&job, &job.tensors, &job.program, grids, estimator, false)?;
-        candidate.compare(&job, &comparison, &wanted)?;
-        tell(Told::Tried(&candidate.name(), candidate.decibels));
-        if best
-            .as_ref()
-            .is_none_or(|best| candidate.decibels > best.decibels)
-        {
-            best = Some(candidate);
+    let wanted = plain.float_logits(&comparison)?;
+    let channels = equalise::largest(&plain, &calibration)?;
+    let mut best: Option<(Candidate, Job<'_>)> = None;
+    for strength in STRENGTHS {
+        let tensors = equalise::equalise(&plain.program, &plain.tensors, &channels, strength)?;
+        let job = plain.with(plain.program.clone(), tensors);
+        let seen = calibrate::observe(&job, &calibration)?;
+        for estimator in Estimator::ALL {
+            if settings.estimator.is_some_and(|only| only != estimator) {
+                continue;
+            }
+            let how = How {
+                strength,
+                estimator,
+                corrected: false,
+            };
+            let mut candidate = Candidate::new(&job, seen.grids(estimator), how)?;
+            candidate.compare(&job, &comparison, &wanted)?;
+            tell(Told::Tried(&how.to_string(), candidate.decibels));
+            if best
+                .as_ref()
+                .is_none_or(|(best, _)| candidate.decibels > best.decibels)
+            {
+                best = Some((
+                    candidate,
+                    job.with(job.program.clone(), job.tensors.clone()),
+                ));
+            }
         }
     }
-    let mut best = best.expect("there is an estimator");
+    let (mut best, mut job) = best.expect("there is an estimator");
     if settings.correct_bias != Some(false) {
         let (program, tensors) = correct::biases(&job, &calibration, &best.grids)?;
-        let mut corrected = Candidate::new(
-            &job,
-            &tensors,
-            &program,
-            best.grids.clone(),
-            best.estimator,
-            true,
-        )?;
+        let corrected_job = job.with(program, tensors);
+        let how = How {
+            corrected: true,
+            ..best.how
+        };
+        let mut corrected = Candidate::new(&corrected_job, best.grids.clone(), how)?;
         corrected.compare(&job, &comparison, &wanted)?;
-        tell(Told::Tried(&corrected.name(), corrected.decibels));
+        tell(Told::Tried(&how.to_string(), corrected.decibels));
         if settings.correct_bias == Some(true) || corrected.decibels > best.decibels {
-            best = corrected;
+            (best, job) = (corrected, corrected_job);
         }
     }
     tell(Told::Step("measuring every layer".into()));
@@ -201,7 +216,34 @@ struct Job<'a> {
     tensors: Tensors,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// The same work on another program.
+    fn with(&self, program: Program, tensors: Tensors) -> Job<'a> {
+        Job {
+            program,
+            tensors,
+            ..*self
+        }
+    }
+
+    /// The convolutions that read the image: their sums cancel, so their weights get 16 bits.
+    fn wide(&self) -> Vec<ValueId> {
+        let convolution = |op: &&Op| matches!(op, Op::Conv2d { .. });
+        let reads_image = |op: &&Op| {
+            op.inputs().any(|input| {
+                let maker = self.program.ops.iter().find(|op| op.output() == input);
+                maker.is_none_or(|op| op.inputs().all(|input| input == ValueId::INPUT))
+            })
+        };
+        let convolutions = self
+            .program
+            .ops
+            .iter()
+            .filter(convolution)
+            .filter(reads_image);
+        convolutions.map(Op::output).collect()
+    }
+
     /// An executor of an integer program.
     fn integers(&self, program: &Program, tensors: &Tensors) -> Result<Network, TrainError> {
         let options = Options {
@@ -221,45 +263,52 @@ impl Job<'_> {
     }
 }
 
+/// How a program was quantised.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    /// How far channels were equalised.
+    strength: f32,
+    estimator: Estimator,
+    /// Whether biases were corrected.
+    corrected: bool,
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, channels equalised {}",
+            self.estimator, self.strength
+        )?;
+        f.write_str(if self.corrected {
+            ", biases corrected"
+        } else {
+            ""
+        })
+    }
+}
+
 /// A quantised program and how good it is.
 struct Candidate {
     program: Program,
     tensors: Tensors,
     grids: Grids,
-    estimator: Estimator,
-    corrected: bool,
+    how: How,
     /// Signal-to-noise ratio of its logits.
     decibels: f64,
 }
 
 impl Candidate {
-    fn new(
-        job: &Job<'_>,
-        tensors: &Tensors,
-        program: &Program,
-        grids: Grids,
-        estimator: Estimator,
-        corrected: bool,
-    ) -> Result<Self, TrainError> {
-        debug_assert_eq!(sites(&job.program).len(), grids.len());
-        let (program, tensors) = quantised(program, tensors, &grids).map_err(network)?;
+    fn new(job: &Job<'_>, grids: Grids, how: How) -> Result<Self, TrainError> {
+        let (program, tensors) =
+            quantised(&job.program, &job.tensors, &grids, &job.wide()).map_err(network)?;
         Ok(Self {
             program,
             tensors,
             grids,
-            estimator,
-            corrected,
+            how,
             decibels: f64::NEG_INFINITY,
         })
-    }
-
-    fn name(&self) -> String {
-        let correction = if self.corrected {
-            ", biases corrected"
-        } else {
-            ""
-        };
-        format!("{}{correction}", self.estimator)
     }
 
     fn compare(
@@ -304,8 +353,9 @@ impl Candidate {
             ("part of the split", Split::Train.to_string()),
             ("slices to calibrate on", classes(calibration)),
             ("slices to compare on", classes(comparison)),
-            ("estimator", self.estimator.to_string()),
-            ("biases corrected", self.corrected.to_string()),
+            ("estimator", self.how.estimator.to_string()),
+            ("channels equalised", self.how.strength.to_string()),
+            ("biases corrected", self.how.corrected.to_string()),
             (
                 "logits' signal-to-noise ratio in dB",
                 format!("{:.2}", self.decibels),

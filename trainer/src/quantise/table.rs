@@ -7,14 +7,14 @@ use crate::train::TrainError;
 
 /// Signal and noise so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Noise {
+pub(super) struct Noise {
     signal: f64,
     noise: f64,
 }
 
 impl Noise {
     /// Adds numbers that should be `wanted` and are `found`.
-    pub fn add(&mut self, wanted: &[f32], found: &[f32]) {
+    pub(super) fn add(&mut self, wanted: &[f32], found: &[f32]) {
         for (&wanted, &found) in wanted.iter().zip(found) {
             self.signal += f64::from(wanted).powi(2);
             self.noise += f64::from(wanted - found).powi(2);
@@ -22,7 +22,7 @@ impl Noise {
     }
 
     /// Ten times the decimal logarithm of the ratio; infinite without noise.
-    pub fn decibels(&self) -> f64 {
+    pub(super) fn decibels(&self) -> f64 {
         10.0 * (self.signal / self.noise).log10()
     }
 }
