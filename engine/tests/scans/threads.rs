@@ -109,9 +109,11 @@ fn in_time(work: impl FnOnce() + Send + 'static) {
         work();
         let _ = sender.send(());
     });
-    if receiver.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-        panic!("the threads wait for each other");
-    }
+    let ended = receiver.recv_timeout(Duration::from_mins(2));
+    assert!(
+        ended != Err(RecvTimeoutError::Timeout),
+        "the threads wait for each other"
+    );
     if let Err(panic) = worker.join() {
         std::panic::resume_unwind(panic);
     }
