@@ -266,6 +266,39 @@ fn a_scan_without_kidneys_has_a_report_and_no_pictures() {
 }
 
 #[test]
+fn a_fast_scan_finds_the_same_and_says_where_it_looked() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    let segment = |raw: &support::nifti::RawNifti, name: &str, fast: bool| {
+        let out = home.path().join(format!("{name}-{fast}"));
+        let scan = raw.save(home.path().join(format!("{name}.nii.gz")));
+        let mut args = args(&scan, &model, &out);
+        args.fast = fast;
+        args.compute.threads = fast.then_some(2);
+        let mut said = Vec::new();
+        segment::run(&args, &mut said).expect("segmented");
+        let page = fs::read_to_string(out.join("report.txt")).expect("a page");
+        let said = String::from_utf8(said).expect("words");
+        (read_report(&out), page, said)
+    };
+    let phantom = raw_scan(Order::KITS, Declared::Sform);
+    let (every, page, _) = segment(&phantom, "phantom", false);
+    assert!(page.contains("  Visited     all 20 slices\n"), "{page}");
+    let (fast, ..) = segment(&phantom, "phantom", true);
+    assert_eq!(fast.findings, every.findings);
+    // Slices are 3 mm apart and the kidneys reach from the fifth to the seventeenth, so nothing could be left out.
+    assert_eq!(fast.visited, every.visited);
+
+    let empty = raw(Order::KITS, Declared::Sform, I16, |_| 40.0);
+    let (fast, page, said) = segment(&empty, "empty", true);
+    let visited = fast.visited.expect("visited slices");
+    let firsts: Vec<_> = visited.runs.iter().map(|run| run.first_slice).collect();
+    assert_eq!(firsts, [0, 5, 10, 15, 19], "every 15 mm, and the last");
+    assert!(page.contains("  Visited     5 of 20 slices: "), "{page}");
+    assert!(said.contains("5 of 20 slices in "), "{said}");
+}
+
+#[test]
 fn force_replaces_the_results_and_nothing_else() {
     let home = TempDir::new().expect("a folder");
     let model = save_model(home.path());

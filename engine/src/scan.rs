@@ -203,7 +203,9 @@ fn run(
         if let Err(error) = collector.collect(receiver, desk) {
             desk.fail(error);
         }
-        let worked = workers.into_iter().try_for_each(|worker| worker.join());
+        let worked = workers
+            .into_iter()
+            .try_for_each(std::thread::ScopedJoinHandle::join);
         match worked.and_then(|()| reading.join()) {
             Ok(midline) => midline,
             Err(panic) => std::panic::resume_unwind(panic),

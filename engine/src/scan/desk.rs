@@ -230,3 +230,77 @@ impl Drop for StopOnPanic<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A reader that brings a very long scan to a desk that nobody need ever empty.
+    fn read(desk: &Desk, slices: usize) {
+        for slice in 0..slices {
+            match desk.admit(slice) {
+                Admission::Wanted(mut pixels) => {
+                    pixels.resize(4, 0.0);
+                    desk.bring(Image { slice, pixels });
+                }
+                Admission::Dropped => {}
+                Admission::Stopped => return,
+            }
+        }
+        desk.finish();
+    }
+
+    #[test]
+    fn a_reader_that_is_ahead_waits_for_workers_and_for_answers() {
+        for (stride, reach) in [(1, 1), (4, 7), (30, 59)] {
+            let slices = 100_000;
+            let desk = Desk::new(Planner::new(slices, stride, reach), 2, 3, 4);
+            std::thread::scope(|scope| {
+                scope.spawn(|| read(&desk, slices));
+                let mut before = 0;
+                // Until it has brought nothing for a while.
+                loop {
+                    std::thread::sleep(Duration::from_millis(50));
+                    let state = desk.lock();
+                    let now = state.ready.len() + state.held.len();
+                    if now == before {
+                        break;
+                    }
+                    before = now;
+                }
+                assert!(before <= 9 + reach + 10 * stride, "{before} images");
+                desk.stop();
+            });
+        }
+    }
+
+    #[test]
+    fn a_reader_goes_on_when_only_it_can() {
+        // One image would be too much, and still none is left behind.
+        let planner = Planner::new(20, 6, 11);
+        let desk = Desk {
+            most_held: 0,
+            ..Desk::new(planner, 1, 8, 4)
+        };
+        let mut taken = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| read(&desk, 20));
+            let mut dropped = 0;
+            loop {
+                let images = desk.take(8);
+                if images.is_empty() {
+                    break;
+                }
+                let answers: Vec<_> = images.iter().map(|image| (image.slice, false)).collect();
+                taken.extend(images.iter().map(|image| image.slice));
+                desk.give_back(images);
+                dropped += desk.answer(&answers).len();
+            }
+            assert_eq!(dropped, 15);
+        });
+        assert_eq!(taken, [0, 6, 12, 18, 19]);
+        assert!(desk.close().is_ok());
+    }
+}

@@ -1,68 +1,86 @@
 //! The planner's promises, whatever the order in which slices are read and answers come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use nephrobox_engine::scan::{COARSE_MM, Decision, Planner, Visit};
+use nephrobox_engine::scan::{COARSE_MM, Decision, Planner, Settled, Visit};
 use proptest::prelude::*;
 
-/// Takes a scan through a planner. `lag` answers, one from each number, are open before the next slice is read; each is
-/// given by its place among the open ones. Returns the visited slices and the most that were held at a time.
+/// A scan on its way through a planner.
+struct Walk<'a> {
+    planner: Planner,
+    hits: &'a [bool],
+    /// To be visited, without an answer yet.
+    open: Vec<usize>,
+    held: BTreeSet<usize>,
+    dropped: BTreeSet<usize>,
+    visited: BTreeSet<usize>,
+}
+
+impl Walk<'_> {
+    fn arrive(&mut self, slice: usize) {
+        match self.planner.arrive(slice) {
+            Decision::Visit => self.open.push(slice),
+            Decision::Hold => assert!(self.held.insert(slice)),
+            Decision::Drop => assert!(self.dropped.insert(slice)),
+        }
+    }
+
+    /// Answers one of the open slices.
+    fn answer(&mut self, pick: usize) {
+        let slice = self.open.swap_remove(pick % self.open.len());
+        assert!(self.visited.insert(slice), "slice {slice} is visited twice");
+        let settled = self.planner.answer(slice, self.hits[slice]);
+        for slice in settled.visit {
+            assert!(self.held.remove(&slice));
+            self.open.push(slice);
+        }
+        for slice in settled.drop {
+            assert!(self.held.remove(&slice));
+            assert!(self.dropped.insert(slice));
+        }
+    }
+}
+
+/// Takes a scan through a planner and returns the visited slices, and the most that were held at a time.
+///
+/// `lag` answers, each number in turn, stay open while the next slice is read; which of the open ones is answered first
+/// depends on it too.
 fn visits(
-    mut planner: Planner,
+    planner: Planner,
     order: impl Iterator<Item = usize>,
     hits: &[bool],
     lag: &[usize],
 ) -> (BTreeSet<usize>, usize) {
-    let mut visited = BTreeSet::new();
-    let mut dropped = BTreeSet::new();
-    let mut held = BTreeSet::new();
-    let mut open = Vec::new();
-    let mut most_held = 0;
-    let mut lags = lag.iter().copied().cycle();
-    let mut settle = |planner: &mut Planner,
-                      open: &mut Vec<usize>,
-                      held: &mut BTreeSet<usize>,
-                      dropped: &mut BTreeSet<usize>,
-                      pick: usize| {
-        let slice = open.swap_remove(pick % open.len());
-        let settled = planner.answer(slice, hits[slice]);
-        for slice in settled.visit {
-            assert!(held.remove(&slice));
-            open.push(slice);
-        }
-        for slice in settled.drop {
-            assert!(held.remove(&slice));
-            assert!(dropped.insert(slice));
-        }
-        assert!(visited.insert(slice), "slice {slice} is visited twice");
+    let mut walk = Walk {
+        planner,
+        hits,
+        open: Vec::new(),
+        held: BTreeSet::new(),
+        dropped: BTreeSet::new(),
+        visited: BTreeSet::new(),
     };
-    for slice in order {
-        match planner.arrive(slice) {
-            Decision::Visit => open.push(slice),
-            Decision::Hold => assert!(held.insert(slice)),
-            Decision::Drop => assert!(dropped.insert(slice)),
-        }
-        most_held = most_held.max(held.len());
-        let lag = lags.next().unwrap_or(0);
-        while open.len() > lag {
-            settle(&mut planner, &mut open, &mut held, &mut dropped, lag);
+    let mut most_held = 0;
+    for (slice, &lag) in order.zip(lag.iter().cycle()) {
+        walk.arrive(slice);
+        most_held = most_held.max(walk.held.len());
+        while walk.open.len() > lag {
+            walk.answer(lag);
         }
     }
-    while !open.is_empty() {
-        settle(&mut planner, &mut open, &mut held, &mut dropped, 0);
+    while !walk.open.is_empty() {
+        walk.answer(0);
     }
-    assert!(held.is_empty(), "{held:?} never settled");
-    assert_eq!(visited.len() + dropped.len(), hits.len());
-    assert!(visited.is_disjoint(&dropped));
-    let told = planner.visited();
-    assert_eq!(told.slices, visited.len());
-    assert!((0..hits.len()).all(|slice| told.contains(slice) == visited.contains(&slice)));
-    (visited, most_held)
+    assert!(walk.held.is_empty(), "{:?} never settled", walk.held);
+    assert_eq!(walk.visited.len() + walk.dropped.len(), hits.len());
+    let told = walk.planner.visited();
+    assert_eq!(told.slices, walk.visited.len());
+    assert!((0..hits.len()).all(|slice| told.contains(slice) == walk.visited.contains(&slice)));
+    (walk.visited, most_held)
 }
 
 /// The same set without any order: coarse slices, and all within reach of a coarse hit.
 fn defined(slices: usize, stride: usize, reach: usize, hits: &[bool]) -> BTreeSet<usize> {
-    let coarse = |slice: usize| slice % stride == 0 || slice + 1 == slices;
+    let coarse = |slice: usize| slice.is_multiple_of(stride) || slice + 1 == slices;
     (0..slices)
         .filter(|&slice| {
             coarse(slice)
@@ -101,7 +119,7 @@ proptest! {
         let first = first % slices;
         let run = first..first + shortest + longer;
         let hits: Vec<bool> = (0..slices).map(|slice| run.contains(&slice)).collect();
-        // One that the scan cuts off is found if it is long enough within the scan, or reaches its last slice.
+        // A run that the scan cuts off is found too: the last slice is coarse.
         let (visited, _) = visits(planner, 0..slices, &hits, &lag);
         let missed: Vec<usize> = (0..slices).filter(|&slice| hits[slice] && !visited.contains(&slice)).collect();
         prop_assert!(missed.is_empty(), "{missed:?} of {run:?}");
@@ -169,12 +187,12 @@ fn the_distance_is_kept_at_any_spacing() {
         let mut planner = Planner::for_scan(Visit::Fast, 5, slice_mm);
         assert_eq!(planner.arrive(0), Decision::Visit);
         assert_eq!(planner.arrive(usize::MAX), Decision::Drop);
-        assert_eq!(planner.answer(usize::MAX, true), Default::default());
+        assert_eq!(planner.answer(usize::MAX, true), Settled::default());
     }
     let mut nothing = Planner::new(0, 0, usize::MAX);
     assert_eq!(nothing.arrive(0), Decision::Drop);
-    let order: BTreeMap<usize, Decision> = (0..3)
-        .map(|slice| (slice, Planner::new(3, usize::MAX, usize::MAX).decide(slice)))
-        .collect();
-    assert_eq!(order[&1], Decision::Hold, "first and last are coarse");
+    let wide = Planner::new(3, usize::MAX, usize::MAX);
+    let decisions = [0, 1, 2].map(|slice| wide.decide(slice));
+    let [first, middle, last] = [Decision::Visit, Decision::Hold, Decision::Visit];
+    assert_eq!(decisions, [first, middle, last]);
 }

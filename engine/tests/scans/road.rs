@@ -116,7 +116,7 @@ fn progress_is_told_and_can_stop_the_scan() {
             },
         );
         assert!(matches!(stopped, Err(ScanError::Cancelled { done, slices: 7 }) if done == stop));
-        // One slice may be under way and one may wait to be stored when the word comes.
+        // One slice may wait to be stored and one for a place to wait, when the word comes.
         assert!((stop..=stop + 2).contains(&oracle[0].calls.len()));
     }
 }

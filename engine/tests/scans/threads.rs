@@ -22,6 +22,8 @@ enum Accident {
     None,
     Error(usize),
     Panic(usize),
+    /// The first call does not return before this many others have.
+    Waits(usize),
 }
 
 /// An oracle that takes its time, a different one for each call.
@@ -62,6 +64,11 @@ impl SliceModel for Slow<'_> {
         match self.accident {
             Accident::Error(at) if at == call => return Err(ArgmaxError::NotANumber.into()),
             Accident::Panic(at) if at == call => panic!("call {call} of the oracle"),
+            Accident::Waits(others) if call == 0 => {
+                while self.calls.load(Ordering::Relaxed) <= others {
+                    std::thread::yield_now();
+                }
+            }
             _ => {}
         }
         self.oracle.segment(images, batch, labels)
@@ -102,9 +109,11 @@ fn in_time(work: impl FnOnce() + Send + 'static) {
         work();
         let _ = sender.send(());
     });
-    if receiver.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-        panic!("the threads wait for each other");
-    }
+    let ended = receiver.recv_timeout(Duration::from_mins(2));
+    assert!(
+        ended != Err(RecvTimeoutError::Timeout),
+        "the threads wait for each other"
+    );
     if let Err(panic) = worker.join() {
         std::panic::resume_unwind(panic);
     }
@@ -139,6 +148,21 @@ fn any_number_of_workers_gives_one_result() {
                     }
                 }
             }
+        }
+    });
+}
+
+#[test]
+fn one_slice_that_takes_very_long_holds_up_no_other() {
+    in_time(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = kits(dir.path());
+        let expected = run(&path, &mut Oracle::new(1)).unwrap();
+        for workers in 2..=4 {
+            // Ends only if all the others are labelled meanwhile.
+            let others = Accident::Waits(SHAPE[0] - 1);
+            let found = with_delays(&path, [workers, 1], Visit::Every, 1, others, &mut { GO_ON });
+            assert_eq!(found.unwrap(), expected);
         }
     });
 }
