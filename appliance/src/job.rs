@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use nephrobox_engine::executor::{Arithmetic, Engine};
 use nephrobox_engine::model::{EngineError, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
@@ -32,6 +33,8 @@ pub struct Package<'a> {
     pub manifest: &'a Manifest,
     /// Its identity.
     pub hash: &'a [u8; 32],
+    /// What runs its network.
+    pub engine: &'a Engine,
 }
 
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
@@ -109,8 +112,10 @@ pub fn run<M: SliceModel + Send>(
     }
     let write_s = writing.elapsed().as_secs_f64();
 
-    // The floating-point program is what the executor here runs, whatever the tensors' storage.
-    let scores = manifest.scores.float.as_ref();
+    let scores = match package.engine.arithmetic {
+        Arithmetic::Int8 => manifest.scores.int8.as_ref(),
+        Arithmetic::F32 => manifest.scores.float.as_ref(),
+    };
     let info = ModelInfo::new(manifest, package.hash, scores);
     let report = Report {
         schema_version: SCHEMA_VERSION,

@@ -4,15 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use nephrobox_engine::burn::Executor;
+use nephrobox_engine::cpu::{VARIABLE, int8};
 use nephrobox_engine::device::{self, DeviceError};
-use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::executor::{self, StartError};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::report::Report;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::failure::{Exit, Failure, sentence, told};
+use crate::failure::{Exit, Failure, told};
 use crate::job::{self, Package};
 use crate::output::{self, Destination};
 use crate::{page, progress, scan};
@@ -103,27 +102,18 @@ pub(crate) fn segment(
             "name a model package (.nbx) with --model",
         )
     })?;
-    let device =
-        device::select(&compute.device).map_err(|error| no_device(&compute.device, &error))?;
-    let pool = match compute.threads {
-        None => None,
-        Some(threads) => Some(thread_pool(threads)?),
-    };
-    let executor = Executor::new(&loaded.model, &device).map_err(|error| {
-        told(
-            Exit::Model,
-            &error,
-            model.display(),
-            "use another model package, or export this one again",
-        )
-    })?;
+    let manifest = loaded.model.manifest().clone();
+    let threads = compute.threads.map(usize::from);
+    let mut running = executor::start(loaded.model, &compute.device, threads)
+        .map_err(|error| not_started(&error, model, compute))?;
     let package = Package {
-        manifest: loaded.model.manifest(),
+        manifest: &manifest,
         hash: &loaded.hash.0,
+        engine: &running.engine,
     };
     job::run(
         reader,
-        &mut [InPool { executor, pool }],
+        &mut running.models,
         package,
         visit,
         &destination,
@@ -131,54 +121,28 @@ pub(crate) fn segment(
     )
 }
 
-fn thread_pool(threads: u16) -> Result<ThreadPool, Failure> {
-    let pool = ThreadPoolBuilder::new().num_threads(usize::from(threads));
-    pool.build().map_err(|error| {
-        let place = format!("--threads {threads}");
-        Failure::new(
+fn not_started(error: &StartError, model: &Path, compute: &Compute) -> Failure {
+    let model = model.display().to_string();
+    match error {
+        StartError::Device(error) => no_device(&compute.device, error),
+        StartError::Kernels(error) | StartError::Integers(int8::NetworkError::Kernels(error)) => told(
             Exit::Device,
-            sentence(&error),
-            place,
+            error,
+            VARIABLE,
+            "leave the variable out",
+        ),
+        StartError::Integers(int8::NetworkError::Threads(threads, _)) => told(
+            Exit::Device,
+            error,
+            format!("--threads {threads}"),
             "ask for fewer threads",
-        )
-    })
-}
-
-/// An executor with its threads: the CPU backend splits its work over the rayon pool that it is called from, and a scan
-/// calls it from a thread of its own.
-struct InPool {
-    executor: Executor,
-    pool: Option<ThreadPool>,
-}
-
-impl SliceModel for InPool {
-    fn rows(&self) -> usize {
-        self.executor.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.executor.cols()
-    }
-
-    fn batch(&self) -> usize {
-        self.executor.batch()
-    }
-
-    fn planes(&self) -> usize {
-        self.executor.planes()
-    }
-
-    fn segment(
-        &mut self,
-        images: &[f32],
-        batch: usize,
-        labels: &mut [u8],
-    ) -> Result<(), EngineError> {
-        let executor = &mut self.executor;
-        match &self.pool {
-            Some(pool) => pool.install(|| executor.segment(images, batch, labels)),
-            None => executor.segment(images, batch, labels),
-        }
+        ),
+        _ => told(
+            Exit::Model,
+            error,
+            model,
+            "use another model package, or make this one again",
+        ),
     }
 }
 

@@ -5,15 +5,15 @@
 //! ```no_run
 //! use std::ops::ControlFlow;
 //!
-//! use nephrobox_engine::{burn::Executor, device, package::Model, scan, scan::Visit};
+//! use nephrobox_engine::{executor, package::Model, scan, scan::Visit};
 //! use nephrobox_imaging::ScanReader;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let loaded = Model::load("models/demo-resnet18.nbx")?;
 //! let preprocess = loaded.model.manifest().input.preprocess;
-//! let mut executors = [Executor::new(&loaded.model, &device::select("auto")?)?];
+//! let mut running = executor::start(loaded.model, "auto", None)?;
 //! let mut scan = ScanReader::open("case_00000/imaging.nii.gz")?;
-//! let found = scan::segment(&mut scan, &mut executors, &preprocess, Visit::Every, &mut |progress| {
+//! let found = scan::segment(&mut scan, &mut running.models, &preprocess, Visit::Every, &mut |progress| {
 //!     println!("{} of {} slices", progress.done, progress.slices);
 //!     ControlFlow::Continue(())
 //! })?;
@@ -24,18 +24,20 @@
 //!
 //! * [`program`]: a network as data, checked before anything runs.
 //! * [`package`]: programs with their tensors and manifest, from and to `.nbx` files.
+//! * [`executor`]: a model ready to run on whatever runs it best.
+//! * [`cpu`]: the executors for any CPU: integers for quantised models, f32 for others.
+//! * `burn`: a program on the tensors of Burn, for GPUs and as a reference.
 //! * [`device`]: the choice between CPU and GPU, by name.
-//! * [`burn`]: the reference executor, on any device Burn has.
 //! * [`scan`]: a whole scan, read and labelled at the same time by one model or several.
 //! * [`model`]: the one question a scan asks of a network, as a trait.
 //!
-//! The crate is built for the CPU; the features `cuda` and `vulkan` add GPUs, which are used where they are present.
+//! The crate is built for the CPU. The features `cuda` and `vulkan` bring Burn and add GPUs, which are used where they are present.
 
 #[cfg(feature = "burn")]
 pub mod burn;
 pub mod cpu;
-#[cfg(feature = "burn")]
 pub mod device;
+pub mod executor;
 pub mod model;
 pub mod package;
 pub mod program;

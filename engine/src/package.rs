@@ -121,7 +121,7 @@ impl Model {
             }
         };
         match read() {
-            Ok(Ok(bytes)) => Self::from_bytes(&bytes).map_err(|e| error(Problem::Model(e))),
+            Ok(Ok(bytes)) => Self::from_vec(bytes).map_err(|e| error(Problem::Model(e))),
             Ok(Err(bytes)) => Err(error(Problem::TooLong(bytes))),
             Err(e) => Err(error(Problem::Io(e.kind(), e.to_string()))),
         }
@@ -129,17 +129,33 @@ impl Model {
 
     /// Checks a package's bytes and takes the model out of them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Loaded, ModelError> {
-        let view = PackageView::open(bytes)?;
-        let tensors = view.tensors().map(decode).collect::<Result<Tensors, _>>()?;
-        let model = Self::new(
-            view.manifest()?,
-            Program::from_bytes(view.program())?,
-            tensors,
-        )?;
+        Self::from_vec(bytes.to_vec())
+    }
+
+    /// The same, giving the memory of the bytes back as tensors are taken out, so that a package is never in memory twice.
+    pub fn from_vec(mut bytes: Vec<u8>) -> Result<Loaded, ModelError> {
+        let view = PackageView::open(&bytes)?;
+        let manifest = view.manifest()?;
+        let program = Program::from_bytes(view.program())?;
+        let hash = Hash(*view.hash());
+        let signature = view.signature().copied();
+        let parts: Vec<Part> = view.tensors().map(|tensor| Part::new(&tensor, &bytes)).collect();
+        // From the last, which is at the end of the bytes.
+        let mut tensors = Vec::with_capacity(parts.len());
+        for part in parts.into_iter().rev() {
+            let start = part.start;
+            tensors.push(part.tensor(&bytes)?);
+            bytes.truncate(start);
+            if bytes.capacity() - bytes.len() > GIVEN_BACK {
+                bytes.shrink_to_fit();
+            }
+        }
+        drop(bytes);
+        tensors.reverse();
         Ok(Loaded {
-            model,
-            hash: Hash(*view.hash()),
-            signature: view.signature().copied(),
+            model: Self::new(manifest, program, tensors.into_iter().collect())?,
+            hash,
+            signature,
         })
     }
 
@@ -194,6 +210,11 @@ impl Model {
             tensors,
             ..self.clone()
         })
+    }
+
+    /// The parts, to be taken over by an executor.
+    pub fn into_parts(self) -> (Manifest, Program, Tensors) {
+        (self.manifest, self.program, self.tensors)
     }
 
     /// What the package says about the model.
@@ -282,38 +303,51 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Takes a tensor out of the file.
-fn decode(view: TensorView<'_>) -> Result<Tensor, TensorError> {
-    let data = match view.info.dtype {
-        Dtype::F32 => Data::F32(
-            view.data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f32::from_le_bytes(b))
-                .collect(),
-        ),
-        Dtype::F16 => Data::F16(
-            view.data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f16::from_le_bytes(b))
-                .collect(),
-        ),
-        Dtype::I8 => Data::I8 {
-            values: view.data.iter().map(|&b| i8::from_le_bytes([b])).collect(),
+/// Memory that is given back at once, in bytes: often enough to matter, seldom enough to cost nothing.
+const GIVEN_BACK: usize = 4 << 20;
+
+/// Where a tensor lies in a package's bytes, and all about it but its numbers.
+struct Part {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: usize,
+    len: usize,
+    scales: Vec<f32>,
+}
+
+impl Part {
+    fn new(view: &TensorView<'_>, bytes: &[u8]) -> Self {
+        let axes = view.info.shape.axes().iter();
+        Self {
+            name: view.info.name.into(),
+            dtype: view.info.dtype,
+            shape: axes.map(|&axis| axis as usize).collect(),
+            start: view.data.as_ptr().addr() - bytes.as_ptr().addr(),
+            len: view.data.len(),
             scales: view.scales().collect(),
-        },
-    };
-    let shape = view
-        .info
-        .shape
-        .axes()
-        .iter()
-        .map(|&axis| axis as usize)
-        .collect();
-    Tensor::new(view.info.name, shape, data)
+        }
+    }
+
+    /// Takes the tensor out of the bytes, which hold at least those up to its end.
+    fn tensor(self, bytes: &[u8]) -> Result<Tensor, TensorError> {
+        let bytes = &bytes[self.start..self.start + self.len];
+        let data = match self.dtype {
+            Dtype::F32 => {
+                let numbers = bytes.as_chunks().0.iter();
+                Data::F32(numbers.map(|&b| f32::from_le_bytes(b)).collect())
+            }
+            Dtype::F16 => {
+                let numbers = bytes.as_chunks().0.iter();
+                Data::F16(numbers.map(|&b| f16::from_le_bytes(b)).collect())
+            }
+            Dtype::I8 => Data::I8 {
+                values: bytes.iter().map(|&b| i8::from_le_bytes([b])).collect(),
+                scales: self.scales,
+            },
+        };
+        Tensor::new(self.name, self.shape, data)
+    }
 }
 
 /// Why parts or bytes are no model.

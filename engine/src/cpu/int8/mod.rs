@@ -6,6 +6,8 @@
 mod build;
 mod graph;
 
+use std::sync::Arc;
+
 use crate::cpu::kernels::int8::{GROUP, Machine, Step};
 use crate::cpu::kernels::memory::Memory;
 use crate::cpu::kernels::{KernelError, KernelSet};
@@ -15,7 +17,7 @@ use crate::program::{ArgmaxError, Op, Program, ProgramError, Tensors};
 
 /// A quantised program, packed and planned for one size of slice.
 pub struct Network {
-    machine: Machine,
+    machine: Arc<Machine>,
     set: KernelSet,
     memory: Memory,
     scratch: Vec<Memory>,
@@ -111,7 +113,7 @@ impl Network {
         let team = Team::new(options.threads)
             .map_err(|e| NetworkError::Threads(options.threads, e.to_string()))?;
         Ok(Self {
-            machine: Machine::new(options.kernels, built.steps),
+            machine: Arc::new(Machine::new(options.kernels, built.steps)),
             set: options.kernels,
             memory: Memory::new(built.memory),
             scratch: (0..team.threads())
@@ -123,6 +125,19 @@ impl Network {
             cols,
             classes: program.classes as usize,
             labels: built.labels,
+        })
+    }
+
+    /// Another network with the same weights, which are shared, and memory of its own, for one thread: several slices can then be labelled
+    /// at once.
+    pub fn twin(&self) -> Result<Self, NetworkError> {
+        Ok(Self {
+            machine: Arc::clone(&self.machine),
+            memory: Memory::new(self.memory.len()),
+            scratch: vec![Memory::new(self.scratch[0].len())],
+            logits: None,
+            team: Team::new(1).map_err(|e| NetworkError::Threads(1, e.to_string()))?,
+            ..*self
         })
     }
 

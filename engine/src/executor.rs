@@ -1,0 +1,200 @@
+//! A model ready to label slices, on whatever runs it best.
+
+use std::thread::available_parallelism;
+
+use crate::cpu::{self, KernelSet, f32, int8};
+use crate::device::{DeviceError, NAMES};
+use crate::model::SliceModel;
+use crate::package::Model;
+
+/// A model that runs.
+pub struct Running {
+    /// Copies of it, each to be called from a thread of its own. They share their weights where they can.
+    pub models: Vec<Box<dyn SliceModel + Send>>,
+    /// What runs it.
+    pub engine: Engine,
+}
+
+/// What runs a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// Name of the device.
+    pub device: &'static str,
+    /// Arithmetic of convolutions.
+    pub arithmetic: Arithmetic,
+    /// The CPU's kernels; `None` on other devices.
+    pub kernels: Option<KernelSet>,
+    /// CPU threads it uses; 1 on other devices.
+    pub threads: usize,
+}
+
+/// Arithmetic of convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Products of 8-bit integers.
+    Int8,
+    /// Floating point of 32 bits.
+    F32,
+}
+
+impl Arithmetic {
+    /// The name used in listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::F32 => "f32",
+        }
+    }
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.arithmetic.name(), self.device)?;
+        if let Some(kernels) = self.kernels {
+            let threads = if self.threads == 1 { "thread" } else { "threads" };
+            write!(f, " ({kernels}, {} {threads})", self.threads)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a model does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The device cannot be had.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The integer executor refuses it.
+    #[error(transparent)]
+    Integers(#[from] int8::NetworkError),
+    /// The float executor refuses it.
+    #[error(transparent)]
+    Floats(#[from] f32::NetworkError),
+    /// The kernels that the environment names are not there.
+    #[error(transparent)]
+    Kernels(#[from] cpu::KernelError),
+    /// Burn refuses it.
+    #[cfg(feature = "burn")]
+    #[error(transparent)]
+    Burn(#[from] crate::burn::ExecutorError),
+}
+
+/// How a model's work is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Each thread labels slices of its own: most slices in a second.
+    Slices,
+    /// All threads work on one slice: the first slice as soon as possible.
+    OneSlice,
+}
+
+/// Gets a model ready on a device of [`NAMES`], for whole scans, with `threads` CPU threads or all there are.
+///
+/// `auto` takes a GPU that is compiled in and present, and else the CPU; there it never fails for want of a device. On the CPU a
+/// quantised model runs in integers, any other in f32.
+pub fn start(model: Model, device: &str, threads: Option<usize>) -> Result<Running, StartError> {
+    start_with(model, device, threads, Sharing::Slices)
+}
+
+/// The same with a choice of how the work is divided.
+pub fn start_with(
+    model: Model,
+    device: &str,
+    threads: Option<usize>,
+    sharing: Sharing,
+) -> Result<Running, StartError> {
+    if !NAMES.contains(&device.split(':').next().unwrap_or_default()) {
+        return Err(DeviceError::Unknown(device.to_owned()).into());
+    }
+    let model = match on_gpu(model, device)? {
+        Started::Running(running) => return Ok(running),
+        Started::Not(model) => model,
+    };
+    let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let threads = threads.max(1);
+    if int8::is_quantised(model.program()) {
+        integers(*model, threads, sharing)
+    } else {
+        let settings = f32::Settings {
+            threads,
+            ..f32::Settings::default()
+        };
+        let network = f32::Network::from_model(&model, settings)?;
+        Ok(Running {
+            engine: Engine {
+                device: "cpu",
+                arithmetic: Arithmetic::F32,
+                kernels: Some(KernelSet::choose()?),
+                threads,
+            },
+            // Its weights are four times as large and not shared: all threads work on one slice.
+            models: vec![Box::new(network)],
+        })
+    }
+}
+
+fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, StartError> {
+    let (manifest, program, tensors) = model.into_parts();
+    let preprocess = manifest.input.preprocess;
+    let kernels = KernelSet::choose()?;
+    let together = match sharing {
+        Sharing::Slices => 1,
+        Sharing::OneSlice => threads,
+    };
+    let options = int8::Options {
+        size: [preprocess.rows, preprocess.cols],
+        input_scale: f32::from(manifest.input.scale),
+        threads: together,
+        kernels,
+    };
+    let first = int8::Network::new(&program, tensors, options)?;
+    let mut models: Vec<Box<dyn SliceModel + Send>> = Vec::with_capacity(threads);
+    for _ in together..threads {
+        models.push(Box::new(first.twin()?));
+    }
+    models.push(Box::new(first));
+    Ok(Running {
+        models,
+        engine: Engine {
+            device: "cpu",
+            arithmetic: Arithmetic::Int8,
+            kernels: Some(kernels),
+            threads,
+        },
+    })
+}
+
+/// What became of the wish for a GPU.
+enum Started {
+    Running(Running),
+    /// The model, back for the CPU.
+    Not(Box<Model>),
+}
+
+#[cfg(feature = "burn")]
+fn on_gpu(model: Model, name: &str) -> Result<Started, StartError> {
+    let device = crate::device::select(name)?;
+    if crate::device::name(&device) == "cpu" {
+        return Ok(Started::Not(Box::new(model)));
+    }
+    let executor = crate::burn::Executor::new(&model, &device)?;
+    Ok(Started::Running(Running {
+        models: vec![Box::new(executor)],
+        engine: Engine {
+            device: crate::device::name(&device),
+            arithmetic: Arithmetic::F32,
+            kernels: None,
+            threads: 1,
+        },
+    }))
+}
+
+#[cfg(not(feature = "burn"))]
+fn on_gpu(model: Model, name: &str) -> Result<Started, StartError> {
+    let wanted = name.split(':').next().unwrap_or_default();
+    let gpu = NAMES.iter().find(|known| **known == wanted && !["auto", "cpu"].contains(known));
+    match gpu {
+        Some(&name) => Err(DeviceError::NotCompiled { name }.into()),
+        None => Ok(Started::Not(Box::new(model))),
+    }
+}
