@@ -153,11 +153,12 @@ impl Finish {
     /// What is written for an image of this size.
     pub(super) fn writes(&self, size: [usize; 2]) -> Vec<Region> {
         let extent = self.grid.extent(size, self.channels);
+        let sums = self.sums.then_some(extent);
         let second = self.second.iter().map(|second| Region {
             start: second.start,
             ..extent
         });
-        std::iter::once(extent).chain(second).collect()
+        sums.into_iter().chain(second).collect()
     }
 
     /// What is read for an image of this size.
