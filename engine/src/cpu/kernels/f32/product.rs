@@ -153,11 +153,12 @@ impl Finish {
     /// What is written for an image of this size.
     pub(super) fn writes(&self, size: [usize; 2]) -> Vec<Region> {
         let extent = self.grid.extent(size, self.channels);
+        let sums = self.sums.then_some(extent);
         let second = self.second.iter().map(|second| Region {
             start: second.start,
             ..extent
         });
-        std::iter::once(extent).chain(second).collect()
+        sums.into_iter().chain(second).collect()
     }
 
     /// What is read for an image of this size.
@@ -181,65 +182,132 @@ impl Finish {
         at - self.grid.start + second.start
     }
 
-    /// What a sum starts from: bias, and what is added.
+    /// What the sums of `M` pixels and `N` registers start from: bias, and what is added.
     ///
     /// # Safety
     ///
-    /// The instruction set is present; `count` channels from `channel` on, at most a register, belong to the pixel at `at`;
-    /// the regions of `reads` can be read at `memory`.
+    /// The instruction set is present; the channels belong to the pixels that begin at `at`; the regions of `reads` can be read
+    /// at `memory`.
     #[inline(always)]
-    pub(super) unsafe fn begin<L: Lanes>(
+    pub(super) unsafe fn begin<L: Lanes, const M: usize, const N: usize>(
         &self,
         memory: *const f32,
-        at: usize,
-        channel: usize,
-        count: usize,
-    ) -> L {
+        at: [usize; M],
+        channels: Channels,
+    ) -> [[L; N]; M] {
         // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
         unsafe {
-            let sum = match &self.bias {
-                Some(bias) => L::load(bias.as_ptr().add(channel)),
-                None => L::splat(0.0),
-            };
-            match self.add {
-                Some(add) => {
-                    let from = memory.add(at - self.grid.start + add + channel);
-                    sum.add(load(from, count))
+            let mut row = [L::splat(0.0); N];
+            if let Some(bias) = &self.bias {
+                for (n, sum) in row.iter_mut().enumerate() {
+                    *sum = L::load(bias.as_ptr().add(channels.at::<L>(n)));
                 }
-                None => sum,
             }
+            let mut sums = [[L::splat(0.0); N]; M];
+            for m in 0..M {
+                for n in 0..N {
+                    sums[m][n] = row[n];
+                }
+            }
+            if let Some(add) = self.add {
+                for m in 0..M {
+                    for n in 0..N {
+                        let from = memory.add(at[m] - self.grid.start + add + channels.at::<L>(n));
+                        sums[m][n] = sums[m][n].add(load(from, channels.count::<L, N>(n)));
+                    }
+                }
+            }
+            sums
         }
     }
 
-    /// Stores a finished sum.
+    /// Stores finished sums.
     ///
     /// # Safety
     ///
     /// As for [`Self::begin`], and the regions of `writes` can be written.
     #[inline(always)]
-    pub(super) unsafe fn end<L: Lanes>(
+    pub(super) unsafe fn end<L: Lanes, const M: usize, const N: usize>(
         &self,
-        mut sum: L,
+        mut sums: [[L; N]; M],
         memory: *mut f32,
-        at: usize,
-        channel: usize,
-        count: usize,
+        at: [usize; M],
+        channels: Channels,
     ) {
         // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
         unsafe {
+            let zero = L::splat(0.0);
             if self.relu {
-                sum = sum.at_least(L::splat(0.0));
+                for m in 0..M {
+                    for n in 0..N {
+                        sums[m][n] = sums[m][n].at_least(zero);
+                    }
+                }
             }
             if self.sums {
-                store(sum, memory.add(at + channel), count);
+                put(sums, memory, at, channels);
             }
             if let Some(second) = &self.second {
-                let scale = L::load(second.scale.as_ptr().add(channel));
-                let mut x = sum.mul_add(scale, L::load(second.shift.as_ptr().add(channel)));
-                if second.relu {
-                    x = x.at_least(L::splat(0.0));
+                for n in 0..N {
+                    let scale = L::load(second.scale.as_ptr().add(channels.at::<L>(n)));
+                    let shift = L::load(second.shift.as_ptr().add(channels.at::<L>(n)));
+                    for m in 0..M {
+                        let x = sums[m][n].mul_add(scale, shift);
+                        let x = if second.relu { x.at_least(zero) } else { x };
+                        let to = memory.add(self.beside(second, at[m]) + channels.at::<L>(n));
+                        store(x, to, channels.count::<L, N>(n));
+                    }
                 }
-                store(x, memory.add(self.beside(second, at) + channel), count);
+            }
+        }
+    }
+}
+
+/// The channels of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Channels {
+    /// The first.
+    pub(super) first: usize,
+    /// How many there are from it on, in the whole image.
+    pub(super) left: usize,
+}
+
+impl Channels {
+    /// Where register `n` begins.
+    #[inline(always)]
+    const fn at<L: Lanes>(self, n: usize) -> usize {
+        self.first + n * L::WIDTH
+    }
+
+    /// How many numbers of register `n` of `N` belong to channels. All registers but the last are whole.
+    #[inline(always)]
+    const fn count<L: Lanes, const N: usize>(self, n: usize) -> usize {
+        if n + 1 < N {
+            L::WIDTH
+        } else {
+            self.left - n * L::WIDTH
+        }
+    }
+}
+
+/// Writes the sums of `M` pixels.
+///
+/// # Safety
+///
+/// The channels belong to the pixels that begin at `at`, and they can be written.
+#[inline(always)]
+unsafe fn put<L: Lanes, const M: usize, const N: usize>(
+    sums: [[L; N]; M],
+    memory: *mut f32,
+    at: [usize; M],
+    channels: Channels,
+) {
+    for m in 0..M {
+        for n in 0..N {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let to = memory.add(at[m] + channels.at::<L>(n));
+                store(sums[m][n], to, channels.count::<L, N>(n));
             }
         }
     }
@@ -350,6 +418,10 @@ impl Product<'_> {
         channel: usize,
         weights: *const f32,
     ) {
+        let channels = Channels {
+            first: channel,
+            left: self.finish.channels - channel,
+        };
         for (chunk, (runs, before)) in self.runs.chunks.iter().enumerate() {
             let runs = &self.runs.runs[runs.clone()];
             let first = chunk == 0;
@@ -358,10 +430,11 @@ impl Product<'_> {
             unsafe {
                 let weights = weights.add(before * N * L::WIDTH);
                 let mut pixel = pixels.start;
+                let mut place = [pixel / self.cols, pixel % self.cols];
                 while pixel < pixels.end {
                     let tile = Tile {
-                        pixel,
-                        channel,
+                        place,
+                        channels,
                         weights,
                         runs,
                         first,
@@ -376,6 +449,10 @@ impl Product<'_> {
                         _ => self.tile::<L, ROWS, N>(&tile),
                     }
                     pixel += ROWS;
+                    place[1] += ROWS;
+                    while place[1] >= self.cols {
+                        place = [place[0] + 1, place[1] - self.cols];
+                    }
                 }
             }
         }
@@ -387,61 +464,52 @@ impl Product<'_> {
     #[inline(always)]
     unsafe fn tile<L: Lanes, const M: usize, const N: usize>(&self, tile: &Tile<'_>) {
         let finish = self.finish;
-        let mut places = [[0; 2]; M];
-        let mut at = [0; M];
-        for m in 0..M {
-            let pixel = tile.pixel + m;
-            places[m] = [pixel / self.cols, pixel % self.cols];
-            at[m] = finish.grid.at(places[m]);
-        }
-        // All registers but the last of a panel are whole.
-        let count = |n: usize| {
-            if n + 1 < N {
-                L::WIDTH
+        let mut places = [tile.place; M];
+        for m in 1..M {
+            let [row, col] = places[m - 1];
+            places[m] = if col + 1 < self.cols {
+                [row, col + 1]
             } else {
-                (finish.channels - tile.channel - n * L::WIDTH).min(L::WIDTH)
-            }
-        };
-        let channel = |n: usize| tile.channel + n * L::WIDTH;
+                [row + 1, 0]
+            };
+        }
+        let at = places.map(|place| finish.grid.at(place));
+        let channels = tile.channels;
         // SAFETY: the caller's promise.
         unsafe {
-            let mut sums = [[L::splat(0.0); N]; M];
-            for m in 0..M {
-                for n in 0..N {
-                    sums[m][n] = if tile.first {
-                        finish.begin(self.output, at[m], channel(n), count(n))
-                    } else {
-                        load(self.output.add(at[m] + channel(n)), count(n))
-                    };
+            let mut sums = if tile.first {
+                finish.begin::<L, M, N>(self.output, at, channels)
+            } else {
+                let mut sums = [[L::splat(0.0); N]; M];
+                for m in 0..M {
+                    for n in 0..N {
+                        let from = self.output.add(at[m] + channels.at::<L>(n));
+                        sums[m][n] = load(from, channels.count::<L, N>(n));
+                    }
                 }
-            }
+                sums
+            };
             let mut weights = tile.weights;
             for run in tile.runs {
                 let source = self.sources[run.source];
-                let mut pixels = [self.input; M];
-                for m in 0..M {
-                    pixels[m] = self.input.add(source.at(places[m]) + run.offset);
-                }
+                let pixels = places.map(|place| self.input.add(source.at(place) + run.offset));
                 sums = accumulate(sums, pixels, run.len, weights);
                 weights = weights.add(run.len * N * L::WIDTH);
             }
-            for m in 0..M {
-                for n in 0..N {
-                    if tile.last {
-                        finish.end(sums[m][n], self.output, at[m], channel(n), count(n));
-                    } else {
-                        // The sums of the chunks so far wait in the place of the result.
-                        store(sums[m][n], self.output.add(at[m] + channel(n)), count(n));
-                    }
-                }
+            if tile.last {
+                finish.end(sums, self.output, at, channels);
+            } else {
+                // The sums of the chunks so far wait in the place of the result.
+                put(sums, self.output, at, channels);
             }
         }
     }
 }
 
 struct Tile<'a> {
-    pixel: usize,
-    channel: usize,
+    /// Row and column of the first pixel.
+    place: [usize; 2],
+    channels: Channels,
     weights: *const f32,
     runs: &'a [Run],
     first: bool,

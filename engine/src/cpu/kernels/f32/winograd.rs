@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::lanes::Lanes;
-use super::product::{Product, Run, Runs, load, store};
+use super::product::{Channels, Product, Run, Runs, load, store};
 use super::schedule::{Share, StepCheck};
 use super::transforms::{self, KEPT, POINTS, SMALL, TILE, WINDOW};
 use super::{Buffer, Finish, Grid, Job, LINE, Panels, Region};
@@ -332,12 +332,22 @@ impl Block<'_> {
         [row, col]: [usize; 2],
     ) -> [[*const f32; N]; N] {
         let mut pixels = [[self.step.zeros.as_ptr(); N]; N];
+        let Grid { start, pitch, step } = window.grid;
+        if row > 0 && col > 0 && row + N - 1 <= window.size[0] && col + N - 1 <= window.size[1] {
+            let corner = start + (row - 1) * pitch + (col - 1) * step;
+            for (i, pixels) in pixels.iter_mut().enumerate() {
+                for (j, pixel) in pixels.iter_mut().enumerate() {
+                    // SAFETY: all are pixels of the image.
+                    *pixel = unsafe { self.memory.add(corner + i * pitch + j * step) };
+                }
+            }
+            return pixels;
+        }
         for (i, pixels) in pixels.iter_mut().enumerate() {
             for (j, pixel) in pixels.iter_mut().enumerate() {
                 let inside = |at: usize, size: usize| (1..=size).contains(&at);
                 if inside(row + i, window.size[0]) && inside(col + j, window.size[1]) {
-                    let grid = window.grid;
-                    let at = grid.start + (row + i - 1) * grid.pitch + (col + j - 1) * grid.step;
+                    let at = start + (row + i - 1) * pitch + (col + j - 1) * step;
                     // SAFETY: a pixel of the image.
                     *pixel = unsafe { self.memory.add(at) };
                 }
@@ -460,13 +470,16 @@ impl Block<'_> {
             unsafe {
                 let sums = self.scratch.add(start + slot * channels);
                 for channel in (0..channels).step_by(L::WIDTH) {
-                    let count = (channels - channel).min(L::WIDTH);
+                    let channels = Channels {
+                        first: channel,
+                        left: channels - channel,
+                    };
                     let mut half = [[L::splat(0.0); TILE]; WINDOW];
                     for i in 0..WINDOW {
                         let mut m = [L::splat(0.0); WINDOW];
                         for j in 0..WINDOW {
                             let at = (i * WINDOW + j) * pitch + channel;
-                            m[j] = load(sums.add(at), count);
+                            m[j] = load(sums.add(at), channels.left);
                         }
                         half[i] = transforms::output(m);
                     }
@@ -474,10 +487,20 @@ impl Block<'_> {
                         let column = transforms::output([
                             half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j],
                         ]);
-                        for (i, x) in column.into_iter().enumerate().take(rows) {
-                            let at = corner + i * finish.grid.pitch + j * finish.grid.step;
-                            let begin = finish.begin::<L>(self.memory, at, channel, count);
-                            finish.end(begin.add(x), self.memory, at, channel, count);
+                        let top = corner + j * finish.grid.step;
+                        let at: [usize; TILE] =
+                            std::array::from_fn(|i| top + i * finish.grid.pitch);
+                        if rows == TILE {
+                            let mut sums = finish.begin::<L, TILE, 1>(self.memory, at, channels);
+                            for (sum, x) in sums.iter_mut().zip(column) {
+                                sum[0] = sum[0].add(x);
+                            }
+                            finish.end(sums, self.memory, at, channels);
+                        } else {
+                            for (at, x) in at.into_iter().zip(column).take(rows) {
+                                let [[sum]] = finish.begin::<L, 1, 1>(self.memory, [at], channels);
+                                finish.end([[sum.add(x)]], self.memory, [at], channels);
+                            }
                         }
                     }
                 }
