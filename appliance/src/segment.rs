@@ -125,12 +125,9 @@ fn not_started(error: &StartError, model: &Path, compute: &Compute) -> Failure {
     let model = model.display().to_string();
     match error {
         StartError::Device(error) => no_device(&compute.device, error),
-        StartError::Kernels(error) | StartError::Integers(int8::NetworkError::Kernels(error)) => told(
-            Exit::Device,
-            error,
-            VARIABLE,
-            "leave the variable out",
-        ),
+        StartError::Kernels(error) | StartError::Integers(int8::NetworkError::Kernels(error)) => {
+            told(Exit::Device, error, VARIABLE, "leave the variable out")
+        }
         StartError::Integers(int8::NetworkError::Threads(threads, _)) => told(
             Exit::Device,
             error,

@@ -51,7 +51,11 @@ impl std::fmt::Display for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} on {}", self.arithmetic.name(), self.device)?;
         if let Some(kernels) = self.kernels {
-            let threads = if self.threads == 1 { "thread" } else { "threads" };
+            let threads = if self.threads == 1 {
+                "thread"
+            } else {
+                "threads"
+            };
             write!(f, " ({kernels}, {} {threads})", self.threads)?;
         }
         Ok(())
@@ -106,14 +110,16 @@ pub fn start_with(
     if !NAMES.contains(&device.split(':').next().unwrap_or_default()) {
         return Err(DeviceError::Unknown(device.to_owned()).into());
     }
-    let model = match on_gpu(model, device)? {
-        Started::Running(running) => return Ok(running),
-        Started::Not(model) => model,
-    };
+    #[cfg(feature = "burn")]
+    if let Some(running) = on_gpu(&model, device)? {
+        return Ok(running);
+    }
+    #[cfg(not(feature = "burn"))]
+    refuse_gpu(device)?;
     let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let threads = threads.max(1);
     if int8::is_quantised(model.program()) {
-        integers(*model, threads, sharing)
+        integers(model, threads, sharing)
     } else {
         let settings = f32::Settings {
             threads,
@@ -164,24 +170,19 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
     })
 }
 
-/// What became of the wish for a GPU.
-enum Started {
-    Running(Running),
-    /// The model, back for the CPU.
-    Not(Box<Model>),
-}
-
+/// The model on the GPU that is wanted, or `None` where it is the CPU's.
 #[cfg(feature = "burn")]
-fn on_gpu(model: Model, name: &str) -> Result<Started, StartError> {
-    let device = crate::device::select(name)?;
-    if crate::device::name(&device) == "cpu" {
-        return Ok(Started::Not(Box::new(model)));
+fn on_gpu(model: &Model, device: &str) -> Result<Option<Running>, StartError> {
+    let device = crate::device::select(device)?;
+    let name = crate::device::name(&device);
+    if name == "cpu" {
+        return Ok(None);
     }
-    let executor = crate::burn::Executor::new(&model, &device)?;
-    Ok(Started::Running(Running {
+    let executor = crate::burn::Executor::new(model, &device)?;
+    Ok(Some(Running {
         models: vec![Box::new(executor)],
         engine: Engine {
-            device: crate::device::name(&device),
+            device: name,
             arithmetic: Arithmetic::F32,
             kernels: None,
             threads: 1,
@@ -190,11 +191,10 @@ fn on_gpu(model: Model, name: &str) -> Result<Started, StartError> {
 }
 
 #[cfg(not(feature = "burn"))]
-fn on_gpu(model: Model, name: &str) -> Result<Started, StartError> {
-    let wanted = name.split(':').next().unwrap_or_default();
-    let gpu = NAMES.iter().find(|known| **known == wanted && !["auto", "cpu"].contains(known));
-    match gpu {
-        Some(&name) => Err(DeviceError::NotCompiled { name }.into()),
-        None => Ok(Started::Not(Box::new(model))),
-    }
+fn refuse_gpu(device: &str) -> Result<(), DeviceError> {
+    let wanted = device.split(':').next().unwrap_or_default();
+    let gpus = NAMES
+        .iter()
+        .find(|&&name| name == wanted && name != "auto" && name != "cpu");
+    gpus.map_or(Ok(()), |&name| Err(DeviceError::NotCompiled { name }))
 }

@@ -139,7 +139,10 @@ impl Model {
         let program = Program::from_bytes(view.program())?;
         let hash = Hash(*view.hash());
         let signature = view.signature().copied();
-        let parts: Vec<Part> = view.tensors().map(|tensor| Part::new(&tensor, &bytes)).collect();
+        let parts: Vec<Part> = view
+            .tensors()
+            .map(|tensor| Part::new(&tensor, &bytes))
+            .collect();
         // From the last, which is at the end of the bytes.
         let mut tensors = Vec::with_capacity(parts.len());
         for part in parts.into_iter().rev() {
