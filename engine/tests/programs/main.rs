@@ -11,3 +11,4 @@ mod package;
 mod random;
 mod rewrite;
 mod storage;
+mod unet;
