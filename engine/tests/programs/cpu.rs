@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::naive::{self, Value};
 use crate::random::{self, MULTIPLE, noise};
+use crate::unet;
 
 fn settings(kernels: Kernels, threads: usize) -> Settings {
     Settings {
@@ -190,6 +191,72 @@ proptest! {
         }
         let mut plain = Observer::new(&program, &tensors, size, settings(Kernels::Portable, 1)).unwrap();
         prop_assert!(difference(&plain.raw_logits(&images, 1).unwrap(), &portable) <= 2e-5, "fused");
+    }
+}
+
+/// All patterns that are fused, one after another, on a slice of odd tiles.
+#[test]
+fn a_unet_is_what_its_program_says() {
+    let (program, tensors) = unet::bottlenecks();
+    let size = [72, 40];
+    let slice = noise(1, size[0] * size[1]);
+    let wanted = wanted(&program, &tensors, &slice.repeat(3), size);
+    for kernels in Kernels::available() {
+        for threads in [1, 3] {
+            let settings = Settings {
+                kernels: Some(kernels),
+                threads,
+                ..Settings::default()
+            };
+            let mut network = Network::new(&program, &tensors, size, settings).unwrap();
+            let found = network.logits(&slice, 1).unwrap();
+            assert!(difference(&found, &wanted) < 1e-5, "{kernels:?}");
+        }
+    }
+}
+
+/// Within a ten thousandth of the logits' range of the reference executor, and the same labels but where two logits are as close.
+#[cfg(feature = "burn")]
+#[test]
+fn a_unet_is_what_burn_computes() {
+    use burn::tensor::Device;
+    use nephrobox_engine::burn::Executor;
+
+    let (program, tensors) = unet::bottlenecks();
+    let size = [96, 64];
+    let pixels = size[0] * size[1];
+    for neighbours in [false, true] {
+        let planes = if neighbours { 3 } else { 1 };
+        let images: Vec<f32> = noise(2, 2 * planes * pixels)
+            .into_iter()
+            .map(|x| x / 2.0 + 0.5)
+            .collect();
+        let mut reference =
+            Executor::from_program(&program, &tensors, size, 255.0, &Device::flex()).unwrap();
+        reference = reference.reading_neighbours(neighbours);
+        let settings = Settings {
+            input_scale: 255.0,
+            neighbours,
+            ..Settings::default()
+        };
+        let mut network = Network::new(&program, &tensors, size, settings).unwrap();
+        let wanted = reference.logits(&images, 2, size[0], size[1]).unwrap();
+        let found = network.logits(&images, 2).unwrap();
+        let range = wanted.iter().fold([f32::MAX, f32::MIN], |[low, high], &x| {
+            [low.min(x), high.max(x)]
+        });
+        let differences = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
+        let largest = differences.fold(0.0, f32::max) / (range[1] - range[0]);
+        assert!(largest < 1e-4, "{largest} of the range");
+        for flips in [false, true] {
+            reference = reference.averaging_flips(flips);
+            network = network.averaging_flips(flips);
+            let [mut wanted, mut found] = [vec![9; 2 * pixels], vec![9; 2 * pixels]];
+            reference.segment(&images, 2, &mut wanted).unwrap();
+            network.segment(&images, 2, &mut found).unwrap();
+            let differ = wanted.iter().zip(&found).filter(|(a, b)| a != b).count();
+            assert!(differ <= 2, "{differ} labels differ");
+        }
     }
 }
 

@@ -12,3 +12,4 @@ mod package;
 mod random;
 mod rewrite;
 mod storage;
+mod unet;

@@ -22,8 +22,10 @@ pub(super) struct Method {
 const FEWEST_TILES: usize = 9;
 /// Transformed numbers that a core's own cache holds beside weights.
 const CACHED: usize = 96 << 10;
-/// Weights that are cheap to read for every block of tiles, in numbers.
-const FEW_WEIGHTS: usize = 256 << 10;
+/// Weights that are cheaper to read for every block of tiles than the transforms of all tiles are to keep, in numbers.
+const FEW_WEIGHTS: usize = 1 << 20;
+/// Tiles for which that holds, at least.
+const MANY_TILES: usize = 48;
 
 /// Chooses for a sum.
 pub(super) fn method(lowering: &Lowering<'_>, sum: &Sum) -> Method {
@@ -75,17 +77,17 @@ pub(super) fn window(lowering: &Lowering<'_>, term: &Term, start: usize) -> Wind
 fn tiling(windows: &[Window], channels: usize, count: usize, threads: usize) -> Tiling {
     let inputs: usize = windows.iter().map(|window| window.channels).sum();
     let weights = 36 * inputs * channels;
-    if weights > FEW_WEIGHTS {
+    if weights > FEW_WEIGHTS || count < MANY_TILES {
         return Tiling {
             block: count.max(1),
             together: true,
         };
     }
-    // Whole tiles of sums, and work for every thread.
-    let most = (CACHED / (36 * (inputs + channels)).max(1)).max(6);
-    let each = count.div_ceil(threads.max(1)).max(1);
+    // As many blocks for each thread.
+    let most = (CACHED / (36 * (inputs + channels)).max(1)).max(12);
+    let blocks = count.div_ceil(most).next_multiple_of(threads.max(1));
     Tiling {
-        block: (most / 6 * 6).min(each),
+        block: count.div_ceil(blocks),
         together: false,
     }
 }

@@ -1,8 +1,8 @@
 //! Number by number: scale and shift, rectifier, sum, rounding to a grid.
 #![allow(unsafe_code)]
 
+use super::finish::{load, store};
 use super::lanes::Lanes;
-use super::product::{load, store};
 use super::schedule::{Share, StepCheck};
 use super::{Buffer, Job, LINE, Region};
 

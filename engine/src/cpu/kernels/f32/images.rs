@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
+use super::finish::{load, store};
 use super::lanes::Lanes;
-use super::product::{load, store};
 use super::schedule::{Share, StepCheck};
 use super::{Job, Region};
 

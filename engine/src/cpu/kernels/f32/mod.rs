@@ -10,7 +10,13 @@
     clippy::inline_always,
     reason = "only what is inlined into a function for an instruction set is compiled for it"
 )]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "registers stay registers if arrays of them are walked by constant bounds"
+)]
 
+mod direct;
+mod finish;
 mod flat;
 mod images;
 mod lanes;
@@ -28,15 +34,14 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-mod direct;
-
 use lanes::Lanes;
 
 pub(crate) use direct::{Direct, Term};
+pub(crate) use finish::{Finish, Second};
 pub(crate) use flat::{Flat, FlatKind};
 pub(crate) use images::{Concat, Double, Frame, Pool};
 pub(crate) use memory::{Buffer, Region};
-pub(crate) use product::{Finish, Grid, Second};
+pub(crate) use product::Grid;
 pub(crate) use schedule::{Schedule, Step};
 pub(crate) use winograd::{Tiling, Window, Winograd, tiles};
 

@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::finish::{Channels, Finish, load, put};
 use super::lanes::{Lanes, ROWS};
-use super::{Buffer, Panels, Region};
+use super::{Panels, Region};
 
 /// Weights of one panel that a kernel goes through before it turns to the next pixels, in numbers: they stay in a core's own
 /// cache.
@@ -34,7 +35,7 @@ impl Grid {
         }
     }
 
-    const fn at(self, [row, col]: [usize; 2]) -> usize {
+    pub(super) const fn at(self, [row, col]: [usize; 2]) -> usize {
         self.start + row * self.pitch + col * self.step
     }
 
@@ -58,7 +59,7 @@ pub(super) struct Run {
 /// Runs in the order of the rows of weights, and where the kernel may turn to the next pixels.
 #[derive(Default)]
 pub(super) struct Runs {
-    runs: Vec<Run>,
+    whole: Vec<Run>,
     /// Runs of each chunk, and the rows of weights before it.
     chunks: Vec<(Range<usize>, usize)>,
     depth: usize,
@@ -77,9 +78,9 @@ impl Runs {
                 let len = to - from;
                 if rows + len > most && rows > 0 {
                     runs.close(first, rows);
-                    (first, rows) = (runs.runs.len(), 0);
+                    (first, rows) = (runs.whole.len(), 0);
                 }
-                runs.runs.push(Run {
+                runs.whole.push(Run {
                     offset: run.offset + from,
                     len,
                     ..*run
@@ -92,7 +93,7 @@ impl Runs {
     }
 
     fn close(&mut self, first: usize, rows: usize) {
-        self.chunks.push((first..self.runs.len(), self.depth));
+        self.chunks.push((first..self.whole.len(), self.depth));
         self.depth += rows;
     }
 
@@ -102,248 +103,7 @@ impl Runs {
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Run> {
-        self.runs.iter()
-    }
-}
-
-/// What is stored beside or instead of the sums: `x * scale + shift` for each channel.
-pub(crate) struct Second {
-    /// Where its first pixel begins; the grid is that of the sums.
-    pub(crate) start: usize,
-    /// One number for each channel.
-    pub(crate) scale: Buffer,
-    /// One number for each channel.
-    pub(crate) shift: Buffer,
-    /// Whether negative results become 0.
-    pub(crate) relu: bool,
-}
-
-/// What becomes of sums.
-pub(crate) struct Finish {
-    /// Where sums are stored. `start` is that of [`Self::sums`] or else of [`Self::second`].
-    pub(crate) grid: Grid,
-    /// Output channels.
-    pub(crate) channels: usize,
-    /// Added to each pixel, one number for each channel.
-    pub(crate) bias: Option<Buffer>,
-    /// Where what is added pixel by pixel begins, in the same grid. May be the place of the sums.
-    pub(crate) add: Option<usize>,
-    /// Whether negative sums become 0.
-    pub(crate) relu: bool,
-    /// Whether the sums are stored.
-    pub(crate) sums: bool,
-    /// What else is stored.
-    pub(crate) second: Option<Second>,
-}
-
-impl Finish {
-    /// Only sums, as they are.
-    pub(super) const fn plain(grid: Grid, channels: usize) -> Self {
-        Self {
-            grid,
-            channels,
-            bias: None,
-            add: None,
-            relu: false,
-            sums: true,
-            second: None,
-        }
-    }
-
-    /// What is written for an image of this size.
-    pub(super) fn writes(&self, size: [usize; 2]) -> Vec<Region> {
-        let extent = self.grid.extent(size, self.channels);
-        let sums = self.sums.then_some(extent);
-        let second = self.second.iter().map(|second| Region {
-            start: second.start,
-            ..extent
-        });
-        sums.into_iter().chain(second).collect()
-    }
-
-    /// What is read for an image of this size.
-    pub(super) fn reads(&self, size: [usize; 2]) -> Option<Region> {
-        let extent = self.grid.extent(size, self.channels);
-        self.add.map(|start| Region { start, ..extent })
-    }
-
-    /// Whether every constant has a number for each channel.
-    pub(super) fn is_sound(&self) -> bool {
-        let fits = |buffer: &Buffer| buffer.len() >= self.channels;
-        let second = self.second.as_ref();
-        self.channels > 0
-            && (self.sums || second.is_some_and(|second| second.start == self.grid.start))
-            && self.bias.as_ref().is_none_or(fits)
-            && second.is_none_or(|second| fits(&second.scale) && fits(&second.shift))
-    }
-
-    /// Where a pixel of the second result begins, from where it begins in the grid.
-    const fn beside(&self, second: &Second, at: usize) -> usize {
-        at - self.grid.start + second.start
-    }
-
-    /// What the sums of `M` pixels and `N` registers start from: bias, and what is added.
-    ///
-    /// # Safety
-    ///
-    /// The instruction set is present; the channels belong to the pixels that begin at `at`; the regions of `reads` can be read
-    /// at `memory`.
-    #[inline(always)]
-    pub(super) unsafe fn begin<L: Lanes, const M: usize, const N: usize>(
-        &self,
-        memory: *const f32,
-        at: [usize; M],
-        channels: Channels,
-    ) -> [[L; N]; M] {
-        // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
-        unsafe {
-            let mut row = [L::splat(0.0); N];
-            if let Some(bias) = &self.bias {
-                for (n, sum) in row.iter_mut().enumerate() {
-                    *sum = L::load(bias.as_ptr().add(channels.at::<L>(n)));
-                }
-            }
-            let mut sums = [[L::splat(0.0); N]; M];
-            for m in 0..M {
-                for n in 0..N {
-                    sums[m][n] = row[n];
-                }
-            }
-            if let Some(add) = self.add {
-                for m in 0..M {
-                    for n in 0..N {
-                        let from = memory.add(at[m] - self.grid.start + add + channels.at::<L>(n));
-                        sums[m][n] = sums[m][n].add(load(from, channels.count::<L, N>(n)));
-                    }
-                }
-            }
-            sums
-        }
-    }
-
-    /// Stores finished sums.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::begin`], and the regions of `writes` can be written.
-    #[inline(always)]
-    pub(super) unsafe fn end<L: Lanes, const M: usize, const N: usize>(
-        &self,
-        mut sums: [[L; N]; M],
-        memory: *mut f32,
-        at: [usize; M],
-        channels: Channels,
-    ) {
-        // SAFETY: constants are as long as the channels rounded up to a cache line; the rest is the caller's promise.
-        unsafe {
-            let zero = L::splat(0.0);
-            if self.relu {
-                for m in 0..M {
-                    for n in 0..N {
-                        sums[m][n] = sums[m][n].at_least(zero);
-                    }
-                }
-            }
-            if self.sums {
-                put(sums, memory, at, channels);
-            }
-            if let Some(second) = &self.second {
-                for n in 0..N {
-                    let scale = L::load(second.scale.as_ptr().add(channels.at::<L>(n)));
-                    let shift = L::load(second.shift.as_ptr().add(channels.at::<L>(n)));
-                    for m in 0..M {
-                        let x = sums[m][n].mul_add(scale, shift);
-                        let x = if second.relu { x.at_least(zero) } else { x };
-                        let to = memory.add(self.beside(second, at[m]) + channels.at::<L>(n));
-                        store(x, to, channels.count::<L, N>(n));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The channels of a tile.
-#[derive(Clone, Copy)]
-pub(super) struct Channels {
-    /// The first.
-    pub(super) first: usize,
-    /// How many there are from it on, in the whole image.
-    pub(super) left: usize,
-}
-
-impl Channels {
-    /// Where register `n` begins.
-    #[inline(always)]
-    const fn at<L: Lanes>(self, n: usize) -> usize {
-        self.first + n * L::WIDTH
-    }
-
-    /// How many numbers of register `n` of `N` belong to channels. All registers but the last are whole.
-    #[inline(always)]
-    const fn count<L: Lanes, const N: usize>(self, n: usize) -> usize {
-        if n + 1 < N {
-            L::WIDTH
-        } else {
-            self.left - n * L::WIDTH
-        }
-    }
-}
-
-/// Writes the sums of `M` pixels.
-///
-/// # Safety
-///
-/// The channels belong to the pixels that begin at `at`, and they can be written.
-#[inline(always)]
-unsafe fn put<L: Lanes, const M: usize, const N: usize>(
-    sums: [[L; N]; M],
-    memory: *mut f32,
-    at: [usize; M],
-    channels: Channels,
-) {
-    for m in 0..M {
-        for n in 0..N {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let to = memory.add(at[m] + channels.at::<L>(n));
-                store(sums[m][n], to, channels.count::<L, N>(n));
-            }
-        }
-    }
-}
-
-/// Reads `count` numbers, at most a register.
-///
-/// # Safety
-///
-/// The instruction set is present and they can be read.
-#[inline(always)]
-pub(super) unsafe fn load<L: Lanes>(from: *const f32, count: usize) -> L {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if count >= L::WIDTH {
-            L::load(from)
-        } else {
-            L::load_part(from, count)
-        }
-    }
-}
-
-/// Writes `count` numbers, at most a register.
-///
-/// # Safety
-///
-/// They can be written.
-#[inline(always)]
-pub(super) unsafe fn store<L: Lanes>(x: L, to: *mut f32, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if count >= L::WIDTH {
-            x.store(to);
-        } else {
-            x.store_part(to, count);
-        }
+        self.whole.iter()
     }
 }
 
@@ -423,7 +183,7 @@ impl Product<'_> {
             left: self.finish.channels - channel,
         };
         for (chunk, (runs, before)) in self.runs.chunks.iter().enumerate() {
-            let runs = &self.runs.runs[runs.clone()];
+            let runs = &self.runs.whole[runs.clone()];
             let first = chunk == 0;
             let last = chunk + 1 == self.runs.chunks.len();
             // SAFETY: the caller's promise.

@@ -9,8 +9,9 @@
 //! scratch memory. Where there are many weights, all threads do one phase after another with all tiles, and read each weight once.
 #![allow(unsafe_code)]
 
+use super::finish::{Channels, load, store};
 use super::lanes::Lanes;
-use super::product::{Channels, Product, Run, Runs, load, store};
+use super::product::{Product, Run, Runs};
 use super::schedule::{Share, StepCheck};
 use super::transforms::{self, KEPT, POINTS, SMALL, TILE, WINDOW};
 use super::{Buffer, Finish, Grid, Job, LINE, Panels, Region};
