@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{demo, segment};
+use crate::{bench, demo, segment};
 
 /// Ends every `--help`; `docs/report.md` has the same table.
 const EXIT_CODES: &str = "\
@@ -36,6 +36,9 @@ enum Command {
     /// Segment the bundled sample scan with the bundled model.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
+    /// Measure how fast a model is on this machine.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Args),
 }
 
 /// Runs one command; what it has to say goes to `out`, progress to standard error.
@@ -46,6 +49,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
         Command::Segment(args) => segment::run(&args, out),
         Command::Demo(args) => demo::run(&args, out),
+        Command::Bench(args) => bench::run(&args, out),
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
 
+pub mod bench;
 pub mod cli;
 pub mod demo;
 pub mod failure;

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use nephrobox_engine::cpu::{VARIABLE, int8};
 use nephrobox_engine::device::{self, DeviceError};
 use nephrobox_engine::executor::{self, StartError};
-use nephrobox_engine::package::Model;
+use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::report::Report;
 
@@ -94,18 +94,11 @@ pub(crate) fn segment(
 ) -> Result<Report, Failure> {
     let reader = scan::open(&scan::find(scan)?)?;
     let destination = Destination::check(out, force)?;
-    let loaded = Model::load(model).map_err(|error| {
-        told(
-            Exit::Model,
-            &error,
-            model.display(),
-            "name a model package (.nbx) with --model",
-        )
-    })?;
+    let loaded = load(model)?;
     let manifest = loaded.model.manifest().clone();
     let threads = compute.threads.map(usize::from);
     let mut running = executor::start(loaded.model, &compute.device, threads)
-        .map_err(|error| not_started(&error, model, compute))?;
+        .map_err(|error| not_started(&error, model, &compute.device))?;
     let package = Package {
         manifest: &manifest,
         hash: &loaded.hash.0,
@@ -121,10 +114,23 @@ pub(crate) fn segment(
     )
 }
 
-fn not_started(error: &StartError, model: &Path, compute: &Compute) -> Failure {
+/// Reads a model package.
+pub(crate) fn load(model: &Path) -> Result<Loaded, Failure> {
+    Model::load(model).map_err(|error| {
+        told(
+            Exit::Model,
+            &error,
+            model.display(),
+            "name a model package (.nbx)",
+        )
+    })
+}
+
+/// What to tell of a model that does not run.
+pub(crate) fn not_started(error: &StartError, model: &Path, device: &str) -> Failure {
     let model = model.display().to_string();
     match error {
-        StartError::Device(error) => no_device(&compute.device, error),
+        StartError::Device(error) => no_device(device, error),
         StartError::Kernels(error) | StartError::Integers(int8::NetworkError::Kernels(error)) => {
             told(Exit::Device, error, VARIABLE, "leave the variable out")
         }

@@ -13,6 +13,8 @@ pub struct Running {
     pub models: Vec<Box<dyn SliceModel + Send>>,
     /// What runs it.
     pub engine: Engine,
+    /// Multiplications of bytes for one slice; only known of integers.
+    pub macs: Option<u64>,
 }
 
 /// What runs a model.
@@ -135,6 +137,7 @@ pub fn start_with(
             },
             // Its weights are four times as large and not shared: all threads work on one slice.
             models: vec![Box::new(network)],
+            macs: None,
         })
     }
 }
@@ -154,6 +157,7 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
         kernels,
     };
     let first = int8::Network::new(&program, tensors, options)?;
+    let macs = first.footprint().macs;
     let mut models: Vec<Box<dyn SliceModel + Send>> = Vec::with_capacity(threads);
     for _ in together..threads {
         models.push(Box::new(first.twin()?));
@@ -161,6 +165,7 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
     models.push(Box::new(first));
     Ok(Running {
         models,
+        macs: Some(macs),
         engine: Engine {
             device: "cpu",
             arithmetic: Arithmetic::Int8,
@@ -181,6 +186,7 @@ fn on_gpu(model: &Model, device: &str) -> Result<Option<Running>, StartError> {
     let executor = crate::burn::Executor::new(model, &device)?;
     Ok(Some(Running {
         models: vec![Box::new(executor)],
+        macs: None,
         engine: Engine {
             device: name,
             arithmetic: Arithmetic::F32,

@@ -8,7 +8,7 @@ mod graph;
 
 use std::sync::Arc;
 
-use crate::cpu::kernels::int8::{GROUP, Machine, Step};
+use crate::cpu::kernels::int8::{GROUP, Machine, Step, peak as measured_peak};
 use crate::cpu::kernels::memory::Memory;
 use crate::cpu::kernels::{KernelError, KernelSet};
 use crate::cpu::team::Team;
@@ -85,6 +85,16 @@ pub fn is_quantised(program: &Program) -> bool {
         .ops
         .iter()
         .any(|op| matches!(op, Op::Quantise { .. }))
+}
+
+/// Additions and multiplications of bytes that this processor's registers can do in a second on some threads together, as measured now,
+/// which takes a twentieth of one: the limit of every kernel of the set.
+pub fn peak(kernels: KernelSet, threads: usize) -> Result<f64, NetworkError> {
+    if !kernels.is_available() {
+        return Err(KernelError::Absent(kernels).into());
+    }
+    let team = Team::new(threads).map_err(|e| NetworkError::Threads(threads, e.to_string()))?;
+    Ok(measured_peak(kernels, &team))
 }
 
 impl Network {

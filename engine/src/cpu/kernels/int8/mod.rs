@@ -5,11 +5,13 @@ mod avx512;
 mod conv;
 mod grid;
 mod lanes;
+mod peak;
 mod portable;
 mod steps;
 
 pub(crate) use conv::{Conv, Epilogue, Output, Term};
 pub(crate) use grid::{GROUP, Grid};
+pub(crate) use peak::peak;
 pub(crate) use steps::{Affine, Entry, Mapped, Pool};
 
 use lanes::Kernels;
