@@ -29,6 +29,7 @@
 //! * `burn`: a program on the tensors of Burn, for GPUs and as a reference.
 //! * [`device`]: the choice between CPU and GPU, by name.
 //! * [`scan`]: a whole scan, read and labelled at the same time by one model or several.
+//! * [`self_test`]: the label maps that a package's own slices must give.
 //! * [`model`]: the one question a scan asks of a network, as a trait.
 //!
 //! The crate is built for the CPU. The features `cuda` and `vulkan` bring Burn and add GPUs, which are used where they are present.
@@ -42,3 +43,4 @@ pub mod model;
 pub mod package;
 pub mod program;
 pub mod scan;
+pub mod self_test;

@@ -1,12 +1,16 @@
 //! `nephroctl verify`: is a package whole, and is the network in it one that can run?
 //!
 //! Checks the same things in the same order as a box before it takes a package: magic, version, sizes, hash, unused
-//! bytes, tensor table, manifest, program. It does not verify signatures and does not run the network.
+//! bytes, tensor table, manifest, program. Then it runs the slices that the package carries for that, and compares their label maps. It
+//! does not verify signatures.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, say};
+use nephrobox_engine::executor::{self, Running};
+use nephrobox_engine::self_test;
+
+use crate::failure::{Exit, Failure, say, told};
 use crate::package::{self, Package};
 
 /// Shown after the options.
@@ -31,6 +35,7 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let package = Package::open(&args.package)?;
     let header = package.header;
+    let tested = self_test(&args.package, &package)?;
     let model = &package.loaded.model;
     let [rows, cols] = package.input_size();
     let lines = [
@@ -57,6 +62,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             "  program    {} operations, sound for slices of {rows} x {cols} pixels",
             model.program().ops.len()
         ),
+        format!("  self-test  {tested}"),
         format!(
             "  signature  {}",
             package::signature_state(package.loaded.signature.as_ref())
@@ -64,4 +70,29 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         String::new(),
     ];
     say(out, &lines.join("\n"))
+}
+
+/// Runs the package's own slices on this machine's CPU.
+fn self_test(path: &Path, package: &Package) -> Result<String, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        told(
+            Exit::Model,
+            error,
+            path.display(),
+            "try another machine, or make the package again",
+        )
+    };
+    let model = &package.loaded.model;
+    if model.manifest().self_test.is_empty() {
+        return Ok("none in the package".into());
+    }
+    let running = executor::start(model.clone(), "cpu", Some(1)).map_err(|error| failed(&error))?;
+    let Running {
+        mut models, engine, ..
+    } = running;
+    let slices =
+        self_test::run(model.manifest(), models[0].as_mut()).map_err(|error| failed(&error))?;
+    Ok(format!(
+        "{slices} slices, label maps as they were made ({engine})"
+    ))
 }
