@@ -160,7 +160,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    let counts = [0, 1, 2].map(|class| labels.iter().filter(|&&l| l == class).count());
+    let mut counts = [0; 3];
+    labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
     println!(
         "{threads} threads: least {:.2} ms, median {:.2} ms, {:.0} Gop/s; labels {counts:?}",
         times[0],

@@ -283,7 +283,7 @@ impl Executor {
                     bias,
                     ..
                 } => interleave(
-                    conv2d(
+                    &conv2d(
                         values.read(input, frees),
                         self.weight(weight),
                         None,
@@ -401,7 +401,7 @@ fn double_by_copying(x: Tensor<4>) -> Tensor<4> {
 
 /// Puts the four phases of [`Op::UpConv2d`] in their places: from `[batch, 4 * channels, rows + 1, cols + 1]` to
 /// `[batch, channels, 2 * rows, 2 * cols]`.
-fn interleave(phases: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
+fn interleave(phases: &Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
     let [batch, kernels, rows, cols] = phases.dims();
     let (channels, rows, cols) = (kernels / 4, rows - 1, cols - 1);
     let phase = |p: usize, q: usize| {

@@ -71,6 +71,10 @@ pub fn sites(program: &Program) -> Vec<Site> {
 ///
 /// The sites are in the order of [`sites`], and the program is the one they are of. Convolutions whose results are among `wide` get weights of
 /// 16 bits, as the sum of two convolutions: one with the weights rounded to a byte, one with what rounding left.
+///
+/// # Panics
+///
+/// If the program has not passed [`Program::check`].
 pub fn quantised(
     program: &Program,
     tensors: &Tensors,

@@ -358,20 +358,20 @@ impl Writer<'_> {
         factors: Option<(Vec<f32>, Vec<f32>)>,
         entry: &Entry,
     ) -> Result<ValueId, RewriteError> {
-        let (input, weight, bias) = match *op {
-            Op::Conv2d {
-                input,
-                weight,
-                bias,
-                ..
-            }
-            | Op::UpConv2d {
-                input,
-                weight,
-                bias,
-                ..
-            } => (input, weight, bias),
-            _ => unreachable!("called for convolutions"),
+        let (Op::Conv2d {
+            input,
+            weight,
+            bias,
+            ..
+        }
+        | Op::UpConv2d {
+            input,
+            weight,
+            bias,
+            ..
+        }) = *op
+        else {
+            unreachable!("called for convolutions")
         };
         let mut parts = Vec::new();
         self.parts(input, 0, &mut parts);
@@ -397,7 +397,9 @@ impl Writer<'_> {
             let size: usize = shape[1..].iter().product();
             for (number, kernel) in kernels.chunks_exact_mut(size).enumerate() {
                 let factor = f64::from(scale[number % outputs]);
-                kernel.iter_mut().for_each(|w| *w *= factor);
+                for w in kernel {
+                    *w *= factor;
+                }
             }
             let before = sums.unwrap_or_else(|| vec![0.0; outputs]);
             let after = before.iter().zip(scale.iter().zip(&shift));

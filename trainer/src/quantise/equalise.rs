@@ -3,7 +3,7 @@
 //! A rectified channel divided by a number above 0, and the weights that read it multiplied by the same number, change nothing in
 //! real arithmetic. But a value has one grid for all its channels: those that never get large use few of its steps, and after the division they
 //! use more. What is gained there is lost where weights become more unequal, so that the strength of it is measured (compare Nagel et
-//! al., ICCV 2019, section 4.1, and Xiao et al., SmoothQuant, ICML 2023, section 4).
+//! al., ICCV 2019, section 4.1, and Xiao et al., "`SmoothQuant`", ICML 2023, section 4).
 
 use std::collections::BTreeMap;
 
@@ -145,16 +145,17 @@ impl Work<'_> {
             let size = self.kernel(id);
             for (number, kernel) in self.numbers[id.index()].chunks_exact_mut(size).enumerate() {
                 // The four phases of a doubled convolution follow each other.
-                kernel
-                    .iter_mut()
-                    .for_each(|w| *w *= factors[number % factors.len()]);
+                for w in kernel {
+                    *w *= factors[number % factors.len()];
+                }
             }
         }
         for id in places.readers {
             let taps = self.kernel(id) / factors.len();
             for (number, taps) in self.numbers[id.index()].chunks_exact_mut(taps).enumerate() {
-                taps.iter_mut()
-                    .for_each(|w| *w /= factors[number % factors.len()]);
+                for w in taps {
+                    *w /= factors[number % factors.len()];
+                }
             }
         }
     }
@@ -213,7 +214,7 @@ impl Work<'_> {
         for op in self.read_by(value) {
             match *op {
                 Op::Conv2d { weight, .. } | Op::UpConv2d { weight, .. } => {
-                    places.readers.push(weight)
+                    places.readers.push(weight);
                 }
                 Op::MaxPool2d { output, .. } => self.readers(output, places)?,
                 Op::Affine { scale, .. } => places.scales.push(scale),

@@ -1,8 +1,7 @@
 //! Whether integers are as good as floating point, on patients that neither training nor calibration has seen.
 
-use burn::tensor::Device;
-use nephrobox_engine::burn::Executor;
 use nephrobox_engine::cpu::KernelSet;
+use nephrobox_engine::cpu::f32;
 use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::package::Model;
 use nephrobox_shared::class::Class;
@@ -81,7 +80,11 @@ pub(super) fn judge(
     int8: &Model,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Judgement, TrainError> {
-    let mut float = Executor::new(float, &Device::flex()).map_err(network)?;
+    let settings = f32::Settings {
+        threads: rayon::current_num_threads(),
+        ..f32::Settings::default()
+    };
+    let mut float = f32::Network::from_model(float, settings).map_err(network)?;
     let options = Options {
         size: [data.side(), data.side()],
         input_scale: f32::from(int8.manifest().input.scale),
@@ -99,7 +102,7 @@ pub(super) fn judge(
         tell(Told::Step(format!("{split}: {} slices", slices.len())));
         let mut labels = Vec::with_capacity(slices.len());
         let exact = evaluate(data, slices, &mut float, |_, found| {
-            labels.push(found.to_vec())
+            labels.push(found.to_vec());
         })?;
         let (mut same, mut pixels, mut place) = (0, 0, 0);
         let integers = evaluate(data, slices, &mut int8, |_, found| {

@@ -148,7 +148,9 @@ pub fn quantise(
             }
         }
     }
-    let (mut best, mut job) = best.expect("there is an estimator");
+    let Some((mut best, mut job)) = best else {
+        unreachable!("there is an estimator, and it was tried")
+    };
     if settings.correct_bias != Some(false) {
         let (program, tensors) = correct::biases(&job, &calibration, &best.grids)?;
         let corrected_job = job.with(program, tensors);
@@ -188,8 +190,8 @@ pub fn quantise(
     let judgement = gate::judge(data, float, &model, tell)?;
     let manifest = Manifest {
         scores: TestScores {
-            float: judgement.test().map(|j| j.float.clone()),
-            int8: judgement.test().map(|j| j.int8.clone()),
+            float: judgement.test().map(|j| j.float),
+            int8: judgement.test().map(|j| j.int8),
         },
         self_test: self_test::slices(&model, settings.self_test as usize)?,
         ..model.manifest().clone()

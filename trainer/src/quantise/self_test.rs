@@ -27,7 +27,9 @@ pub(super) fn slices(model: &Model, count: usize) -> Result<Vec<SelfTest>, Train
     let size = rows.max(cols).max(64);
     let whole = Whole::draw(SEED, SLICES, size, SLICE_MM, FIELD_MM / size as f32);
     let mut painted: Vec<_> = (0..SLICES).map(|index| whole.paint(index)).collect();
-    let pixels = |labels: &[u8], class: u8| labels.iter().filter(|&&l| l == class).count();
+    let pixels = |labels: &[u8], class: u8| -> u32 {
+        labels.iter().map(|&label| u32::from(label == class)).sum()
+    };
     painted.sort_by_cached_key(|slice| {
         std::cmp::Reverse((pixels(&slice.labels, 2), pixels(&slice.labels, 1)))
     });

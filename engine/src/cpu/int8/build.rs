@@ -249,8 +249,8 @@ fn pack(
         .terms
         .iter()
         .map(term)
-        .collect::<Result<_, NetworkError>>()?;
-    Conv::new(terms, end).map_err(|_| NetworkError::TooLarge)
+        .collect::<Result<Vec<_>, NetworkError>>()?;
+    Conv::new(&terms, end).map_err(|_| NetworkError::TooLarge)
 }
 
 /// Weights that wait to be packed.

@@ -179,7 +179,7 @@ impl Graph {
         }
         match reader.forms[program.output.index()].clone() {
             Form::Sum(sum) if sum.is_plain() && program.classes as usize <= GROUP => {
-                reader.graph.steps.push(Step::Head { sum })
+                reader.graph.steps.push(Step::Head { sum });
             }
             _ => {
                 return Err(Unsupported {
@@ -200,27 +200,36 @@ impl Graph {
                     .position(|step| step.writes().contains(&place))
             })
             .collect();
-        let mut moved = vec![false; self.steps.len()];
-        for index in 0..self.steps.len() {
-            let Step::Map {
-                input,
-                factors,
-                output,
-            } = self.steps[index].clone()
-            else {
-                continue;
-            };
-            let bytes = self.values[output].precision == Precision::U8;
-            let Some(maker) = makers[input].filter(|_| bytes) else {
-                continue;
-            };
-            if let Step::Conv { map, .. } | Step::Pool { map, .. } = &mut self.steps[maker]
-                && map.is_none()
-            {
-                *map = Some((factors, output));
-                moved[index] = true;
-            }
-        }
+        let maps: Vec<Option<(Place, Factors, Place)>> = self
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Map {
+                    input,
+                    factors,
+                    output,
+                } if self.values[*output].precision == Precision::U8 => {
+                    Some((*input, factors.clone(), *output))
+                }
+                _ => None,
+            })
+            .collect();
+        let moved: Vec<bool> = maps
+            .into_iter()
+            .map(|found| {
+                let Some((input, factors, output)) = found else {
+                    return false;
+                };
+                let maker = makers[input].map(|maker| &mut self.steps[maker]);
+                match maker {
+                    Some(Step::Conv { map, .. } | Step::Pool { map, .. }) if map.is_none() => {
+                        *map = Some((factors, output));
+                        true
+                    }
+                    _ => false,
+                }
+            })
+            .collect();
         let mut kept = moved.iter();
         self.steps.retain(|_| kept.next() == Some(&false));
         let read: Vec<Place> = self.steps.iter().flat_map(Step::reads).collect();

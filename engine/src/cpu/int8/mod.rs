@@ -178,7 +178,7 @@ impl Network {
             .logits
             .take()
             .unwrap_or_else(|| Memory::new(4 * pixels * GROUP));
-        let done = self.run(image, Some(&mut logits));
+        let done = self.run(image, Some(&logits));
         let all = logits.bytes(0, 4 * pixels * GROUP).as_chunks::<4>().0;
         let plane = |class: usize| {
             all.iter()
@@ -191,7 +191,7 @@ impl Network {
         done.map(|()| found)
     }
 
-    fn run(&mut self, image: &[f32], logits: Option<&mut Memory>) -> Result<(), EngineError> {
+    fn run(&mut self, image: &[f32], logits: Option<&Memory>) -> Result<(), EngineError> {
         let pixels = self.rows * self.cols;
         if image.len() != pixels {
             return Err(EngineError::Length {

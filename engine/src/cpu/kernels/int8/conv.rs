@@ -15,6 +15,10 @@
 
 #![allow(unsafe_code)]
 
+mod packing;
+
+use packing::{Packing, Pass, pack, visits};
+
 use super::grid::{GROUP, Grid};
 use super::lanes::{Finish, Kernels, Map, Residual, Run, Target, Tile};
 use crate::cpu::kernels::memory::{Memory, Packed};
@@ -98,30 +102,6 @@ pub(crate) struct Conv {
     input_bytes: usize,
 }
 
-struct Packing {
-    input: Grid,
-    stride: usize,
-    padding: usize,
-    doubled: bool,
-    /// Rows of the window and bytes in each.
-    rows: usize,
-    length: usize,
-    /// First of its weights.
-    first: usize,
-    /// Factors for the sum of the terms before it.
-    rescale: Option<Packed<f32>>,
-}
-
-/// A part of one term's window.
-struct Pass {
-    term: usize,
-    row: usize,
-    rows: usize,
-    from: usize,
-    to: usize,
-    begins: bool,
-}
-
 /// Why a sum cannot be computed in integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
@@ -133,7 +113,7 @@ impl Conv {
     ///
     /// If the parts do not fit: sizes of values, borders narrower than the padding, numbers of weights. The executor derives
     /// all of them from one checked program.
-    pub(crate) fn new(terms: Vec<Term>, end: Epilogue) -> Result<Self, TooLarge> {
+    pub(crate) fn new(terms: &[Term], end: Epilogue) -> Result<Self, TooLarge> {
         let phases = if terms.iter().any(|t| t.doubled) {
             4
         } else {
@@ -156,7 +136,7 @@ impl Conv {
         let mut bounds = vec![0.0_f64; phases * channels[0]];
         let mut scales: Option<Vec<f64>> = None;
         let mut macs = 0;
-        for term in &terms {
+        for term in terms {
             let kernels = if term.doubled { 4 } else { 1 };
             let input = term.input;
             let out = |n: usize| (n + 2 * term.padding - term.kernel) / term.stride + 1;
@@ -190,8 +170,7 @@ impl Conv {
                 let most: u64 = kernel.iter().map(|w| u64::from(w.unsigned_abs())).sum();
                 let before = ratio.as_ref().map_or(0.0, |ratio| *bound * ratio[i]);
                 *bound = before + 255.0 * most as f64;
-                // A NaN is refused too.
-                if !(*bound < f64::from(1 << 30)) {
+                if bound.is_nan() || *bound >= f64::from(1 << 30) {
                     return Err(TooLarge);
                 }
             }
@@ -339,76 +318,6 @@ impl Conv {
             }
         }
     }
-}
-
-/// Weights of a term in the order of use: by phase, block, row of the window, four bytes, output channel, byte.
-fn pack(term: &Term, [channels, padded]: [usize; 2], length: usize, to: &mut Vec<i8>) {
-    let (kernel, depth) = (term.kernel, term.input.channels);
-    let taps = kernel * kernel;
-    for phase in 0..if term.doubled { 4 } else { 1 } {
-        for first in (0..padded).step_by(BLOCK) {
-            let width = BLOCK.min(padded - first);
-            for row in 0..kernel {
-                for byte in (0..length).step_by(4) {
-                    for o in first..first + width {
-                        to.extend((byte..byte + 4).map(|byte| {
-                            let (col, c) = (byte / term.input.step, byte % term.input.step);
-                            if o < channels && col < kernel && c < depth {
-                                let at = (phase * channels + o) * depth + c;
-                                term.weights[at * taps + row * kernel + col]
-                            } else {
-                                0
-                            }
-                        }));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Divides the windows of all terms into visits of at most [`PANEL`] bytes of weights.
-fn visits(terms: &[Packing], width: usize) -> Vec<Vec<Pass>> {
-    let mut visits = vec![Vec::new()];
-    let mut used = 0;
-    for (number, term) in terms.iter().enumerate() {
-        let mut begins = true;
-        let mut add = |row, rows, from, to| {
-            let bytes = rows * (to - from) * width;
-            let visit = visits.last_mut().expect("there is always one");
-            let pass = Pass {
-                term: number,
-                row,
-                rows,
-                from,
-                to,
-                begins,
-            };
-            begins = false;
-            if !visit.is_empty() && (used + bytes > PANEL || visit.len() == RUNS) {
-                used = bytes;
-                visits.push(vec![pass]);
-            } else {
-                used += bytes;
-                visit.push(pass);
-            }
-        };
-        let row_bytes = term.length * width;
-        if row_bytes > PANEL {
-            let part = (PANEL / width) & !3;
-            for row in 0..term.rows {
-                for from in (0..term.length).step_by(part) {
-                    add(row, 1, from, (from + part).min(term.length));
-                }
-            }
-        } else {
-            let rows = PANEL / row_bytes;
-            for row in (0..term.rows).step_by(rows) {
-                add(row, rows.min(term.rows - row), 0, term.length);
-            }
-        }
-    }
-    visits
 }
 
 /// One block of output channels in one phase.

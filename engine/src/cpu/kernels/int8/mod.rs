@@ -1,5 +1,12 @@
 //! Integer kernels: the steps of a quantised network, the same to the byte on every instruction set.
 
+#![allow(
+    clippy::inline_always,
+    clippy::cast_ptr_alignment,
+    clippy::wildcard_imports,
+    reason = "only what is inlined into a function for an instruction set is compiled for it; intrinsics are named by dozens; values begin at cache lines and pixels at multiples of 16 numbers"
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod conv;
@@ -60,11 +67,11 @@ impl Machine {
         image: &[f32],
         memory: &mut Memory,
         scratch: &mut [Memory],
-        logits: Option<&mut Memory>,
+        logits: Option<&Memory>,
         team: &Team,
     ) {
         assert!(scratch.len() >= team.threads());
-        let (memory, scratch, logits) = (&*memory, &*scratch, logits.as_deref());
+        let (memory, scratch) = (&*memory, &*scratch);
         team.run(|mut member| {
             for (step, borders) in &self.steps {
                 match step {
