@@ -98,6 +98,33 @@ proptest! {
         prop_assert!(difference(&network.logits(&slice, 1).unwrap(), &wanted) <= 2e-5);
     }
 
+    /// Whatever bytes decode to: what the check accepts, networks and observers run.
+    #[test]
+    fn damaged_programs_never_panic(
+        (program, tensors) in random::programs(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        neighbours: bool,
+    ) {
+        let mut bytes = program.to_bytes().unwrap();
+        for (at, byte) in damage {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        if let Ok(damaged) = Program::from_bytes(&bytes)
+            && damaged.check(&tensors).is_ok()
+            && damaged.multiple as usize <= 4 * MULTIPLE
+        {
+            let side = damaged.multiple as usize;
+            let settings = Settings { neighbours, threads: 2, ..Settings::default() };
+            let planes = if neighbours { damaged.input_channels as usize } else { 1 };
+            let image = vec![0.5; planes * side * side];
+            let mut network = Network::new(&damaged, &tensors, [side; 2], settings).unwrap();
+            let found = network.logits(&image, 1).unwrap();
+            prop_assert_eq!(found.len(), damaged.classes as usize * side * side);
+            let mut observer = Observer::new(&damaged, &tensors, [side; 2], settings).unwrap();
+            prop_assert_eq!(observer.logits(&image, 1).unwrap().len(), found.len());
+        }
+    }
+
     /// Each value is shown once for each image, and is what a program that stops there computes.
     #[test]
     fn observers_show_every_value((program, tensors) in random::programs(), seed: u64) {

@@ -72,7 +72,7 @@ impl Default for Settings {
 }
 
 /// Why a network could not be made.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// The program is not sound.
     #[error(transparent)]
