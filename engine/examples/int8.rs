@@ -161,7 +161,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     times.sort_by(f64::total_cmp);
     let mut counts = [0; 3];
-    labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+    for &label in &labels {
+        counts[usize::from(label)] += 1;
+    }
     println!(
         "{threads} threads: least {:.2} ms, median {:.2} ms, {:.0} Gop/s; labels {counts:?}",
         times[0],
