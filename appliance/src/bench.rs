@@ -213,7 +213,7 @@ fn peak(engine: &Engine) -> Option<f64> {
     let kernels = engine
         .kernels
         .filter(|_| engine.arithmetic == Arithmetic::Int8)?;
-    int8::peak(kernels, engine.threads).ok()
+    int8::peak(kernels, engine.threads).ok().flatten()
 }
 
 /// Runs as many slices as each line says, until there are no more lines.

@@ -88,8 +88,8 @@ pub fn is_quantised(program: &Program) -> bool {
 }
 
 /// Additions and multiplications of bytes that this processor's registers can do in a second on some threads together, as measured now,
-/// which takes a twentieth of one: the limit of every kernel of the set.
-pub fn peak(kernels: KernelSet, threads: usize) -> Result<f64, NetworkError> {
+/// which takes a twentieth of one: the limit of every kernel of the set. `None` for the portable kernels.
+pub fn peak(kernels: KernelSet, threads: usize) -> Result<Option<f64>, NetworkError> {
     if !kernels.is_available() {
         return Err(KernelError::Absent(kernels).into());
     }
