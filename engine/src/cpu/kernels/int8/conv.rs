@@ -51,6 +51,19 @@ pub(crate) struct Term {
     pub(crate) scales: Vec<f64>,
 }
 
+impl Term {
+    /// Neighbouring bytes below a row of the kernel, filled up to a multiple of 4.
+    const fn run(&self) -> usize {
+        (self.kernel * self.input.step).next_multiple_of(4)
+    }
+
+    /// Bytes of its packed weights for as many output channels.
+    const fn packed_bytes(&self, channels: usize) -> usize {
+        let kernels = if self.doubled { 4 } else { 1 };
+        kernels * channels * self.kernel * self.run()
+    }
+}
+
 /// What follows the sum.
 pub(crate) struct Epilogue {
     /// Output channels.
@@ -132,7 +145,10 @@ impl Conv {
             all.collect()
         };
         let mut size = None;
-        let (mut packings, mut weights): (Vec<Packing>, Vec<i8>) = (Vec::new(), Vec::new());
+        let mut packings: Vec<Packing> = Vec::new();
+        // At once as large as needed: growing would take twice the largest layer for a moment.
+        let mut weights: Vec<i8> =
+            Vec::with_capacity(terms.iter().map(|t| t.packed_bytes(channels[1])).sum());
         let mut bounds = vec![0.0_f64; phases * channels[0]];
         let mut scales: Option<Vec<f64>> = None;
         let mut macs = 0;
@@ -177,7 +193,7 @@ impl Conv {
             let rescale =
                 ratio.map(|r| Packed::new(&spread(&|phase, o| r[phase * channels[0] + o])));
             scales = Some(each);
-            let length = (term.kernel * input.step).next_multiple_of(4);
+            let length = term.run();
             packings.push(Packing {
                 input,
                 stride: term.stride,
