@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::dots::Fours;
 use super::lanes::{Lanes, kernels};
 
 pub(super) struct Avx512;
@@ -11,8 +12,6 @@ pub(super) struct Avx512;
 impl Lanes for Avx512 {
     type Ints = __m512i;
     type Floats = __m512;
-    type Weights = __m512i;
-    type Bytes = __m512i;
 
     const COUNT: usize = 16;
 
@@ -34,18 +33,8 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn weights(from: *const i8) -> __m512i {
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn bytes(from: *const u8) -> __m512i {
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(sum: __m512i, bytes: __m512i, weights: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, bytes, weights) }
+    unsafe fn sum(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(a, b) }
     }
 
     #[inline(always)]
@@ -111,6 +100,29 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn store_i16(to: *mut i16, x: __m512i) {
         unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(x)) }
+    }
+}
+
+impl Fours for Avx512 {
+    type Lanes = Self;
+    type Weights = __m512i;
+    type Bytes = __m512i;
+
+    // SAFETY, in all functions: as above.
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(from: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sum: __m512i, bytes: __m512i, weights: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sum, bytes, weights) }
     }
 }
 

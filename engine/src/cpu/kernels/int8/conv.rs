@@ -19,8 +19,9 @@ mod packing;
 
 use packing::{Packing, Pass, pack, visits};
 
+use super::dots::Run;
 use super::grid::{GROUP, Grid};
-use super::lanes::{Finish, Kernels, Map, Residual, Run, Target, Tile};
+use super::lanes::{Finish, Kernels, Map, Residual, Target, Tile};
 use crate::cpu::kernels::memory::{Memory, Packed};
 use crate::program::{Precision, argmax_pixel};
 
@@ -180,6 +181,7 @@ impl Conv {
                     .map(|(before, now)| before / now)
                     .collect()
             });
+            let mut start = vec![0_i32; phases * channels[1]];
             for (i, bound) in bounds.iter_mut().enumerate() {
                 let kernel = own(i / channels[0], i % channels[0]) * taps;
                 let kernel = &term.weights[kernel..kernel + taps];
@@ -189,6 +191,10 @@ impl Conv {
                 if bound.is_nan() || *bound >= f64::from(1 << 30) {
                     return Err(TooLarge);
                 }
+                // Some kernels count on it; `Tensor` sees to it.
+                assert!(kernel.iter().all(|&w| w != i8::MIN));
+                start[i / channels[0] * channels[1] + i % channels[0]] =
+                    128 * kernel.iter().map(|&w| i32::from(w)).sum::<i32>();
             }
             let rescale =
                 ratio.map(|r| Packed::new(&spread(&|phase, o| r[phase * channels[0] + o])));
@@ -203,6 +209,7 @@ impl Conv {
                 length,
                 first: weights.len(),
                 rescale,
+                start: Packed::new(&start),
             });
             pack(term, channels, length, &mut weights);
         }
@@ -370,6 +377,7 @@ impl Unit<'_> {
             length: 0,
             weights: std::ptr::null(),
             rescale: std::ptr::null(),
+            start: std::ptr::null(),
         };
         let mut runs = [empty; RUNS];
         for y in rows {
@@ -458,6 +466,11 @@ impl Unit<'_> {
                 rescale: match &term.rescale {
                     Some(ratio) if pass.begins => ratio.pointer().add(factors),
                     _ => std::ptr::null(),
+                },
+                start: if pass.begins {
+                    term.start.pointer().add(factors)
+                } else {
+                    std::ptr::null()
                 },
             }
         }

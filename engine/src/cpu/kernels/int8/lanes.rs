@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)]
 
+use super::dots::{Dots, Run};
+
 /// Registers of one instruction set.
 ///
 /// # Safety
@@ -16,10 +18,6 @@ pub(super) trait Lanes {
     type Ints: Copy;
     /// As many floats.
     type Floats: Copy;
-    /// Four weights for each of as many output channels.
-    type Weights: Copy;
-    /// Four neighbouring bytes of a pixel, ready to meet the weights.
-    type Bytes: Copy;
 
     /// Output channels in a register.
     const COUNT: usize;
@@ -27,10 +25,7 @@ pub(super) trait Lanes {
     unsafe fn zero() -> Self::Ints;
     unsafe fn load(from: *const i32) -> Self::Ints;
     unsafe fn store(to: *mut i32, x: Self::Ints);
-    unsafe fn weights(from: *const i8) -> Self::Weights;
-    unsafe fn bytes(from: *const u8) -> Self::Bytes;
-    /// `sum + bytes . weights` for each output channel; bytes are unsigned, weights signed.
-    unsafe fn dot(sum: Self::Ints, bytes: Self::Bytes, weights: Self::Weights) -> Self::Ints;
+    unsafe fn sum(a: Self::Ints, b: Self::Ints) -> Self::Ints;
 
     unsafe fn floats(from: *const f32) -> Self::Floats;
     unsafe fn splat(x: f32) -> Self::Floats;
@@ -50,25 +45,6 @@ pub(super) trait Lanes {
     unsafe fn store_u8(to: *mut u8, x: Self::Ints);
     /// The integers are in the range of `i16`.
     unsafe fn store_i16(to: *mut i16, x: Self::Ints);
-}
-
-/// Neighbouring bytes below each of some pixels, and the weights that meet them.
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    /// The first byte below the first pixel.
-    pub(super) bytes: *const u8,
-    /// From one pixel to the next.
-    pub(super) pixel_step: usize,
-    /// From one row of the window to the next.
-    pub(super) row_step: usize,
-    /// Rows of the window.
-    pub(super) rows: usize,
-    /// Bytes in a row; a multiple of 4.
-    pub(super) length: usize,
-    /// The first weights. Each four bytes meet `weight_step` of them.
-    pub(super) weights: *const i8,
-    /// Factors, one for each output channel, that sums so far are multiplied by before this run is added; null for none.
-    pub(super) rescale: *const f32,
 }
 
 /// Sums of some pixels in a row for some registers of output channels.
@@ -91,49 +67,41 @@ pub(super) struct Tile<'a> {
 ///
 /// All pointers of the tile are valid for what the tile describes, and the set's instructions are present.
 #[inline(always)]
-pub(super) unsafe fn tile<L: Lanes, const PIXELS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+pub(super) unsafe fn tile<D: Dots, const PIXELS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+    let count = D::Lanes::COUNT;
     // SAFETY: the caller's promise, passed on.
     unsafe {
-        let mut sums = [[L::zero(); VECTORS]; PIXELS];
+        let mut sums = [[D::Lanes::zero(); VECTORS]; PIXELS];
         if !tile.before.is_null() {
             for (m, sums) in sums.iter_mut().enumerate() {
                 for (j, sum) in sums.iter_mut().enumerate() {
-                    *sum = L::load(tile.before.add(m * tile.sum_step + j * L::COUNT));
+                    *sum = D::Lanes::load(tile.before.add(m * tile.sum_step + j * count));
                 }
             }
         }
         for run in tile.runs {
             if !run.rescale.is_null() {
                 for j in 0..VECTORS {
-                    let factors = L::floats(run.rescale.add(j * L::COUNT));
+                    let factors = D::Lanes::floats(run.rescale.add(j * count));
                     for sums in &mut sums {
-                        sums[j] = L::round_large(L::mul(L::to_floats(sums[j]), factors));
+                        let x = D::Lanes::mul(D::Lanes::to_floats(sums[j]), factors);
+                        sums[j] = D::Lanes::round_large(x);
                     }
                 }
             }
-            let mut weights = run.weights;
-            for row in 0..run.rows {
-                let mut at = run.bytes.add(row * run.row_step);
-                let end = at.add(run.length);
-                while at < end {
-                    let mut w = [L::weights(weights); VECTORS];
-                    for (j, w) in w.iter_mut().enumerate().skip(1) {
-                        *w = L::weights(weights.add(j * L::COUNT * 4));
+            if D::CENTRED && !run.start.is_null() {
+                for j in 0..VECTORS {
+                    let start = D::Lanes::load(run.start.add(j * count));
+                    for sums in &mut sums {
+                        sums[j] = D::Lanes::sum(sums[j], start);
                     }
-                    for (m, sums) in sums.iter_mut().enumerate() {
-                        let bytes = L::bytes(at.add(m * run.pixel_step));
-                        for (sum, w) in sums.iter_mut().zip(w) {
-                            *sum = L::dot(*sum, bytes, w);
-                        }
-                    }
-                    weights = weights.add(tile.weight_step);
-                    at = at.add(4);
                 }
             }
+            D::add(&mut sums, run, tile.weight_step);
         }
         for (m, sums) in sums.iter().enumerate() {
             for (j, &sum) in sums.iter().enumerate() {
-                L::store(tile.after.add(m * tile.sum_step + j * L::COUNT), sum);
+                D::Lanes::store(tile.after.add(m * tile.sum_step + j * count), sum);
             }
         }
     }
@@ -286,22 +254,27 @@ pub(super) struct Kernels {
     pub(super) map: unsafe fn(Origin, usize, &Map),
 }
 
-/// Compiles the loops for an instruction set: `pixels` are the most pixels of tiles of one to four groups of 16 channels.
+/// Compiles the loops for an instruction set: `tiles` are the numbers of pixels of tiles of one to four groups of 16 channels.
 macro_rules! kernels {
-    ($lanes:ty, $(#[$feature:meta],)? block: $block:literal, tiles: { $($groups:literal: [$($pixels:literal),*]),* }) => {
+    ($dots:ty, $(#[$feature:meta],)? block: $block:literal, tiles: { $($groups:literal: [$($pixels:literal),*]),* }) => {
+        use $crate::cpu::kernels::int8::lanes as loops;
+
+        type Registers = <$dots as $crate::cpu::kernels::int8::dots::Dots>::Lanes;
+
         $(#[$feature])?
-        unsafe fn tile<const PIXELS: usize, const VECTORS: usize>(t: &$crate::cpu::kernels::int8::lanes::Tile<'_>) {
+        unsafe fn tile<const PIXELS: usize, const VECTORS: usize>(t: &loops::Tile<'_>) {
             // SAFETY: the caller's promise, passed on.
-            unsafe { $crate::cpu::kernels::int8::lanes::tile::<$lanes, PIXELS, VECTORS>(t) }
+            unsafe { loops::tile::<$dots, PIXELS, VECTORS>(t) }
         }
 
-        unsafe fn tiles(t: &$crate::cpu::kernels::int8::lanes::Tile<'_>, pixels: usize, channels: usize) {
-            use $crate::cpu::kernels::int8::lanes::Lanes as _;
+        unsafe fn tiles(t: &loops::Tile<'_>, pixels: usize, channels: usize) {
             // SAFETY: the caller's promise, passed on.
             unsafe {
                 match (channels, pixels) {
                     $($(
-                        (c, $pixels) if c == 16 * $groups => tile::<$pixels, { 16 * $groups / <$lanes>::COUNT }>(t),
+                        (c, $pixels) if c == 16 * $groups => {
+                            tile::<$pixels, { 16 * $groups / <Registers as loops::Lanes>::COUNT }>(t);
+                        }
                     )*)*
                     _ => unreachable!("tiles are cut to the table"),
                 }
@@ -309,24 +282,22 @@ macro_rules! kernels {
         }
 
         $(#[$feature])?
-        unsafe fn finish(f: &$crate::cpu::kernels::int8::lanes::Finish) {
+        unsafe fn finish(f: &loops::Finish) {
             // SAFETY: the caller's promise, passed on.
-            unsafe { $crate::cpu::kernels::int8::lanes::finish::<$lanes>(f) }
+            unsafe { loops::finish::<Registers>(f) }
         }
 
         $(#[$feature])?
-        unsafe fn map(
-            from: $crate::cpu::kernels::int8::lanes::Origin, channels: usize, m: &$crate::cpu::kernels::int8::lanes::Map,
-        ) {
+        unsafe fn map(from: loops::Origin, channels: usize, m: &loops::Map) {
             // SAFETY: the caller's promise, passed on.
-            unsafe { $crate::cpu::kernels::int8::lanes::map::<$lanes>(from, channels, m) }
+            unsafe { loops::map::<Registers>(from, channels, m) }
         }
 
         /// The loops for this instruction set.
-        pub(super) const KERNELS: $crate::cpu::kernels::int8::lanes::Kernels = {
+        pub(in $crate::cpu::kernels::int8) const KERNELS: loops::Kernels = {
             let mut most = [1; 4];
             $({ let all: &[usize] = &[$($pixels),*]; most[$groups - 1] = all[all.len() - 1]; })*
-            $crate::cpu::kernels::int8::lanes::Kernels { block: $block, pixels: most, tile: tiles, finish, map }
+            loops::Kernels { block: $block, pixels: most, tile: tiles, finish, map }
         };
     };
 }

@@ -8,13 +8,24 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni;
 mod conv;
+mod dots;
 mod grid;
 mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_dot;
 mod peak;
 mod portable;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use conv::{Conv, Epilogue, Output, Term};
 pub(crate) use grid::{GROUP, Grid};
@@ -26,6 +37,24 @@ use lanes::Kernels;
 use super::KernelSet;
 use super::memory::Memory;
 use crate::cpu::team::Team;
+
+/// The loops of a set that this processor has.
+fn kernels(set: KernelSet) -> Kernels {
+    // The table is compiled for one processor family, so it lacks the others' sets, which are never available here.
+    match set {
+        #[cfg(target_arch = "x86_64")]
+        KernelSet::Avx512Vnni => avx512::KERNELS,
+        #[cfg(target_arch = "x86_64")]
+        KernelSet::AvxVnni => avx_vnni::KERNELS,
+        #[cfg(target_arch = "x86_64")]
+        KernelSet::Avx2 => avx2::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        KernelSet::NeonDot => neon_dot::KERNELS,
+        #[cfg(target_arch = "aarch64")]
+        KernelSet::Neon => neon::KERNELS,
+        _ => portable::KERNELS,
+    }
+}
 
 /// A step, packed and checked.
 pub(crate) enum Step {
@@ -48,12 +77,10 @@ pub(crate) struct Machine {
 impl Machine {
     /// Takes the steps of a network, each with the values whose borders it clears.
     pub(crate) fn new(set: KernelSet, steps: Vec<(Step, Vec<Grid>)>) -> Self {
-        let kernels = match set {
-            #[cfg(target_arch = "x86_64")]
-            KernelSet::Avx512Vnni => avx512::KERNELS,
-            _ => portable::KERNELS,
-        };
-        Self { kernels, steps }
+        Self {
+            kernels: kernels(set),
+            steps,
+        }
     }
 
     /// The steps.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::dots::Fours;
 use super::lanes::{Lanes, kernels};
 
 pub(super) struct Portable;
@@ -13,8 +14,6 @@ const TO_INTEGER: f32 = 12_582_912.0;
 impl Lanes for Portable {
     type Ints = [i32; 16];
     type Floats = [f32; 16];
-    type Weights = [[i8; 4]; 16];
-    type Bytes = [u8; 4];
 
     const COUNT: usize = 16;
 
@@ -36,25 +35,8 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn weights(from: *const i8) -> Self::Weights {
-        // SAFETY: as above.
-        unsafe { from.cast::<[[i8; 4]; 16]>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    unsafe fn bytes(from: *const u8) -> Self::Bytes {
-        // SAFETY: as above.
-        unsafe { from.cast::<[u8; 4]>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(mut sum: Self::Ints, bytes: Self::Bytes, weights: Self::Weights) -> Self::Ints {
-        for (sum, weights) in sum.iter_mut().zip(weights) {
-            for (byte, weight) in bytes.into_iter().zip(weights) {
-                *sum += i32::from(byte) * i32::from(weight);
-            }
-        }
-        sum
+    unsafe fn sum(a: Self::Ints, b: Self::Ints) -> Self::Ints {
+        std::array::from_fn(|i| a[i] + b[i])
     }
 
     #[inline(always)]
@@ -129,6 +111,34 @@ impl Lanes for Portable {
     unsafe fn store_i16(to: *mut i16, x: Self::Ints) {
         // SAFETY: as above.
         unsafe { to.cast::<[i16; 16]>().write_unaligned(x.map(|x| x as i16)) }
+    }
+}
+
+impl Fours for Portable {
+    type Lanes = Self;
+    type Weights = [[i8; 4]; 16];
+    type Bytes = [u8; 4];
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        // SAFETY: as above.
+        unsafe { from.cast::<[[i8; 4]; 16]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(from: *const u8) -> Self::Bytes {
+        // SAFETY: as above.
+        unsafe { from.cast::<[u8; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(mut sum: [i32; 16], bytes: Self::Bytes, weights: Self::Weights) -> [i32; 16] {
+        for (sum, weights) in sum.iter_mut().zip(weights) {
+            for (byte, weight) in bytes.into_iter().zip(weights) {
+                *sum += i32::from(byte) * i32::from(weight);
+            }
+        }
+        sum
     }
 }
 

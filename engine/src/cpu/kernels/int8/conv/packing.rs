@@ -15,6 +15,8 @@ pub(super) struct Packing {
     pub(super) first: usize,
     /// Factors for the sum of the terms before it.
     pub(super) rescale: Option<Packed<f32>>,
+    /// What sums of centred bytes begin with.
+    pub(super) start: Packed<i32>,
 }
 
 /// A part of one term's window.
