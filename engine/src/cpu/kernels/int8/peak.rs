@@ -16,8 +16,8 @@ const ROUNDS: usize = 200_000;
 const PATIENCE: Duration = Duration::from_millis(60);
 
 /// Additions and multiplications of 8-bit products in a second, by the instructions of a kernel set on all threads of a team
-/// together, with all numbers in registers: what no kernel can exceed. The best of a twentieth of a second. `None` for sets whose
-/// limit nobody has written down.
+/// together, with all numbers in registers: what no kernel can exceed. The best of a twentieth of a second. `None` for sets that have
+/// no instruction for products of bytes, where it depends on how they are made of others.
 pub(crate) fn peak(set: KernelSet, team: &Team) -> Option<f64> {
     // The loop, and products in one of its steps.
     let (spin, products): (unsafe fn(), usize) = match set {
@@ -25,8 +25,6 @@ pub(crate) fn peak(set: KernelSet, team: &Team) -> Option<f64> {
         KernelSet::Avx512Vnni => (x86::avx512_vnni, 64),
         #[cfg(target_arch = "x86_64")]
         KernelSet::AvxVnni => (x86::avx_vnni, 32),
-        #[cfg(target_arch = "x86_64")]
-        KernelSet::Avx2 => (x86::avx2, 16),
         #[cfg(target_arch = "aarch64")]
         KernelSet::NeonDot => (arm::neon_dot, 16),
         _ => return None,
@@ -80,22 +78,6 @@ mod x86 {
         for _ in 0..2 * ROUNDS {
             for sum in &mut sums {
                 *sum = _mm256_dpbusd_avx_epi32(*sum, bytes, weights);
-            }
-        }
-        black_box(sums);
-    }
-
-    /// Without an instruction for bytes: products of 16-bit numbers, two and two.
-    #[target_feature(enable = "avx2")]
-    pub(super) fn avx2() {
-        let (bytes, weights) = (
-            black_box(_mm256_set1_epi16(3)),
-            black_box(_mm256_set1_epi16(5)),
-        );
-        let mut sums = [_mm256_setzero_si256(); SUMS / 2];
-        for _ in 0..2 * ROUNDS {
-            for sum in &mut sums {
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(black_box(bytes), weights));
             }
         }
         black_box(sums);
