@@ -58,8 +58,9 @@ fn manifest() -> Manifest {
         self_test: vec![SelfTest {
             rows: 1,
             cols: 2,
+            // Brightness 0.36 and 0.64: the largest logit of both is that of the kidney.
             hu: vec![0, 100],
-            labels: vec![0, 1],
+            labels: vec![1, 1],
         }],
     }
 }
@@ -201,6 +202,29 @@ fn verify_accepts_a_whole_package_and_names_what_is_wrong_with_others() {
             .expect_err("not there")
             .exit,
         Exit::Model
+    );
+}
+
+/// A package is only as good as the machine it runs on: its own slices must come out as where it was made.
+#[test]
+fn verify_runs_the_packages_own_slices() {
+    let home = TempDir::new().expect("a folder");
+    let package = save(home.path());
+    assert!(
+        verified(&package)
+            .expect("whole")
+            .contains("self-test  1 slices")
+    );
+    let model = Model::load(&package).expect("a package").model;
+    let mut manifest = model.manifest().clone();
+    manifest.self_test[0].labels[1] = 2;
+    let model = model.with_manifest(manifest).expect("a model");
+    model.save(&package, Storage::F16).expect("saved");
+    let failure = verified(&package).expect_err("another label");
+    assert_eq!(failure.exit, Exit::Model);
+    assert!(
+        failure.what.contains("1 pixels of self-test slice 1"),
+        "{failure}"
     );
 }
 

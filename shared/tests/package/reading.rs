@@ -57,7 +57,7 @@ fn empty_sections_are_fine() {
 fn the_bytes_lie_where_the_specification_says() {
     let file = example();
     let u64_at = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().unwrap());
-    assert_eq!(&file[..8], b"NBX1\x01\x00\x00\x00");
+    assert_eq!(&file[..8], b"NBX1\x02\x00\x00\x00");
     assert_eq!(u64_at(8), file.len() as u64);
     assert_eq!(u64_at(24), PROGRAM.len() as u64);
     assert_eq!(file[48..52], 4_u32.to_le_bytes());
@@ -88,7 +88,7 @@ proptest! {
         if dress && bytes.len() >= 64 {
             // Past magic, version and total length, so that the rest is looked at.
             let total = bytes.len() as u64;
-            bytes[..8].copy_from_slice(b"NBX1\x01\x00\x00\x00");
+            bytes[..8].copy_from_slice(b"NBX1\x02\x00\x00\x00");
             bytes[8..16].copy_from_slice(&total.to_le_bytes());
         }
         prop_assert!(PackageView::open(&bytes).is_err());

@@ -11,7 +11,7 @@ fn manifests_that_no_model_can_have_are_not_written() {
     type Spoil = fn(&mut Manifest);
     let wrong: [(&str, Spoil); 7] = [
         ("the model's name", |m| m.name = " ".into()),
-        ("the number of input channels", |m| m.input.channels = 2),
+        ("the number of input channels", |m| m.input.channels = 4),
         ("the input scale", |m| m.input.scale = 100),
         ("the preprocessing", |m| m.input.preprocess.rows = 0),
         ("the class map", |m| m.classes.swap(1, 2)),
