@@ -82,8 +82,8 @@ def closed(path, rows, cols):
         raise SystemExit(f"{path} has {len(graph.input)} inputs, not one image")
     image = graph.input[0]
     channels = image.type.tensor_type.shape.dim[1].dim_value
-    if channels not in (1, 3):
-        raise SystemExit(f"{path}: the image has {channels} channels, not 1 or 3")
+    if channels not in (1, 2, 3):
+        raise SystemExit(f"{path}: the image has {channels} channels, not 1 to 3")
     initialisers = [tensor for tensor in graph.initializer if tensor.name in needed]
     fixed = onnx.helper.make_graph(
         nodes,

@@ -8,20 +8,36 @@
 //! | `max_pool2d` | `MaxPool`, whose padding never wins either |
 //! | upsample2x | `Resize`, nearest, asymmetric, rounded down: row i reads row floor(i / 2), exactly |
 //! | concat, softmax | `Concat` and `Softmax` over axis 1 |
+//! | `up_conv2d` | `ConvTranspose` with one kernel of 4 x 4, stride 2 and padding 1 |
+//! | quantise | `Div` by the scale, `Round` (halves to even), `Clip` to the range, `Mul` by the scale |
 //!
 //! With mean 0, variance 1 and epsilon 0 a batch norm is `x * scale + shift` without rounding in between. Runtimes know
 //! how to fold one into the convolution before it and how to keep it in their own memory layout; a `Mul` and an `Add` they
 //! often do not.
+//!
+//! Rounding is written as plain arithmetic and not as `QuantizeLinear` and `DequantizeLinear`, for three reasons. Runtimes take such a
+//! pair for leave to compute the layer beside it in integers of their own choice: ONNX Runtime, for one, then rounds
+//! the layer's float weights too, coarser than the package does. The pair for 16 bits came with operator set 21, which
+//! fewer runtimes read. And the arithmetic states the program's own definition, down to the order of its roundings.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use nephrobox_engine::program::{Op, Program, Tensor, TensorId, Tensors, ValueId};
+use nephrobox_engine::program::{Op, Precision, Program, Tensor, TensorId, Tensors, ValueId};
 
-use super::proto::{self, kind};
+use super::parts::{Names, float, initializer, int, text, value, window};
+use super::proto;
 use super::{IMAGE, InputShape, LOGITS, OnnxError, Outputs, PROBABILITIES};
 
 /// The image after the input scale, where there is one.
 const SCALED: &str = "image_scaled";
+/// What is behind a value's name for what is computed on the way to it: an affine before its rectifier,
+const BEFORE_RELU: &str = "affine";
+/// a number divided by its grid's scale,
+const STEPS: &str = "steps";
+/// rounded,
+const ROUNDED: &str = "rounded";
+/// and limited.
+const LIMITED: &str = "limited";
 /// Factors of every doubling: batch, channels, rows, columns.
 const TWICE: (&str, [f32; 4]) = ("twice", [1.0, 1.0, 2.0, 2.0]);
 
@@ -37,10 +53,6 @@ pub fn graph(
     outputs: Outputs,
 ) -> Result<proto::Graph, OnnxError> {
     let plan = program.check(tensors)?;
-    let integers = |op: &&Op| matches!(op, Op::UpConv2d { .. } | Op::Quantise { .. });
-    if let Some(op) = program.ops.iter().find(integers) {
-        return Err(OnnxError::Quantised(op.name()));
-    }
     if shape.batch == Some(0) {
         return Err(OnnxError::EmptyBatch);
     }
@@ -105,6 +117,8 @@ struct Writer<'a> {
     node_names: Names,
     /// By [`TensorId`].
     tensor_names: Vec<String>,
+    /// By [`TensorId`]: names of kernels as a `ConvTranspose` reads them. Other tensors have none.
+    transposed_names: Vec<Option<String>>,
     constants: BTreeMap<String, String>,
     scaled: bool,
     nodes: Vec<proto::Node>,
@@ -119,6 +133,7 @@ impl<'a> Writer<'a> {
             names: Names::default(),
             node_names: Names::default(),
             tensor_names: Vec::with_capacity(tensors.len()),
+            transposed_names: Vec::with_capacity(tensors.len()),
             constants: BTreeMap::new(),
             scaled,
             nodes: Vec::with_capacity(program.ops.len() * 2),
@@ -131,17 +146,48 @@ impl<'a> Writer<'a> {
         for id in 0..=program.ops.len() {
             let id = ValueId(id as u32);
             writer.names.take(&id.to_string());
-            writer.names.take(&before_relu(id));
+            for step in [BEFORE_RELU, STEPS, ROUNDED, LIMITED] {
+                writer.names.take(&format!("{id}_{step}"));
+            }
         }
-        for tensor in tensors {
-            let name = writer.names.take(tensor.name());
-            let dims = tensor.shape().iter().map(|&axis| axis as i64).collect();
-            writer
-                .initializers
-                .push(initializer(name.clone(), dims, &tensor.to_f32()));
-            writer.tensor_names.push(name);
+        for (number, tensor) in tensors.iter().enumerate() {
+            writer.define(TensorId(number as u32), tensor);
         }
         writer
+    }
+
+    /// Writes a tensor as it is, as what a `ConvTranspose` reads, or both ways if the program has readers of both kinds.
+    fn define(&mut self, id: TensorId, tensor: &Tensor) {
+        let reads = |op: &&Op| op.tensors().any(|read| read == id);
+        let (mut direct, mut transposed) = (false, false);
+        for op in self.program.ops.iter().filter(reads) {
+            // Its bias is as it is, and a tensor with one axis cannot be its weight.
+            match op {
+                Op::UpConv2d { weight, .. } if *weight == id => transposed = true,
+                _ => direct = true,
+            }
+        }
+        let name = self.names.take(tensor.name());
+        let numbers = tensor.to_f32();
+        self.transposed_names.push(transposed.then(|| {
+            let name = if direct {
+                self.names.take(&format!("{name}/transposed"))
+            } else {
+                name.clone()
+            };
+            let [out, channels] = [tensor.shape()[0] / 4, tensor.shape()[1]];
+            let kernel = one_kernel(&numbers, out, channels);
+            let dims = vec![channels as i64, out as i64, 4, 4];
+            self.initializers
+                .push(initializer(name.clone(), dims, &kernel));
+            name
+        }));
+        if direct {
+            let dims = tensor.shape().iter().map(|&axis| axis as i64).collect();
+            self.initializers
+                .push(initializer(name.clone(), dims, &numbers));
+        }
+        self.tensor_names.push(name);
     }
 
     fn value(&self, id: ValueId) -> String {
@@ -160,8 +206,10 @@ impl<'a> Writer<'a> {
 
     /// What a layer is called: its tensor's name up to the last stroke, or the operation and its position.
     fn layer(&self, index: usize, op: &Op) -> String {
+        // A grid is named after a value of the program it was made for, which is no layer of this one.
+        let named = |_: &TensorId| !matches!(op, Op::Quantise { .. });
         op.tensors()
-            .next()
+            .find(named)
             .and_then(|id| self.tensors.get(id).map(Tensor::name))
             .and_then(|name| name.rsplit_once('/'))
             .map_or_else(
@@ -249,8 +297,19 @@ impl<'a> Writer<'a> {
                 return self.node(&name, "Resize", &input, &output, attributes);
             }
             Op::Concat { .. } => ("Concat", vec![int("axis", 1)]),
-            // `graph` has refused programs with these.
-            Op::UpConv2d { .. } | Op::Quantise { .. } => return,
+            Op::UpConv2d { weight, bias, .. } => {
+                let weight = self.transposed_names[weight.index()].clone();
+                let tensors: Vec<String> = weight
+                    .into_iter()
+                    .chain(bias.map(|id| self.tensor(id).into()))
+                    .collect();
+                input.extend(tensors.iter().map(String::as_str));
+                let window = window(4, 2, 1);
+                return self.node(&name, "ConvTranspose", &input, &output, window);
+            }
+            Op::Quantise {
+                scale, precision, ..
+            } => return self.quantise(&name, input[0], op.output(), scale, precision),
             // It may only stand last and on the logits; whether it is wanted is the caller's choice.
             Op::Softmax { .. } => return,
         };
@@ -273,7 +332,7 @@ impl<'a> Writer<'a> {
         let [scale, shift] = [scale, shift].map(|id| self.tensor(id).to_owned());
         let output = self.value(id);
         let normalised = if relu {
-            before_relu(id)
+            format!("{id}_{BEFORE_RELU}")
         } else {
             output.clone()
         };
@@ -294,117 +353,51 @@ impl<'a> Writer<'a> {
             );
         }
     }
-}
 
-/// The name of an affine's result before its rectifier.
-fn before_relu(id: ValueId) -> String {
-    format!("{id}_affine")
-}
-
-/// Names that are given once: each with the number that the next to want it is tried with.
-#[derive(Default)]
-struct Names(HashMap<String, usize>);
-
-impl Names {
-    /// The wanted name, with a number behind it if it is taken; "unnamed" for an empty one, which means "left out".
-    fn take(&mut self, wanted: &str) -> String {
-        let wanted = if wanted.is_empty() { "unnamed" } else { wanted };
-        let Some(mut number) = self.0.get(wanted).copied() else {
-            self.0.insert(wanted.into(), 2);
-            return wanted.into();
+    fn quantise(
+        &mut self,
+        name: &str,
+        input: &str,
+        id: ValueId,
+        scale: TensorId,
+        precision: Precision,
+    ) {
+        let kind = match precision {
+            Precision::U8 => "u8",
+            Precision::I16 => "i16",
         };
-        loop {
-            let name = format!("{wanted}#{number}");
-            number += 1;
-            if !self.0.contains_key(&name) {
-                self.0.insert(wanted.into(), number);
-                self.0.insert(name.clone(), 2);
-                return name;
-            }
-        }
+        let [low, high] = precision.range();
+        // Limits are single numbers, without axes.
+        let low = self.constant(&format!("lowest_{kind}"), &[], &[low]);
+        let high = self.constant(&format!("highest_{kind}"), &[], &[high]);
+        let scale = self.tensor(scale).to_owned();
+        let [steps, rounded, limited] =
+            [STEPS, ROUNDED, LIMITED].map(|step| format!("{id}_{step}"));
+        let output = self.value(id);
+        let mut node = |operator: &str, input: &[&str], output: &str| {
+            let name = format!("{name}/{}", operator.to_lowercase());
+            self.node(&name, operator, input, output, vec![]);
+        };
+        node("Div", &[input, &scale], &steps);
+        node("Round", &[&steps], &rounded);
+        node("Clip", &[&rounded, &low, &high], &limited);
+        node("Mul", &[&limited, &scale], &output);
     }
 }
 
-fn initializer(name: String, dims: Vec<i64>, values: &[f32]) -> proto::Tensor {
-    proto::Tensor {
-        name,
-        dims,
-        data_type: proto::FLOAT,
-        raw_data: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+/// The four kernels of 2 x 2 of an [`Op::UpConv2d`] as the one of a `ConvTranspose`, `[in, out, 4, 4]`.
+///
+/// With stride 2 and padding 1, the pixel `i` of the input reaches row `r` of the output through row `r - 2 i + 1` of the kernel.
+/// The program's row `2 k + p` reads pixel `k + p - 1 + a` through row `a` of phase `p`, which is row `3 - p - 2 a`
+/// of the large kernel: each of its rows belongs to one phase. Columns likewise.
+fn one_kernel(four: &[f32], out: usize, channels: usize) -> Vec<f32> {
+    let mut kernel = vec![0.0; four.len()];
+    for (index, &weight) in four.iter().enumerate() {
+        let [a, b] = [index / 2 % 2, index % 2];
+        let (rest, channel) = (index / 4 / channels, index / 4 % channels);
+        let (phase, o) = (rest / out, rest % out);
+        let [row, col] = [3 - phase / 2 - 2 * a, 3 - phase % 2 - 2 * b];
+        kernel[((channel * out + o) * 4 + row) * 4 + col] = weight;
     }
-}
-
-fn value(name: &str, doc_string: String, channels: u32, shape: InputShape) -> proto::ValueInfo {
-    let length = |length: usize| proto::Dimension {
-        dim_value: Some(length as i64),
-        dim_param: None,
-    };
-    let axis = |name: &str, fixed: Option<usize>| match fixed {
-        Some(fixed) => length(fixed),
-        None => proto::Dimension {
-            dim_value: None,
-            dim_param: Some(name.into()),
-        },
-    };
-    let dim = vec![
-        axis("batch", shape.batch),
-        length(channels as usize),
-        axis("rows", shape.size.map(|[rows, _]| rows)),
-        axis("cols", shape.size.map(|[_, cols]| cols)),
-    ];
-    proto::ValueInfo {
-        name: name.into(),
-        doc_string,
-        r#type: Some(proto::Type {
-            tensor_type: Some(proto::TensorType {
-                elem_type: proto::FLOAT,
-                shape: Some(proto::Shape { dim }),
-            }),
-        }),
-    }
-}
-
-/// Kernel, strides and padding of a square window.
-fn window(kernel: u32, stride: u32, padding: u32) -> Vec<proto::Attribute> {
-    vec![
-        ints("kernel_shape", kernel, 2),
-        ints("pads", padding, 4),
-        ints("strides", stride, 2),
-    ]
-}
-
-fn ints(name: &str, number: u32, times: usize) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        ints: vec![i64::from(number); times],
-        r#type: kind::INTS,
-        ..proto::Attribute::default()
-    }
-}
-
-fn int(name: &str, number: i64) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        i: Some(number),
-        r#type: kind::INT,
-        ..proto::Attribute::default()
-    }
-}
-
-fn float(name: &str, number: f32) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        f: Some(number),
-        r#type: kind::FLOAT,
-        ..proto::Attribute::default()
-    }
-}
-
-fn text(name: &str, word: &str) -> proto::Attribute {
-    proto::Attribute {
-        name: name.into(),
-        s: Some(word.into()),
-        r#type: kind::STRING,
-        ..proto::Attribute::default()
-    }
+    kernel
 }

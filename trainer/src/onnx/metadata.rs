@@ -1,5 +1,6 @@
 //! What an ONNX file says about its model, under names a program can ask for.
 
+use nephrobox_engine::cpu::int8;
 use nephrobox_engine::package::Model;
 use nephrobox_shared::preprocess::Interpolation;
 use nephrobox_shared::report::RESEARCH_USE_NOTICE;
@@ -38,10 +39,12 @@ pub fn entries(model: &Model) -> Vec<Entry> {
         ("size_multiple", model.program().multiple.to_string()),
         ("input_scale", manifest.input.scale.to_string()),
         ("package_storage", model.storage().name().into()),
+        ("quantised", int8::is_quantised(model.program()).to_string()),
         ("dataset_fingerprint", training.dataset_fingerprint.clone()),
         ("source_revision", training.source_revision.clone()),
     ];
-    if let Some(scores) = manifest.scores.float {
+    // A quantised package also has the scores of the network it was made from, which is not what the file computes.
+    if let Some(scores) = manifest.scores.int8.or(manifest.scores.float) {
         // Plain numbers by name: nothing in them can fail to become JSON.
         all.extend(
             serde_json::to_string(&scores)

@@ -19,6 +19,7 @@
 
 mod graph;
 pub mod metadata;
+mod parts;
 pub mod proto;
 mod reference;
 
@@ -26,6 +27,7 @@ use nephrobox_engine::burn::ExecutorError;
 use nephrobox_engine::model::EngineError;
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::ProgramError;
+use nephrobox_shared::preprocess::PreprocessError;
 use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 use prost::Message as _;
 
@@ -118,9 +120,6 @@ pub enum OnnxError {
     /// The program is not sound.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// A program for integers, which this converter does not write.
-    #[error("the model is quantised (it has {0} operations); export the run it was quantised from")]
-    Quantised(&'static str),
     /// A batch without images.
     #[error("a batch of 0 images cannot be computed; choose 1 or more")]
     EmptyBatch,
@@ -147,6 +146,9 @@ pub enum OnnxError {
     /// The example could not be computed.
     #[error("the example could not be computed: {0}")]
     Engine(#[from] EngineError),
+    /// A slice of the self-test could not be preprocessed.
+    #[error("the package's self-test could not be read: {0}")]
+    SelfTest(#[from] PreprocessError),
     /// The example could not be written down.
     #[error("the example could not be written as safetensors: {0}")]
     Safetensors(#[from] safetensors::SafeTensorError),

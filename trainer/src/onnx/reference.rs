@@ -11,7 +11,8 @@ use safetensors::tensor::TensorView;
 use super::{InputShape, OnnxError, Options};
 use crate::closed_form;
 
-/// Images of noise in 0 to 1 with their logits, in f32 on the CPU, for one or more sizes of input.
+/// Images in 0 to 1 with their logits, in f32 on the CPU: noise of one or more sizes and, if the package has them, the slices of its
+/// self-test, in which there is something to label.
 ///
 /// The tensors are called `image.N` and `logits.N`, `N` from 0. Channels of an image differ, so that a runtime that
 /// mixes them up is found out.
@@ -37,14 +38,19 @@ impl Reference {
         let [channels, classes] =
             [program.input_channels, program.classes].map(|count| count as usize);
         let scale = f32::from(input.scale);
-        let cases = sizes(model, options.shape(model))
+        let noise = sizes(model, options.shape(model))
             .into_iter()
             .enumerate()
             .map(|(index, [batch, rows, cols])| {
                 let count = batch * channels * rows * cols;
-                let image: Vec<f32> = closed_form::unit(&format!("onnx/{index}"), count)
-                    .map(|u| u as f32)
-                    .collect();
+                let noise = closed_form::unit(&format!("onnx/{index}"), count);
+                ([batch, rows, cols], noise.map(|u| u as f32).collect())
+            });
+        let mut images: Vec<([usize; 3], Vec<f32>)> = noise.collect();
+        images.extend(self_test(model, options.batch)?);
+        let cases = images
+            .into_iter()
+            .map(|([batch, rows, cols], image)| {
                 let scaled: Vec<f32> = image.iter().map(|x| x * scale).collect();
                 let logits = executor.raw_logits(&scaled, batch, rows, cols)?;
                 Ok(Case {
@@ -82,7 +88,34 @@ impl Reference {
     }
 }
 
-/// Batch, rows and columns of each case.
+/// The slices of a package's self-test as one batch, each in every channel, and as often as a closed batch needs them.
+fn self_test(
+    model: &Model,
+    batch: Option<usize>,
+) -> Result<Option<([usize; 3], Vec<f32>)>, OnnxError> {
+    let manifest = model.manifest();
+    let (slices, preprocess) = (&manifest.self_test, manifest.input.preprocess);
+    if slices.is_empty() {
+        return Ok(None);
+    }
+    let batch = batch.unwrap_or(slices.len());
+    let mut images = Vec::new();
+    let mut image = vec![0.0; preprocess.rows * preprocess.cols];
+    for slice in slices.iter().cycle().take(batch) {
+        preprocess.image(
+            &slice.hu,
+            slice.rows as usize,
+            slice.cols as usize,
+            &mut image,
+        )?;
+        for _ in 0..model.program().input_channels {
+            images.extend_from_slice(&image);
+        }
+    }
+    Ok(Some(([batch, preprocess.rows, preprocess.cols], images)))
+}
+
+/// Batch, rows and columns of each case of noise.
 fn sizes(model: &Model, shape: InputShape) -> Vec<[usize; 3]> {
     let preprocess = model.manifest().input.preprocess;
     let tile = model.program().multiple as usize;

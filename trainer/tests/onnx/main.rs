@@ -148,7 +148,7 @@ fn the_demo_package_comes_back_with_all_it_says() {
             file.opset_import[0].version,
             file.model_version
         ),
-        (8, 17, 3)
+        (8, 17, 4)
     );
     let network = read(file.graph.as_ref().unwrap());
     let exact = model.stored_as(Storage::F32).unwrap();
@@ -171,7 +171,7 @@ fn the_demo_package_comes_back_with_all_it_says() {
     let manifest = model.manifest();
     for (key, value) in [
         ("name", "demo-resnet18"),
-        ("version", "3"),
+        ("version", "4"),
         ("encoder", "resnet18"),
         (
             "class_map",
@@ -186,6 +186,7 @@ fn the_demo_package_comes_back_with_all_it_says() {
         ("size_multiple", "32"),
         ("input_scale", "1"),
         ("package_storage", "i8"),
+        ("quantised", "true"),
         ("licence_notice", &manifest.training.licence_notice),
         (
             "dataset_fingerprint",
@@ -197,7 +198,8 @@ fn the_demo_package_comes_back_with_all_it_says() {
         assert_eq!(said.get(key), Some(&value), "{key}");
     }
     let scores: serde_json::Value = serde_json::from_str(said["test_scores"]).unwrap();
-    let kidney = manifest.scores.float.unwrap().paper.kidney.dice.unwrap();
+    // Those of the numbers that the file computes with, not of the network it was made from.
+    let kidney = manifest.scores.int8.unwrap().paper.kidney.dice.unwrap();
     // The reader of JSON may miss the last bit.
     let said = scores["paper"]["kidney"]["dice"].as_f64().unwrap();
     assert!(
@@ -237,6 +239,36 @@ fn names_that_clash_are_told_apart() {
     assert_eq!(numbers(&file.tensors), numbers(&tensors));
 }
 
+/// One kernel for a convolution and for one that doubles: the two read it in different orders.
+#[test]
+fn a_kernel_read_both_ways_is_written_both_ways() {
+    let mut b = Builder::new(3, 4);
+    let image = b.input();
+    let numbers = random::noise(7, 12 * 3 * 4);
+    let kernel = b.tensor(Tensor::f32("k", vec![12, 3, 2, 2], numbers).unwrap());
+    // The name that the second copy would have.
+    let bias = b.tensor(Tensor::f32("k/transposed", vec![3], vec![0.5; 3]).unwrap());
+    let large = b.up_conv2d(image, kernel, Some(bias));
+    let wide = b.conv2d(image, kernel, None, 1, 1);
+    let narrow = Tensor::f32("n", vec![3, 12, 2, 2], random::noise(8, 3 * 12 * 4)).unwrap();
+    let narrow = b.tensor(narrow);
+    let wide = b.conv2d(wide, narrow, None, 1, 0);
+    let small = b.max_pool2d(large, 2, 2, 0);
+    let sum = b.add(small, wide);
+    let (program, tensors) = b.finish(sum, 3).unwrap();
+    let shape = InputShape::default();
+    let file = read(&graph(&program, &tensors, 1.0, shape, Outputs::Logits).unwrap());
+    let found = file.program(4);
+    let used = |program: &Program, tensors: &Tensors| -> Vec<_> {
+        let all = program.ops.iter().flat_map(Op::tensors);
+        all.map(|id| tensors.get(id).unwrap().to_f32()).collect()
+    };
+    assert_eq!(used(&found, &file.tensors), used(&program, &tensors));
+    assert_eq!(file.tensors.len(), tensors.len() + 1);
+    let names = |program: &Program| program.ops.iter().map(Op::name).collect::<Vec<_>>();
+    assert_eq!(names(&found), names(&program));
+}
+
 #[test]
 fn sizes_are_open_unless_asked_for() {
     let model = demo();
@@ -249,7 +281,7 @@ fn sizes_are_open_unless_asked_for() {
     assert_eq!(
         dims(Options::default()),
         [
-            ("image".into(), axes(["batch", "1", "rows", "cols"])),
+            ("image".into(), axes(["batch", "2", "rows", "cols"])),
             ("logits".into(), axes(["batch", "3", "rows", "cols"])),
             ("probabilities".into(), axes(["batch", "3", "rows", "cols"])),
         ]
@@ -262,7 +294,7 @@ fn sizes_are_open_unless_asked_for() {
     assert_eq!(
         dims(fixed),
         [
-            ("image".into(), axes(["4", "1", "256", "256"])),
+            ("image".into(), axes(["4", "2", "256", "256"])),
             ("probabilities".into(), axes(["4", "3", "256", "256"])),
         ]
     );

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use nephrobox_engine::program::{Builder, Program, Tensor, TensorId, Tensors, ValueId};
+use nephrobox_engine::program::{Builder, Precision, Program, Tensor, TensorId, Tensors, ValueId};
 use nephrotrain::onnx::proto::{self, Attribute, Graph, Node, ValueInfo, kind};
 
 /// What a file holds.
@@ -65,12 +65,21 @@ pub(crate) fn read(graph: &Graph) -> Network {
     reader.values.insert(image, ValueId::INPUT);
     // Tensors keep their order; those that only the notation needs come after them or are never asked for.
     let of_program: HashSet<&String> = graph.node.iter().flat_map(Reader::tensor_names).collect();
+    let transposed: HashSet<&String> = graph
+        .node
+        .iter()
+        .filter(|node| node.op_type == "ConvTranspose")
+        .map(|node| &node.input[1])
+        .collect();
     for t in graph
         .initializer
         .iter()
         .filter(|t| of_program.contains(&t.name))
     {
-        let (shape, numbers) = reader.constants[t.name.as_str()].clone();
+        let (mut shape, mut numbers) = reader.constants[t.name.as_str()].clone();
+        if transposed.contains(&t.name) {
+            (shape, numbers) = four_kernels(&shape, &numbers);
+        }
         let id = reader
             .b
             .tensor(Tensor::f32(&t.name, shape, numbers).unwrap());
@@ -88,6 +97,11 @@ pub(crate) fn read(graph: &Graph) -> Network {
             assert_eq!((next.op_type.as_str(), &next.input), ("Relu", &node.output));
             assert!(next.attribute.is_empty());
             &next.output[0]
+        } else if node.op_type == "Div" {
+            let rest = [(); 3].map(|()| nodes.next().unwrap());
+            let id = reader.quantise([node, rest[0], rest[1], rest[2]]);
+            reader.values.insert(&rest[2].output[0], id);
+            continue;
         } else {
             &node.output[0]
         };
@@ -169,11 +183,37 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Four nodes that round to a grid.
+    fn quantise(&mut self, nodes: [&'a Node; 4]) -> ValueId {
+        let [divide, round, clip, multiply] = nodes;
+        let operators = nodes.map(|node| node.op_type.as_str());
+        assert_eq!(operators, ["Div", "Round", "Clip", "Mul"]);
+        assert!(nodes.iter().all(|node| node.attribute.is_empty()));
+        for (node, next) in nodes.iter().zip(&nodes[1..]) {
+            assert_eq!(node.output[0], next.input[0]);
+        }
+        assert_eq!(round.input.len(), 1);
+        assert_eq!(divide.input[1], multiply.input[1], "one scale");
+        let [low, high] = [1, 2].map(|index| {
+            let (shape, numbers) = &self.constants[clip.input[index].as_str()];
+            assert!(shape.is_empty(), "{} has axes", clip.input[index]);
+            numbers[0]
+        });
+        let precision = [Precision::U8, Precision::I16]
+            .into_iter()
+            .find(|precision| precision.range() == [low, high])
+            .unwrap();
+        let value = self.values[divide.input[0].as_str()];
+        let scale = self.tensors[divide.input[1].as_str()];
+        self.b.quantise(value, scale, precision)
+    }
+
     /// Constants of a node that are the program's own.
     fn tensor_names(node: &'a Node) -> &'a [String] {
         match node.op_type.as_str() {
-            "Conv" => &node.input[1..],
+            "Conv" | "ConvTranspose" => &node.input[1..],
             "BatchNormalization" => &node.input[1..3],
+            "Div" => &node.input[1..],
             _ => &[],
         }
     }
@@ -196,6 +236,10 @@ impl<'a> Reader<'a> {
                 assert_eq!([weight[2], weight[3]], [kernel as usize; 2]);
                 self.b
                     .conv2d(x, tensors[0], tensors.get(1).copied(), stride, padding)
+            }
+            ("ConvTranspose", &[x]) => {
+                assert_eq!(attributes.window(), [4, 2, 1]);
+                self.b.up_conv2d(x, tensors[0], tensors.get(1).copied())
             }
             ("BatchNormalization", &[x]) => {
                 let all = |name: &String, number: f32| {
@@ -240,6 +284,32 @@ impl<'a> Reader<'a> {
         attributes.all_used(node);
         id
     }
+}
+
+/// The four kernels of 2 x 2 that a `ConvTranspose` with a kernel of 4 x 4, stride 2 and padding 1 is.
+///
+/// By the operator's definition the pixel `i` adds to row `r = 2 i - 1 + k` of the output through row `k` of the kernel. So the row
+/// `2 n + p` gets what pixel `i` has through `k = 2 (n - i) + p + 1`, and sees the pixels `n + p - 1` and `n + p`, of which the program says
+/// `a = 0` and `a = 1`.
+fn four_kernels(shape: &[usize], one: &[f32]) -> (Vec<usize>, Vec<f32>) {
+    let &[channels, out, 4, 4] = shape else {
+        panic!("a kernel of {shape:?}");
+    };
+    let row = |phase: usize, tap: usize| {
+        let pixel = phase as i32 - 1 + tap as i32;
+        (2 * -pixel + phase as i32 + 1) as usize
+    };
+    let mut four = Vec::with_capacity(one.len());
+    for [p, q] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+        for o in 0..out {
+            for c in 0..channels {
+                for [a, b] in [[0, 0], [0, 1], [1, 0], [1, 1]] {
+                    four.push(one[((c * out + o) * 4 + row(p, a)) * 4 + row(q, b)]);
+                }
+            }
+        }
+    }
+    (vec![4 * out, channels, 2, 2], four)
 }
 
 /// A node's settings, each to be asked for once.

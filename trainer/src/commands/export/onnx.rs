@@ -19,7 +19,8 @@ use crate::onnx::{self, Options, Outputs, Reference};
     override_usage = "nephrotrain export onnx --out <OUT> --model <MODEL> [OPTIONS]\n       \
     nephrotrain export onnx --out <OUT> --run <RUN> --name <NAME> --licence-notice <NOTICE> [OPTIONS]",
     after_help = "The file holds the network operation by operation, with weights in f32: what a package stores as\n\
-    f16 or i8 becomes the numbers that this project's own executors compute with. What the package says\n\
+    f16 or i8 becomes the numbers that this project's own executors compute with, and a quantised package\n\
+    rounds where it rounds here. What the package says\n\
     about preprocessing, classes, licence and origin is in the metadata. See docs/onnx.md.\n\n\
     Examples:\n  \
     nephrotrain export onnx --model first.nbx --out first.onnx --reference first.safetensors\n  \
@@ -46,7 +47,7 @@ pub struct OnnxArgs {
     /// Only batches of this many images; any number otherwise
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Option<u32>,
-    /// Also write images of noise and the logits that this project's own executor gives them, to check a
+    /// Also write images, of noise and of the self-test, and the logits that this project's own executor gives them, to check a
     /// runtime against
     #[arg(long, value_name = "FILE.safetensors")]
     reference: Option<PathBuf>,
