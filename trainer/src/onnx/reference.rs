@@ -88,11 +88,11 @@ impl Reference {
     }
 }
 
+/// `[channels, rows, cols]`, and as many numbers.
+type Image = ([usize; 3], Vec<f32>);
+
 /// The slices of a package's self-test as one batch, each in every channel, and as often as a closed batch needs them.
-fn self_test(
-    model: &Model,
-    batch: Option<usize>,
-) -> Result<Option<([usize; 3], Vec<f32>)>, OnnxError> {
+fn self_test(model: &Model, batch: Option<usize>) -> Result<Option<Image>, OnnxError> {
     let manifest = model.manifest();
     let (slices, preprocess) = (&manifest.self_test, manifest.input.preprocess);
     if slices.is_empty() {

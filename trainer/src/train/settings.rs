@@ -215,9 +215,9 @@ impl Preset {
         match self {
             Self::Paper => Settings::default(),
             Self::Best => Settings {
+                loss: Some(LossName::DiceCe),
                 schedule: Some(Schedule::Cosine),
                 warm_up: Some(0.05),
-                ema: Some(0.98),
                 ..Settings::default()
             },
         }
@@ -442,7 +442,7 @@ mod tests {
             .unwrap();
         assert_eq!(config.gamma, 3.0);
         assert_eq!(config.schedule, Schedule::Polynomial);
-        assert_eq!((config.loss, config.ema), (LossName::Dice, 0.98));
+        assert_eq!((config.loss, config.warm_up), (LossName::DiceCe, 0.05));
         assert_eq!(config.repeat[0], "phantoms=2".parse().unwrap());
     }
 

@@ -211,9 +211,8 @@ impl<'a> Reader<'a> {
     /// Constants of a node that are the program's own.
     fn tensor_names(node: &'a Node) -> &'a [String] {
         match node.op_type.as_str() {
-            "Conv" | "ConvTranspose" => &node.input[1..],
+            "Conv" | "ConvTranspose" | "Div" => &node.input[1..],
             "BatchNormalization" => &node.input[1..3],
-            "Div" => &node.input[1..],
             _ => &[],
         }
     }
