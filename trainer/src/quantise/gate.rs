@@ -28,7 +28,7 @@ pub struct Judged {
     pub same: f64,
 }
 
-/// A class whose Dice falls by more than [`MOST`].
+/// A class whose Dice falls by more than 0.1 percentage points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Drop {
     /// On which part of the split.
@@ -44,7 +44,7 @@ pub struct Drop {
 pub struct Judgement(pub Vec<Judged>);
 
 impl Judgement {
-    /// What falls too far.
+    /// What falls by more than 0.1 percentage points.
     pub fn drops(&self) -> Vec<Drop> {
         let drops = self.0.iter().flat_map(|judged| {
             Class::ALL.into_iter().filter_map(|class| {
