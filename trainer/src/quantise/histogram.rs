@@ -127,7 +127,7 @@ mod tests {
         let mut numbers: Vec<f32> = (0..100_000).map(|i| (i % 1000) as f32 / 1000.0).collect();
         let without = of(&numbers).least_error(15.0);
         assert!(
-            without > 0.97,
+            without > 0.95,
             "evenly spread numbers need the whole range: {without}"
         );
         numbers.push(4.0);

@@ -250,7 +250,7 @@ fn pack(
         .iter()
         .map(term)
         .collect::<Result<Vec<_>, NetworkError>>()?;
-    Conv::new(&terms, end).map_err(|_| NetworkError::TooLarge)
+    Conv::new(terms, end).map_err(|_| NetworkError::TooLarge)
 }
 
 /// Weights that wait to be packed.

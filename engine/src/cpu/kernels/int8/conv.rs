@@ -31,6 +31,8 @@ const BLOCK: usize = 64;
 const PANEL: usize = 288 << 10;
 /// Most runs of one visit.
 const RUNS: usize = 8;
+/// No sum may reach this, rounding included.
+const ROOM: f64 = (1_u32 << 30) as f64;
 /// Most sums of one tile: any table of tiles has at most 24 registers of 16.
 const TILE: usize = 24 * GROUP;
 
@@ -58,11 +60,34 @@ impl Term {
         (self.kernel * self.input.step).next_multiple_of(4)
     }
 
+    /// Makes the weights of kernels coarser in whose steps the sums before, at most `held`, would leave no room.
+    ///
+    /// That is a channel that is nearly dead in this convolution. Its new steps are still a tiny part of what the sum holds.
+    fn coarsen(&mut self, held: &[f64]) {
+        let taps = self.weights.len() / self.scales.len();
+        let kernels = self.weights.chunks_exact_mut(taps);
+        for ((kernel, scale), &held) in kernels.zip(&mut self.scales).zip(held) {
+            if held / *scale + most(kernel) >= ROOM {
+                let coarser = held / (ROOM / 2.0);
+                for w in kernel {
+                    *w = (f64::from(*w) * *scale / coarser).round_ties_even() as i8;
+                }
+                *scale = coarser;
+            }
+        }
+    }
+
     /// Bytes of its packed weights for as many output channels.
     const fn packed_bytes(&self, channels: usize) -> usize {
         let kernels = if self.doubled { 4 } else { 1 };
         kernels * channels * self.kernel * self.run()
     }
+}
+
+/// The largest sum that weights can have.
+fn most(kernel: &[i8]) -> f64 {
+    let sum: u64 = kernel.iter().map(|w| u64::from(w.unsigned_abs())).sum();
+    255.0 * sum as f64
 }
 
 /// What follows the sum.
@@ -127,7 +152,7 @@ impl Conv {
     ///
     /// If the parts do not fit: sizes of values, borders narrower than the padding, numbers of weights. The executor derives
     /// all of them from one checked program.
-    pub(crate) fn new(terms: &[Term], end: Epilogue) -> Result<Self, TooLarge> {
+    pub(crate) fn new(mut terms: Vec<Term>, end: Epilogue) -> Result<Self, TooLarge> {
         let phases = if terms.iter().any(|t| t.doubled) {
             4
         } else {
@@ -153,7 +178,7 @@ impl Conv {
         let mut bounds = vec![0.0_f64; phases * channels[0]];
         let mut scales: Option<Vec<f64>> = None;
         let mut macs = 0;
-        for term in terms {
+        for term in &mut terms {
             let kernels = if term.doubled { 4 } else { 1 };
             let input = term.input;
             let out = |n: usize| (n + 2 * term.padding - term.kernel) / term.stride + 1;
@@ -171,6 +196,14 @@ impl Conv {
             macs += (here[0] * here[1] * share * channels[0] * taps) as u64;
 
             let own = |phase: usize, o: usize| (phase % kernels) * channels[0] + o;
+            if let Some(before) = &scales {
+                let mut held = vec![0.0_f64; kernels * channels[0]];
+                for (i, (scale, bound)) in before.iter().zip(&bounds).enumerate() {
+                    let held = &mut held[own(i / channels[0], i % channels[0])];
+                    *held = held.max(scale * bound);
+                }
+                term.coarsen(&held);
+            }
             let each: Vec<f64> = (0..phases * channels[0])
                 .map(|i| term.scales[own(i / channels[0], i % channels[0])])
                 .collect();
@@ -185,10 +218,9 @@ impl Conv {
             for (i, bound) in bounds.iter_mut().enumerate() {
                 let kernel = own(i / channels[0], i % channels[0]) * taps;
                 let kernel = &term.weights[kernel..kernel + taps];
-                let most: u64 = kernel.iter().map(|w| u64::from(w.unsigned_abs())).sum();
                 let before = ratio.as_ref().map_or(0.0, |ratio| *bound * ratio[i]);
-                *bound = before + 255.0 * most as f64;
-                if bound.is_nan() || *bound >= f64::from(1 << 30) {
+                *bound = before + most(kernel);
+                if bound.is_nan() || *bound >= ROOM {
                     return Err(TooLarge);
                 }
                 // Some kernels count on it; `Tensor` sees to it.
@@ -235,7 +267,7 @@ impl Conv {
             } else {
                 TILE
             },
-            input_bytes: terms.iter().map(|t| t.input.bytes()).sum(),
+            input_bytes: packings.iter().map(|p| p.input.bytes()).sum(),
             terms: packings,
             visits,
             size,

@@ -204,7 +204,7 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
         },
         map: map.map(|grid| (affine[0].clone(), affine[1].clone(), grid)),
     };
-    let conv = Conv::new(&terms, epilogue).expect("no sum is too large");
+    let conv = Conv::new(terms, epilogue).expect("no sum is too large");
     if conv.scratch() > 24 * GROUP {
         reached.insert("several visits".to_owned());
     }
