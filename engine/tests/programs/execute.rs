@@ -3,7 +3,9 @@
 use burn::tensor::Device;
 use nephrobox_engine::burn::{Executor, ExecutorError};
 use nephrobox_engine::model::{EngineError, SliceModel as _};
-use nephrobox_engine::program::{ArgmaxError, Builder, Op, Program, Tensor, Tensors, argmax};
+use nephrobox_engine::program::{
+    ArgmaxError, Builder, Op, Precision, Program, Tensor, Tensors, argmax,
+};
 use proptest::prelude::*;
 
 use crate::naive::{self, Value};
@@ -50,6 +52,34 @@ proptest! {
         let by_hand = by_hand.repeat(program.input_channels as usize);
         let found = scaled.logits(&slice, 1, side, side).unwrap();
         prop_assert_eq!(found, scaled.raw_logits(&by_hand, 1, side, side).unwrap());
+    }
+}
+
+/// Rounding alone, where nothing is added up and so nothing may differ: halves go to the even neighbour, ends are kept.
+#[test]
+fn rounding_to_a_grid_is_exact() {
+    let image: Vec<f32> = (-32..32)
+        .map(|i| i as f32 / 2.0)
+        .chain([300.5, 255.5, -0.5, 40_000.0])
+        .collect();
+    let image: Vec<f32> = image.into_iter().cycle().take(256).collect();
+    for precision in [Precision::U8, Precision::I16] {
+        let mut b = Builder::new(1, 4);
+        let scale = b.tensor(Tensor::f32("grid", vec![1], vec![0.5]).unwrap());
+        let rounded = b.quantise(b.input(), scale, precision);
+        let weight = b.tensor(Tensor::f32("copy", vec![1, 1, 1, 1], vec![1.0]).unwrap());
+        let logits = b.conv2d(rounded, weight, None, 1, 0);
+        let (program, tensors) = b.finish(logits, 1).unwrap();
+        let halves: Vec<f32> = image.iter().map(|x| x / 2.0).collect();
+        let found = executor(&program, &tensors, [16, 16])
+            .raw_logits(&halves, 1, 16, 16)
+            .unwrap();
+        let [low, high] = precision.range();
+        let wanted: Vec<f32> = image
+            .iter()
+            .map(|x| x.round_ties_even().clamp(low, high) / 2.0)
+            .collect();
+        assert_eq!(found, wanted, "{precision:?}");
     }
 }
 

@@ -34,14 +34,12 @@ use crate::model::{EngineError, SliceModel};
 use crate::package::{MAX_VALUE_BYTES, Model};
 use crate::program::{Program, ProgramError, RewriteError, Rewrites, Tensors, ValueId, rewrite};
 
+use super::VARIABLE;
 use super::kernels::f32::{Region, Schedule};
 use lower::{Lowered, Options, lower};
 
 pub use super::kernels::f32::Kernels;
 pub use observer::Observer;
-
-/// Names the kernels to use, for tests and comparisons: `avx512`, `avx2`, `neon` or `portable`.
-pub const KERNELS_VARIABLE: &str = "NEPHROBOX_KERNELS";
 
 /// Largest side of an image, in pixels.
 const MAX_SIDE: usize = 1 << 16;
@@ -56,7 +54,7 @@ pub struct Settings {
     /// Whether each input channel has an image of its own, as when a slice is read with its two neighbours; else all channels are
     /// the same slice, and the first convolution reads it once.
     pub neighbours: bool,
-    /// The kernels; `None` for those that [`KERNELS_VARIABLE`] names, or else the fastest there are.
+    /// The kernels; `None` for those that [`VARIABLE`] names, or else the fastest there are.
     pub kernels: Option<Kernels>,
 }
 
@@ -92,7 +90,7 @@ pub enum NetworkError {
         cols: usize,
     },
     /// Kernels that nobody knows, or that are for another processor.
-    #[error("this machine has no kernels named {name}; {KERNELS_VARIABLE} can be {available}")]
+    #[error("this machine has no kernels named {name}; {VARIABLE} can be {available}")]
     Kernels {
         /// What was asked for.
         name: String,
@@ -414,7 +412,7 @@ fn chosen(asked: Option<Kernels>) -> Result<Kernels, NetworkError> {
     let name = match asked {
         Some(kernels) if kernels.is_available() => return Ok(kernels),
         Some(kernels) => kernels.name().to_owned(),
-        None => match std::env::var_os(KERNELS_VARIABLE) {
+        None => match std::env::var_os(VARIABLE) {
             None => return Ok(Kernels::best()),
             Some(name) => name.to_string_lossy().into_owned(),
         },
