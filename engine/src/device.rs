@@ -11,7 +11,7 @@ mod found;
 #[cfg(feature = "burn")]
 pub use found::{free_memory, name, select, select_all};
 
-/// Names accepted by [`select`].
+/// Names accepted by `select`.
 pub const NAMES: [&str; 5] = ["auto", "cpu", "cuda", "vulkan", "webgpu"];
 
 /// Why no device was chosen. Each message says what to do.
