@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nephrobox_engine::executor::{Arithmetic, Engine};
-use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
@@ -57,12 +57,11 @@ pub fn run<M: SliceModel + Send>(
     let geometry = reader.geometry().clone();
     let blake3 = hash(&path)?;
 
+    let mut spent_s = vec![0.0; models.len()];
     let mut timed: Vec<_> = models
         .iter_mut()
-        .map(|model| Timed {
-            model,
-            spent_s: 0.0,
-        })
+        .zip(&mut spent_s)
+        .map(|(model, spent_s)| timed(model, spent_s))
         .collect();
     let preprocess = &package.manifest.input.preprocess;
     let mut heard = |now: scan::Progress| {
@@ -71,7 +70,8 @@ pub fn run<M: SliceModel + Send>(
     };
     let segmented = scan::segment(&mut reader, &mut timed, preprocess, visit, &mut heard)
         .map_err(|error| unsegmented(&path, &error))?;
-    let network_s = timed.iter().map(|model| model.spent_s).fold(0.0, f64::max);
+    drop(timed);
+    let network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
 
     let measuring = Instant::now();
@@ -146,40 +146,14 @@ pub fn run<M: SliceModel + Send>(
     Ok(report)
 }
 
-/// A model with a stopwatch.
-struct Timed<'a, M> {
-    model: &'a mut M,
-    spent_s: f64,
-}
-
-impl<M: SliceModel> SliceModel for Timed<'_, M> {
-    fn rows(&self) -> usize {
-        self.model.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.model.cols()
-    }
-
-    fn batch(&self) -> usize {
-        self.model.batch()
-    }
-
-    fn planes(&self) -> usize {
-        self.model.planes()
-    }
-
-    fn segment(
-        &mut self,
-        images: &[f32],
-        batch: usize,
-        labels: &mut [u8],
-    ) -> Result<(), EngineError> {
+/// A model that adds the seconds it takes.
+fn timed<M: SliceModel>(model: &mut M, spent_s: &mut f64) -> impl SliceModel {
+    Labeller::new(model.shape(), |images, batch, labels| {
         let began = Instant::now();
-        let result = self.model.segment(images, batch, labels);
-        self.spent_s += began.elapsed().as_secs_f64();
+        let result = model.segment(images, batch, labels);
+        *spent_s += began.elapsed().as_secs_f64();
         result
-    }
+    })
 }
 
 /// A slice that is to be shown.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use nephrobox_engine::cpu::{VARIABLE, int8};
+use nephrobox_engine::cpu::{VARIABLE, f32, int8};
 use nephrobox_engine::device::{self, DeviceError};
 use nephrobox_engine::executor::{self, StartError};
 use nephrobox_engine::package::{Loaded, Model};
@@ -131,7 +131,9 @@ pub(crate) fn not_started(error: &StartError, model: &Path, device: &str) -> Fai
     let model = model.display().to_string();
     match error {
         StartError::Device(error) => no_device(device, error),
-        StartError::Kernels(error) | StartError::Integers(int8::NetworkError::Kernels(error)) => {
+        StartError::Kernels(error)
+        | StartError::Integers(int8::NetworkError::Kernels(error))
+        | StartError::Floats(f32::NetworkError::Kernels(error)) => {
             told(Exit::Device, error, VARIABLE, "leave the variable out")
         }
         StartError::Integers(int8::NetworkError::Threads(threads, _)) => told(

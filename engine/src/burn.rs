@@ -12,7 +12,7 @@ use ::burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxP
 use ::burn::tensor::{Device, Tensor, TensorData, activation};
 
 use crate::device;
-use crate::model::{EngineError, SliceModel};
+use crate::model::{EngineError, LogitsModel, SliceModel, length};
 use crate::package::Model;
 use crate::program::{self, Op, Plan, Program, ProgramError, TensorId, Tensors, ValueId, argmax};
 
@@ -26,7 +26,6 @@ pub struct Executor {
     cols: usize,
     input_scale: f32,
     neighbours: bool,
-    flips: bool,
 }
 
 impl Executor {
@@ -76,7 +75,6 @@ impl Executor {
             cols,
             input_scale,
             neighbours: false,
-            flips: false,
         })
     }
 
@@ -85,13 +83,6 @@ impl Executor {
     #[must_use]
     pub fn reading_neighbours(mut self, neighbours: bool) -> Self {
         self.neighbours = neighbours && self.program.input_channels == 3;
-        self
-    }
-
-    /// Whether labels come from the mean probabilities over the image and its three mirror images. Logits do not change.
-    #[must_use]
-    pub fn averaging_flips(mut self, flips: bool) -> Self {
-        self.flips = flips;
         self
     }
 
@@ -116,16 +107,6 @@ impl Executor {
         let slices = self.upload(images, [batch, self.planes(), rows, cols])?;
         let channels = self.program.input_channels as usize / self.planes();
         Ok(slices.mul_scalar(self.input_scale).repeat_dim(1, channels))
-    }
-
-    /// Sums of the probabilities over the four flips, `[batch, classes, rows, cols]`.
-    fn over_flips(&self, image: &Tensor<4>) -> Tensor<4> {
-        let probabilities = |image: Tensor<4>| activation::softmax(self.forward(image), 1);
-        let mirrored = |image: Tensor<4>| {
-            let there = image.clone().flip([3]);
-            probabilities(image) + probabilities(there).flip([3])
-        };
-        mirrored(image.clone()) + mirrored(image.clone().flip([2])).flip([2])
     }
 
     /// Logits of values as the program itself reads them, `[batch, input channels, rows, cols]`: neither repeated nor scaled.
@@ -160,12 +141,7 @@ impl Executor {
             batch.saturating_mul(rows).saturating_mul(cols),
             labels.len(),
         )?;
-        let logits = if self.flips {
-            let images = self.enter(images, [batch, rows, cols])?;
-            self.download(self.over_flips(&images))?
-        } else {
-            self.logits(images, batch, rows, cols)?
-        };
+        let logits = self.logits(images, batch, rows, cols)?;
         let pixels = rows * cols;
         let classes = self.program.classes as usize;
         for (logits, labels) in logits
@@ -347,6 +323,16 @@ impl SliceModel for Executor {
     }
 }
 
+impl LogitsModel for Executor {
+    fn classes(&self) -> usize {
+        self.program.classes as usize
+    }
+
+    fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        Executor::logits(self, images, batch, self.rows, self.cols)
+    }
+}
+
 /// Copies a tensor to the device: kernels as they are, one number per channel as `[1, channels, 1, 1]`.
 fn upload_weight(tensor: &program::Tensor, device: &Device) -> Tensor<4> {
     let shape = match *tensor.shape() {
@@ -418,18 +404,6 @@ fn interleave(phases: &Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
     match bias {
         Some(bias) => image + bias,
         None => image,
-    }
-}
-
-fn length(what: &'static str, expected: usize, found: usize) -> Result<(), EngineError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(EngineError::Length {
-            what,
-            expected,
-            found,
-        })
     }
 }
 

@@ -4,13 +4,13 @@ use std::thread::available_parallelism;
 
 use crate::cpu::{self, KernelSet, f32, int8};
 use crate::device::{DeviceError, NAMES};
-use crate::model::SliceModel;
+use crate::model::LogitsModel;
 use crate::package::Model;
 
 /// A model that runs.
 pub struct Running {
     /// Copies of it, each to be called from a thread of its own. They share their weights where they can.
-    pub models: Vec<Box<dyn SliceModel + Send>>,
+    pub models: Vec<Box<dyn LogitsModel + Send>>,
     /// What runs it.
     pub engine: Engine,
     /// Multiplications of bytes for one slice; only known of integers.
@@ -24,7 +24,7 @@ pub struct Engine {
     pub device: &'static str,
     /// Arithmetic of convolutions.
     pub arithmetic: Arithmetic,
-    /// The CPU's kernels; `None` on other devices.
+    /// The CPU's kernels that run; `None` on other devices.
     pub kernels: Option<KernelSet>,
     /// CPU threads it uses; 1 on other devices.
     pub threads: usize,
@@ -127,12 +127,12 @@ pub fn start_with(
             threads,
             ..f32::Settings::default()
         };
-        let network = f32::Network::from_model(&model, settings)?;
+        let network = f32::Network::from_model(model, settings)?;
         Ok(Running {
             engine: Engine {
                 device: "cpu",
                 arithmetic: Arithmetic::F32,
-                kernels: Some(KernelSet::choose()?),
+                kernels: Some(network.kernels()),
                 threads,
             },
             // Its weights are four times as large and not shared: all threads work on one slice.
@@ -145,7 +145,6 @@ pub fn start_with(
 fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, StartError> {
     let (manifest, program, tensors) = model.into_parts();
     let preprocess = manifest.input.preprocess;
-    let kernels = KernelSet::choose()?;
     let together = match sharing {
         Sharing::Slices => 1,
         Sharing::OneSlice => threads,
@@ -154,11 +153,11 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
         size: [preprocess.rows, preprocess.cols],
         input_scale: f32::from(manifest.input.scale),
         threads: together,
-        kernels,
+        kernels: int8::KERNELS.choose()?,
     };
     let first = int8::Network::new(&program, tensors, options)?;
-    let macs = first.footprint().macs;
-    let mut models: Vec<Box<dyn SliceModel + Send>> = Vec::with_capacity(threads);
+    let (macs, kernels) = (first.footprint().macs, first.kernels());
+    let mut models: Vec<Box<dyn LogitsModel + Send>> = Vec::with_capacity(threads);
     for _ in together..threads {
         models.push(Box::new(first.twin()?));
     }

@@ -31,6 +31,7 @@
 //! * [`scan`]: a whole scan, read and labelled at the same time by one model or several.
 //! * [`self_test`]: the label maps that a package's own slices must give.
 //! * [`model`]: the one question a scan asks of a network, as a trait.
+//! * [`flips`]: labels from an image and its mirror images, around any of the executors.
 //!
 //! The crate is built for the CPU. The features `cuda` and `vulkan` bring Burn and add GPUs, which are used where they are present.
 
@@ -39,6 +40,7 @@ pub mod burn;
 pub mod cpu;
 pub mod device;
 pub mod executor;
+pub mod flips;
 pub mod model;
 pub mod package;
 pub mod program;

@@ -1,6 +1,7 @@
 //! What a scan asks of a network: label maps for a small batch of slices.
 //!
-//! Executors implement [`SliceModel`]; tests put an oracle in its place.
+//! Executors implement [`SliceModel`], and [`LogitsModel`] for what looks behind the labels, such as [`over_flips`](crate::flips::over_flips).
+//! A [`Labeller`] puts something around a model, or an oracle in its place.
 
 use crate::program::ArgmaxError;
 
@@ -20,6 +21,16 @@ pub trait SliceModel {
         1
     }
 
+    /// All of the above.
+    fn shape(&self) -> SliceShape {
+        SliceShape {
+            rows: self.rows(),
+            cols: self.cols(),
+            planes: self.planes(),
+            batch: self.batch(),
+        }
+    }
+
     /// Labels `batch` slices.
     ///
     /// `images` is `[batch, planes, rows, cols]`, normalised to 0 ..= 1 by the model's own preprocessing; `labels` is
@@ -30,6 +41,41 @@ pub trait SliceModel {
         batch: usize,
         labels: &mut [u8],
     ) -> Result<(), EngineError>;
+}
+
+/// What slices a model takes: the answers of [`SliceModel`] in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SliceShape {
+    /// Rows, in pixels.
+    pub rows: usize,
+    /// Columns, in pixels.
+    pub cols: usize,
+    /// Images for each slice.
+    pub planes: usize,
+    /// Slices it likes to get at once.
+    pub batch: usize,
+}
+
+impl SliceShape {
+    /// Slices of `[rows, cols]` pixels, one image each, one at a time.
+    pub const fn new([rows, cols]: [usize; 2]) -> Self {
+        Self {
+            rows,
+            cols,
+            planes: 1,
+            batch: 1,
+        }
+    }
+}
+
+/// A model that also tells how near each class was.
+pub trait LogitsModel: SliceModel {
+    /// Classes it tells apart.
+    fn classes(&self) -> usize;
+
+    /// Logits of `batch` slices, at least one: from `[batch, planes, rows, cols]`, normalised to 0 ..= 1, to
+    /// `[batch, classes, rows, cols]`.
+    fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError>;
 }
 
 /// So that a model may be lent to a scan, or chosen at run time.
@@ -61,10 +107,80 @@ macro_rules! delegate {
                 (**self).segment(images, batch, labels)
             }
         }
+
+        impl<M: LogitsModel + ?Sized> LogitsModel for $pointer {
+            fn classes(&self) -> usize {
+                (**self).classes()
+            }
+
+            fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+                (**self).logits(images, batch)
+            }
+        }
     )*};
 }
 
 delegate!(&mut M, Box<M>);
+
+/// A model made of a function of images, batch and labels as in [`SliceModel::segment`]: something around another model, or an oracle.
+///
+/// ```
+/// use nephrobox_engine::model::{Labeller, SliceModel as _, SliceShape};
+///
+/// let mut bright = Labeller::new(SliceShape::new([2, 2]), |images: &[f32], _, labels: &mut [u8]| {
+///     for (label, x) in labels.iter_mut().zip(images) {
+///         *label = u8::from(*x > 0.5);
+///     }
+///     Ok(())
+/// });
+/// let mut dark = Labeller::new(bright.shape(), |images: &[f32], batch, labels: &mut [u8]| {
+///     bright.segment(images, batch, labels)?;
+///     labels.iter_mut().for_each(|label| *label = 1 - *label);
+///     Ok(())
+/// });
+/// let mut labels = [9; 4];
+/// dark.segment(&[0.0, 1.0, 0.2, 0.7], 1, &mut labels)?;
+/// assert_eq!(labels, [1, 0, 1, 0]);
+/// # Ok::<(), nephrobox_engine::model::EngineError>(())
+/// ```
+pub struct Labeller<F> {
+    shape: SliceShape,
+    label: F,
+}
+
+impl<F: FnMut(&[f32], usize, &mut [u8]) -> Result<(), EngineError>> Labeller<F> {
+    /// A model that takes slices of this shape and labels them with `label`.
+    pub const fn new(shape: SliceShape, label: F) -> Self {
+        Self { shape, label }
+    }
+}
+
+impl<F: FnMut(&[f32], usize, &mut [u8]) -> Result<(), EngineError>> SliceModel for Labeller<F> {
+    fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.shape.cols
+    }
+
+    fn batch(&self) -> usize {
+        self.shape.batch
+    }
+
+    fn planes(&self) -> usize {
+        self.shape.planes
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        (self.label)(images, batch, labels)
+    }
+}
 
 /// Why a network could not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,4 +218,17 @@ pub enum EngineError {
     /// The logits are unusable.
     #[error(transparent)]
     Logits(#[from] ArgmaxError),
+}
+
+/// Refuses a buffer of the wrong length.
+pub(crate) fn length(what: &'static str, expected: usize, found: usize) -> Result<(), EngineError> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(EngineError::Length {
+            what,
+            expected,
+            found,
+        })
+    }
 }

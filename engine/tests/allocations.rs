@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
-use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::cpu::f32;
-use nephrobox_engine::cpu::int8::{Network, Options};
+use nephrobox_engine::cpu::int8::{KERNELS, Network, Options};
 use nephrobox_engine::model::SliceModel;
 use nephrobox_engine::package::Model;
 
@@ -30,7 +29,7 @@ fn demo() -> Model {
 fn integers_allocate_nothing() {
     let model = demo();
     let input = model.manifest().input;
-    for kernels in KernelSet::available() {
+    for kernels in KERNELS.available() {
         let options = Options {
             size: [input.preprocess.rows, input.preprocess.cols],
             input_scale: input.scale.into(),
@@ -44,6 +43,6 @@ fn integers_allocate_nothing() {
 
 #[test]
 fn floats_allocate_nothing() {
-    let mut network = f32::Network::from_model(&demo(), f32::Settings::default()).unwrap();
+    let mut network = f32::Network::from_model(demo(), f32::Settings::default()).unwrap();
     slice_without_allocation(&mut network);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::int8::{Network, Options, is_quantised};
+use nephrobox_engine::cpu::int8::{KERNELS, Network, Options, is_quantised};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::self_test;
 
@@ -27,7 +27,7 @@ fn network(model: &Model, kernels: KernelSet, threads: usize) -> Network {
 fn every_kernel_set_passes_the_packages_own_test() {
     let model = demo();
     assert!(is_quantised(model.program()));
-    for kernels in KernelSet::available() {
+    for kernels in KERNELS.available() {
         for threads in [1, 2] {
             let mut network = network(&model, kernels, threads);
             let slices = self_test::run(model.manifest(), &mut network).unwrap();
@@ -39,7 +39,7 @@ fn every_kernel_set_passes_the_packages_own_test() {
 #[test]
 fn a_twin_gives_what_its_original_gives() {
     let model = demo();
-    let original = network(&model, KernelSet::choose().unwrap(), 2);
+    let original = network(&model, KERNELS.choose().unwrap(), 2);
     let mut twin = original.twin().unwrap();
     drop(original);
     assert_eq!(self_test::run(model.manifest(), &mut twin), Ok(2));
@@ -72,7 +72,7 @@ fn another_label_map_is_a_failed_self_test() {
     let mut manifest = model.manifest().clone();
     let label = &mut manifest.self_test[1].labels[0];
     *label = 1 - *label;
-    let mut network = network(&model, KernelSet::choose().unwrap(), 1);
+    let mut network = network(&model, KERNELS.choose().unwrap(), 1);
     let failed = self_test::run(&manifest, &mut network).unwrap_err();
     assert_eq!(
         failed,

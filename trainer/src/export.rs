@@ -1,7 +1,6 @@
 //! A trained network as a model package, with its own test-split scores inside.
 
 use burn::tensor::Device;
-use nephrobox_engine::burn::Executor;
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::Storage;
 use nephrobox_shared::metrics::Scores;
@@ -10,7 +9,7 @@ use nephrobox_shared::package::{
 };
 
 use crate::data::{Prepared, Split};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Entry, evaluate, program_on};
 use crate::network::lower;
 use crate::train::{Run, Settings, TrainError, checkpoint};
 
@@ -40,11 +39,17 @@ pub fn export(
     let model = unscored(run, which, label, device)?
         .stored_as(storage)
         .map_err(|e| network(&e))?;
-    let mut executor = Executor::new(&model, device).map_err(|e| network(&e))?;
+    let input = model.manifest().input;
+    let entry = Entry {
+        size: [input.preprocess.rows, input.preprocess.cols],
+        scale: f32::from(input.scale),
+        neighbours: false,
+    };
     let slices = data.split(Split::Test);
     let float: Option<Scores> = if slices.is_empty() {
         None
     } else {
+        let mut executor = program_on(device, model.program(), model.tensors().clone(), entry)?;
         Some(evaluate(data, slices, &mut executor, |_, _| {})?.scores())
     };
     let manifest = Manifest {

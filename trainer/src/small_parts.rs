@@ -3,7 +3,7 @@
 //! The slices of a prepared set are not neighbours of each other, so components are those of a single slice, and sizes
 //! are pixels of the prepared images.
 
-use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::{LabelMap, MeasureError, Tissue};
 use nephrobox_shared::metrics::Evaluation;
@@ -59,53 +59,19 @@ impl Smallest {
 }
 
 /// A network whose label maps lose their small components.
-pub struct Cleaned<'a> {
-    model: &'a mut dyn SliceModel,
-    smallest: Smallest,
-}
-
-impl<'a> Cleaned<'a> {
-    /// `model`, cleaned.
-    pub fn new(model: &'a mut dyn SliceModel, smallest: Smallest) -> Self {
-        Self { model, smallest }
-    }
-}
-
-impl SliceModel for Cleaned<'_> {
-    fn rows(&self) -> usize {
-        self.model.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.model.cols()
-    }
-
-    fn batch(&self) -> usize {
-        self.model.batch()
-    }
-
-    fn planes(&self) -> usize {
-        self.model.planes()
-    }
-
-    fn segment(
-        &mut self,
-        images: &[f32],
-        batch: usize,
-        labels: &mut [u8],
-    ) -> Result<(), EngineError> {
-        self.model.segment(images, batch, labels)?;
-        let side = self.model.rows();
-        for slice in labels.chunks_exact_mut(side * side) {
-            self.smallest
-                .apply(slice, side)
-                .map_err(|e| EngineError::Device {
-                    device: "cpu",
-                    reason: e.to_string(),
-                })?;
+pub fn cleaned<M: SliceModel>(mut model: M, smallest: Smallest) -> impl SliceModel {
+    let shape = model.shape();
+    Labeller::new(shape, move |images, batch, labels| {
+        model.segment(images, batch, labels)?;
+        for slice in labels.chunks_exact_mut(shape.rows * shape.cols) {
+            let removed = smallest.apply(slice, shape.rows);
+            removed.map_err(|e| EngineError::Device {
+                device: "cpu",
+                reason: e.to_string(),
+            })?;
         }
         Ok(())
-    }
+    })
 }
 
 /// The sizes of a run's checkpoint: those in its folder if they were chosen for the same state and the same `flips`, or

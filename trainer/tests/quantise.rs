@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use burn::tensor::Device;
-use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::int8::{Network, Options, is_quantised};
+use nephrobox_engine::cpu::int8::{KERNELS, Network, Options, is_quantised};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::Storage;
 use nephrobox_engine::self_test;
@@ -82,7 +81,7 @@ fn a_network_in_integers_answers_like_the_float_one_and_says_how_it_was_made() {
     assert_eq!(said("estimator"), Some("min-max"));
 
     let input = manifest.input;
-    for kernels in KernelSet::available() {
+    for kernels in KERNELS.available() {
         let options = Options {
             size: [input.preprocess.rows, input.preprocess.cols],
             input_scale: f32::from(input.scale),

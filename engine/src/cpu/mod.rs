@@ -6,4 +6,4 @@ pub mod int8;
 mod kernels;
 mod team;
 
-pub use kernels::{KernelError, KernelSet, VARIABLE};
+pub use kernels::{KernelError, KernelSet, KernelSets, VARIABLE};

@@ -23,6 +23,7 @@ mod check;
 mod grids;
 mod plan;
 mod rewrite;
+mod supply;
 mod tensor;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ pub use check::ProgramError;
 pub use grids::{Site, quantised, sites};
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
+pub(crate) use supply::Supply;
 pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
 
 /// Most operations a program may have. The deepest reference network needs about 600.

@@ -16,7 +16,8 @@ mod kernel;
 use kernel::Kernel;
 
 use super::{
-    Builder, Op, Plan, Program, ProgramError, Tensor, TensorError, TensorId, Tensors, ValueId,
+    Builder, Op, Plan, Program, ProgramError, Supply, Tensor, TensorError, TensorId, Tensors,
+    ValueId,
 };
 
 /// Which rewrites are wanted beside those that always help.
@@ -40,13 +41,15 @@ pub enum RewriteError {
 }
 
 /// Rewrites a program. The result passes [`Program::check`] and reads `input_channels` copies of a slice, as before, but maybe fewer.
+///
+/// Tensors are consumed: each is dropped as soon as what becomes of it is written.
 pub fn rewrite(
     program: &Program,
-    tensors: &Tensors,
+    tensors: Tensors,
     rewrites: Rewrites,
 ) -> Result<(Program, Tensors), RewriteError> {
-    let plan = program.check(tensors)?;
-    let graph = Graph::new(program, tensors, rewrites);
+    let plan = program.check(&tensors)?;
+    let graph = Graph::new(program, &tensors, rewrites);
     let entry = graph.entry();
     let mut writer = Writer {
         graph: &graph,
@@ -54,6 +57,8 @@ pub fn rewrite(
         builder: Builder::new(entry.channels(program.input_channels), program.multiple),
         copies: vec![None; tensors.len()],
         values: vec![None; program.ops.len() + 1],
+        // Every operation that has tensors is written once, at its own place or at that of the scale and shift which moves into it.
+        supply: Supply::new(tensors, program.ops.iter().flat_map(Op::tensors)),
     };
     writer.enter(&entry)?;
     for index in 0..program.ops.len() {
@@ -66,7 +71,8 @@ pub fn rewrite(
 /// Who makes and who reads each value.
 struct Graph<'a> {
     program: &'a Program,
-    tensors: &'a Tensors,
+    /// Rows of the kernel, for each tensor that is one.
+    kernels: Vec<Option<usize>>,
     rewrites: Rewrites,
     maker: Vec<Option<usize>>,
     readers: Vec<Vec<usize>>,
@@ -108,7 +114,11 @@ struct Part {
 }
 
 impl<'a> Graph<'a> {
-    fn new(program: &'a Program, tensors: &'a Tensors, rewrites: Rewrites) -> Self {
+    fn new(program: &'a Program, tensors: &Tensors, rewrites: Rewrites) -> Self {
+        let kernels = tensors.iter().map(|tensor| match tensor.shape() {
+            &[_, _, rows, _] => Some(rows),
+            _ => None,
+        });
         let mut maker = vec![None; program.ops.len() + 1];
         let mut readers = vec![Vec::new(); program.ops.len() + 1];
         for (index, op) in program.ops.iter().enumerate() {
@@ -119,7 +129,7 @@ impl<'a> Graph<'a> {
         }
         Self {
             program,
-            tensors,
+            kernels: kernels.collect(),
             rewrites,
             maker,
             readers,
@@ -189,8 +199,7 @@ impl<'a> Graph<'a> {
         else {
             return false;
         };
-        let kernel = self.tensors.get(weight).map(Tensor::shape);
-        matches!(kernel, Some([_, _, 3, 3])) && stride == 1 && padding == 1
+        self.kernels[weight.index()] == Some(3) && stride == 1 && padding == 1
     }
 
     fn entry(&self) -> Entry {
@@ -222,6 +231,7 @@ struct Writer<'a> {
     copies: Vec<Option<TensorId>>,
     /// New values by their old number.
     values: Vec<Option<ValueId>>,
+    supply: Supply,
 }
 
 impl Writer<'_> {
@@ -231,20 +241,17 @@ impl Writer<'_> {
     }
 
     fn copy(&mut self, id: TensorId) -> TensorId {
-        let (graph, builder) = (self.graph, &mut self.builder);
-        *self.copies[id.index()].get_or_insert_with(|| {
-            let tensor = graph.tensors.get(id);
-            builder.tensor(tensor.expect("the check found every tensor").clone())
-        })
+        if let Some(copy) = self.copies[id.index()] {
+            self.supply.skip(id);
+            return copy;
+        }
+        let copy = self.builder.tensor(self.supply.take(id));
+        self.copies[id.index()] = Some(copy);
+        copy
     }
 
-    fn numbers(&self, id: TensorId) -> Vec<f32> {
-        self.tensor(id).to_f32()
-    }
-
-    fn tensor(&self, id: TensorId) -> &Tensor {
-        let tensor = self.graph.tensors.get(id);
-        tensor.expect("the check found every tensor")
+    fn take(&mut self, id: TensorId) -> Vec<f32> {
+        self.supply.take(id).into_f32()
     }
 
     fn vector(&mut self, name: String, values: Vec<f32>) -> Result<TensorId, TensorError> {
@@ -286,7 +293,7 @@ impl Writer<'_> {
                 if self.graph.folded(input) == Some(index) {
                     let convolution = self.graph.made_by(input);
                     let convolution = convolution.expect("only what is made can be folded");
-                    let factors = (self.numbers(scale), self.numbers(shift));
+                    let factors = (self.take(scale), self.take(shift));
                     let sum = self.convolution(convolution, Some(factors), entry)?;
                     if relu { self.builder.relu(sum) } else { sum }
                 } else {
@@ -386,12 +393,12 @@ impl Writer<'_> {
             return Ok(self.emit(op, self.value(input), weight, bias));
         }
 
-        let tensor = self.tensor(weight);
+        let tensor = self.supply.take(weight);
         let (name, shape) = (tensor.name().to_owned(), tensor.shape().to_vec());
-        let mut kernels: Vec<f64> = tensor.to_f32().into_iter().map(f64::from).collect();
+        let mut kernels: Vec<f64> = tensor.into_f32().into_iter().map(f64::from).collect();
         let outputs = self.plan.shape(op.output()).channels;
         let mut sums: Option<Vec<f64>> =
-            bias.map(|id| self.numbers(id).into_iter().map(f64::from).collect());
+            bias.map(|id| self.take(id).into_iter().map(f64::from).collect());
         if let Some((scale, shift)) = factors {
             // Four kernels of an `UpConv2d` belong to one output channel.
             let size: usize = shape[1..].iter().product();
@@ -468,7 +475,7 @@ impl Writer<'_> {
         let rows: Vec<Vec<f64>> = match *entry {
             Entry::SliceAndOnes { affine } => {
                 let ids: Vec<TensorId> = self.graph.program.ops[affine].tensors().collect();
-                let factors = ids.into_iter().map(|id| self.numbers(id));
+                let factors = ids.into_iter().map(|id| self.supply.get(id).to_f32());
                 factors
                     .map(|row| row.into_iter().map(f64::from).collect())
                     .collect()

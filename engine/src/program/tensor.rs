@@ -206,6 +206,14 @@ impl Tensor {
         }
     }
 
+    /// The same, without a copy where they are stored like that.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self.data {
+            Data::F32(values) => values,
+            _ => self.to_f32(),
+        }
+    }
+
     /// The same tensor in another storage, rounded to nearest.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! The f32 CPU executor against the naive interpreter, on every set of kernels this machine has.
 
-use nephrobox_engine::cpu::f32::{Kernels, Network, NetworkError, Observer, Settings};
-use nephrobox_engine::model::{EngineError, SliceModel as _};
+use nephrobox_engine::cpu::f32::{KERNELS, Network, NetworkError, Observer, Settings};
+use nephrobox_engine::cpu::{KernelError, KernelSet};
+use nephrobox_engine::flips::over_flips;
+use nephrobox_engine::model::{EngineError, LogitsModel as _, SliceModel};
 use nephrobox_engine::program::{
     ArgmaxError, Builder, Op, Program, Tensor, TensorId, Tensors, ValueId,
 };
@@ -11,7 +13,7 @@ use crate::naive::{self, Value};
 use crate::random::{self, MULTIPLE, noise};
 use crate::unet;
 
-fn settings(kernels: Kernels, threads: usize) -> Settings {
+fn settings(kernels: KernelSet, threads: usize) -> Settings {
     Settings {
         kernels: Some(kernels),
         threads,
@@ -68,14 +70,14 @@ proptest! {
         let size = [tiles.0 * MULTIPLE, tiles.1 * MULTIPLE];
         let images = noise(seed, batch * program.input_channels as usize * size[0] * size[1]);
         let wanted = wanted(&program, &tensors, &images, size);
-        for kernels in Kernels::available() {
+        for kernels in KERNELS.available() {
             let settings = settings(kernels, threads);
-            let mut plain = Observer::new(&program, &tensors, size, settings).unwrap();
+            let mut plain = Observer::new(&program, tensors.clone(), size, settings).unwrap();
             // A sum next to the middle of two steps of a grid may round to the other one.
             let allowed = if rounds(&program) { 0.3 } else { 1e-5 };
             let found = plain.raw_logits(&images, batch).unwrap();
             prop_assert!(difference(&found, &wanted) <= allowed, "{kernels:?}, plain");
-            let mut fused = Network::new(&program, &tensors, size, settings).unwrap();
+            let mut fused = Network::new(&program, tensors.clone(), size, settings).unwrap();
             let found = fused.raw_logits(&images, batch).unwrap();
             prop_assert!(difference(&found, &wanted) <= allowed, "{kernels:?}, fused");
             // Nothing of one image is left for the next.
@@ -93,7 +95,7 @@ proptest! {
         let by_hand = by_hand.repeat(program.input_channels as usize);
         let wanted = wanted(&program, &tensors, &by_hand, size);
         let settings = Settings { input_scale: 255.0, ..Settings::default() };
-        let mut network = Network::new(&program, &tensors, size, settings).unwrap();
+        let mut network = Network::new(&program, tensors.clone(), size, settings).unwrap();
         prop_assert_eq!(network.planes(), 1);
         prop_assert!(difference(&network.logits(&slice, 1).unwrap(), &wanted) <= 2e-5);
     }
@@ -117,10 +119,10 @@ proptest! {
             let settings = Settings { neighbours, threads: 2, ..Settings::default() };
             let planes = if neighbours { damaged.input_channels as usize } else { 1 };
             let image = vec![0.5; planes * side * side];
-            let mut network = Network::new(&damaged, &tensors, [side; 2], settings).unwrap();
+            let mut network = Network::new(&damaged, tensors.clone(), [side; 2], settings).unwrap();
             let found = network.logits(&image, 1).unwrap();
             prop_assert_eq!(found.len(), damaged.classes as usize * side * side);
-            let mut observer = Observer::new(&damaged, &tensors, [side; 2], settings).unwrap();
+            let mut observer = Observer::new(&damaged, tensors.clone(), [side; 2], settings).unwrap();
             prop_assert_eq!(observer.logits(&image, 1).unwrap().len(), found.len());
         }
     }
@@ -132,7 +134,7 @@ proptest! {
         let each = program.input_channels as usize * size[0] * size[1];
         let images = noise(seed, 2 * each);
         let neighbours = Settings { neighbours: true, ..Settings::default() };
-        let mut observer = Observer::new(&program, &tensors, size, neighbours).unwrap();
+        let mut observer = Observer::new(&program, tensors.clone(), size, neighbours).unwrap();
         let mut shown: Vec<(ValueId, Vec<f32>)> = Vec::new();
         observer.observe(&images, 2, &|_| true, &mut |value, x| shown.push((value, x.to_vec()))).unwrap();
         let values: Vec<ValueId> = shown.iter().map(|(value, _)| *value).collect();
@@ -210,13 +212,13 @@ proptest! {
         let (program, tensors) = layer([channels.0, channels.1], kernel.0, kernel.1, doubled, seed);
         let size = [8 * tiles.0, 8 * tiles.1];
         let images = noise(seed, channels.0 * size[0] * size[1]);
-        let run = |kernels| Network::new(&program, &tensors, size, settings(kernels, threads)).unwrap()
+        let run = |kernels| Network::new(&program, tensors.clone(), size, settings(kernels, threads)).unwrap()
             .raw_logits(&images, 1).unwrap();
-        let portable = run(Kernels::Portable);
-        for kernels in Kernels::available() {
+        let portable = run(KernelSet::Portable);
+        for kernels in KERNELS.available() {
             prop_assert!(difference(&run(kernels), &portable) <= 1e-5, "{kernels:?}");
         }
-        let mut plain = Observer::new(&program, &tensors, size, settings(Kernels::Portable, 1)).unwrap();
+        let mut plain = Observer::new(&program, tensors.clone(), size, settings(KernelSet::Portable, 1)).unwrap();
         prop_assert!(difference(&plain.raw_logits(&images, 1).unwrap(), &portable) <= 2e-5, "fused");
     }
 }
@@ -228,14 +230,14 @@ fn a_unet_is_what_its_program_says() {
     let size = [72, 40];
     let slice = noise(1, size[0] * size[1]);
     let wanted = wanted(&program, &tensors, &slice.repeat(3), size);
-    for kernels in Kernels::available() {
+    for kernels in KERNELS.available() {
         for threads in [1, 3] {
             let settings = Settings {
                 kernels: Some(kernels),
                 threads,
                 ..Settings::default()
             };
-            let mut network = Network::new(&program, &tensors, size, settings).unwrap();
+            let mut network = Network::new(&program, tensors.clone(), size, settings).unwrap();
             let found = network.logits(&slice, 1).unwrap();
             assert!(difference(&found, &wanted) < 1e-5, "{kernels:?}");
         }
@@ -266,7 +268,7 @@ fn a_unet_is_what_burn_computes() {
             neighbours,
             ..Settings::default()
         };
-        let mut network = Network::new(&program, &tensors, size, settings).unwrap();
+        let mut network = Network::new(&program, tensors.clone(), size, settings).unwrap();
         let wanted = reference.logits(&images, 2, size[0], size[1]).unwrap();
         let found = network.logits(&images, 2).unwrap();
         let range = wanted.iter().fold([f32::MAX, f32::MIN], |[low, high], &x| {
@@ -275,15 +277,15 @@ fn a_unet_is_what_burn_computes() {
         let differences = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
         let largest = differences.fold(0.0, f32::max) / (range[1] - range[0]);
         assert!(largest < 1e-4, "{largest} of the range");
-        for flips in [false, true] {
-            reference = reference.averaging_flips(flips);
-            network = network.averaging_flips(flips);
+        let differ = |reference: &mut dyn SliceModel, network: &mut dyn SliceModel| {
             let [mut wanted, mut found] = [vec![9; 2 * pixels], vec![9; 2 * pixels]];
             reference.segment(&images, 2, &mut wanted).unwrap();
             network.segment(&images, 2, &mut found).unwrap();
             let differ = wanted.iter().zip(&found).filter(|(a, b)| a != b).count();
             assert!(differ <= 2, "{differ} labels differ");
-        }
+        };
+        differ(&mut reference, &mut network);
+        differ(&mut over_flips(reference), &mut over_flips(network));
     }
 }
 
@@ -298,8 +300,9 @@ fn rounding_to_a_grid_is_exact_halves_and_all() {
     let mut image: Vec<f32> = (0..64).map(|i| (i as f32 / 2.0 - 4.0) * 0.3).collect();
     image[60..].copy_from_slice(&[1e9, -1e9, 76.5, 76.4]);
     let wanted = wanted(&program, &tensors, &image, [8, 8]);
-    for kernels in Kernels::available() {
-        let mut network = Network::new(&program, &tensors, [8, 8], settings(kernels, 1)).unwrap();
+    for kernels in KERNELS.available() {
+        let mut network =
+            Network::new(&program, tensors.clone(), [8, 8], settings(kernels, 1)).unwrap();
         assert_eq!(network.logits(&image, 1).unwrap(), wanted, "{kernels:?}");
     }
 }
@@ -317,7 +320,7 @@ fn three_ways() -> (Program, Tensors) {
 #[test]
 fn labels_are_the_largest_logit_and_ties_go_to_the_lowest_class() {
     let (program, tensors) = three_ways();
-    let mut network = Network::new(&program, &tensors, [4, 4], Settings::default()).unwrap();
+    let mut network = Network::new(&program, tensors.clone(), [4, 4], Settings::default()).unwrap();
     let mut images = vec![0.75; 16];
     images[5] = 0.25;
     images[6] = 0.5; // all three logits are 1/2
@@ -328,7 +331,7 @@ fn labels_are_the_largest_logit_and_ties_go_to_the_lowest_class() {
     assert_eq!(labels, wanted);
     // Pixel by pixel there is nothing to mirror.
     let mut labels = vec![9; 16];
-    let mut network = network.averaging_flips(true);
+    let mut network = over_flips(network);
     network.segment(&images, 1, &mut labels).unwrap();
     assert_eq!(labels, wanted);
 }
@@ -346,11 +349,11 @@ fn averaging_flips_makes_labels_symmetric() {
     let mut image = vec![0.0; 16];
     image[5] = 1.0;
     let mut labels = vec![9; 16];
-    let mut network = Network::new(&program, &tensors, [4, 4], Settings::default()).unwrap();
+    let mut network = Network::new(&program, tensors.clone(), [4, 4], Settings::default()).unwrap();
     network.segment(&image, 1, &mut labels).unwrap();
     let ones = |labels: &[u8]| -> Vec<usize> { (0..16).filter(|&i| labels[i] == 1).collect() };
     assert_eq!(ones(&labels), [6]);
-    let mut network = network.averaging_flips(true);
+    let mut network = over_flips(network);
     network.segment(&image, 1, &mut labels).unwrap();
     // Beside the bright pixel two of four probabilities are near 1 and two are 0.38.
     assert_eq!(ones(&labels), [4, 6]);
@@ -361,14 +364,14 @@ fn averaging_flips_makes_labels_symmetric() {
 fn a_broken_pixel_does_not_become_background() {
     let (program, tensors) = three_ways();
     let (unit, unit_tensors) = layer([1, 20], 3, 1, false, 1);
-    for kernels in Kernels::available() {
+    for kernels in KERNELS.available() {
         for (program, tensors) in [(&program, &tensors), (&unit, &unit_tensors)] {
             let settings = Settings {
                 kernels: Some(kernels),
                 ..Settings::default()
             };
             for broken in [0, 17, 63] {
-                let mut network = Network::new(program, tensors, [8, 8], settings).unwrap();
+                let mut network = Network::new(program, tensors.clone(), [8, 8], settings).unwrap();
                 let mut image = vec![0.75; 64];
                 image[broken] = f32::NAN;
                 let refused = network.segment(&image, 1, &mut [0; 64]);
@@ -384,7 +387,7 @@ fn a_broken_pixel_does_not_become_background() {
 fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
     let (program, tensors) = three_ways();
     let settings = Settings::default();
-    let odd = Network::new(&program, &tensors, [4, 6], settings);
+    let odd = Network::new(&program, tensors.clone(), [4, 6], settings);
     let size = EngineError::Size {
         rows: 4,
         cols: 6,
@@ -392,17 +395,17 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
     };
     assert!(matches!(odd, Err(NetworkError::Engine(e)) if e == size));
     for side in [1 << 30, usize::MAX / 4 * 4] {
-        let huge = Network::new(&program, &tensors, [side, side], settings);
+        let huge = Network::new(&program, tensors.clone(), [side, side], settings);
         assert!(matches!(huge, Err(NetworkError::Memory { .. })));
     }
     let unsound = Program {
         output: ValueId(9),
         ..program.clone()
     };
-    let unsound = Network::new(&unsound, &tensors, [4, 4], settings);
+    let unsound = Network::new(&unsound, tensors.clone(), [4, 4], settings);
     assert!(matches!(unsound, Err(NetworkError::Program(_))));
 
-    let mut network = Network::new(&program, &tensors, [4, 4], settings).unwrap();
+    let mut network = Network::new(&program, tensors.clone(), [4, 4], settings).unwrap();
     assert!(matches!(
         network.logits(&[0.0; 15], 1),
         Err(EngineError::Length {
@@ -427,23 +430,27 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
 #[test]
 fn kernels_of_another_processor_are_refused_by_name() {
     let foreign = if cfg!(target_arch = "aarch64") {
-        Kernels::Avx2
+        KernelSet::Avx2
     } else {
-        Kernels::Neon
+        KernelSet::Neon
     };
     let (program, tensors) = three_ways();
-    let refused = Network::new(&program, &tensors, [4, 4], settings(foreign, 1));
-    let sentence = refused.err().unwrap().to_string();
-    assert!(
-        sentence.starts_with(&format!(
-            "this machine has no kernels named {}",
-            foreign.name()
-        )),
-        "{sentence}"
+    let refused = Network::new(&program, tensors, [4, 4], settings(foreign, 1));
+    assert_eq!(
+        refused.err(),
+        Some(NetworkError::Kernels(KernelError::Absent(foreign)))
     );
-    assert!(sentence.ends_with("portable"), "{sentence}");
-    assert_eq!(Kernels::named("neon-dot"), Some(Kernels::Neon));
-    assert_eq!(Kernels::named("sse2"), None);
+}
+
+/// A set that only integers have kernels for stands for the f32 kernels of the same processors, and those are what is told.
+#[test]
+fn the_kernels_that_run_are_the_ones_that_are_told() {
+    let (program, tensors) = three_ways();
+    for set in KernelSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let network = Network::new(&program, tensors.clone(), [4, 4], settings(set, 1)).unwrap();
+        assert_eq!(Ok(network.kernels()), KERNELS.within(set));
+        assert!(KERNELS.available().any(|own| own == network.kernels()));
+    }
 }
 
 #[test]
@@ -460,9 +467,14 @@ fn tensors_are_read_in_every_storage() {
         .collect();
     assert!(stored.get(TensorId(0)).unwrap().storage() == Storage::F16);
     let image = noise(5, 4 * 64);
-    let run = |tensors| {
-        let mut network =
-            Observer::new(&program, tensors, [8, 8], settings(Kernels::Portable, 1)).unwrap();
+    let run = |tensors: &Tensors| {
+        let mut network = Observer::new(
+            &program,
+            tensors.clone(),
+            [8, 8],
+            settings(KernelSet::Portable, 1),
+        )
+        .unwrap();
         network.raw_logits(&image, 1).unwrap()
     };
     assert_eq!(run(&stored), run(&widened));

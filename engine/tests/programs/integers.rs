@@ -2,7 +2,8 @@
 
 use nephrobox_engine::cpu::KernelSet;
 use nephrobox_engine::cpu::f32;
-use nephrobox_engine::cpu::int8::{Network, NetworkError, Options};
+use nephrobox_engine::cpu::int8::{KERNELS, Network, NetworkError, Options};
+use nephrobox_engine::model::LogitsModel as _;
 use nephrobox_engine::program::{
     Builder, Op, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised,
     rewrite, sites,
@@ -146,7 +147,7 @@ fn integers(
 ) -> (Program, Tensors) {
     let (program, tensors) = rewrite(
         program,
-        tensors,
+        tensors.clone(),
         Rewrites {
             phases: true,
             repeated: true,
@@ -212,7 +213,7 @@ proptest! {
         let size = [8 * tiles.0, 8 * tiles.1];
         let slice = noise(shape.seed, size[0] * size[1]);
         let (program, tensors) = if without_doubling { joined(&shape) } else { unet(&shape) };
-        let mut network = f32::Network::new(&program, &tensors, size, f32::Settings::default()).unwrap();
+        let mut network = f32::Network::new(&program, tensors.clone(), size, f32::Settings::default()).unwrap();
         let found = network.logits(&slice, 1).unwrap();
         let said = naive::run(&program, &tensors, repeated(&program, &slice, size)).data;
         let largest = said.iter().fold(0.1_f32, |m, x| m.max(x.abs()));
@@ -236,13 +237,13 @@ proptest! {
         let (program, tensors) = integers(&program, &tensors, &slice, size);
         let portable = network(&program, &tensors, size, KernelSet::Portable, 1);
         let mut portable = portable.unwrap();
-        let wanted = portable.logits(&slice).unwrap();
-        for set in KernelSet::available() {
+        let wanted = portable.logits(&slice, 1).unwrap();
+        for set in KERNELS.available() {
             for threads in [1, 3] {
                 let mut network = network(&program, &tensors, size, set, threads).unwrap();
                 // Twice, because the second slice finds the memory as the first left it.
                 for _ in 0..2 {
-                    let found = network.logits(&slice).unwrap();
+                    let found = network.logits(&slice, 1).unwrap();
                     prop_assert!(found == wanted, "{set} on {threads} threads is not what portable gives");
                 }
             }
@@ -282,9 +283,9 @@ fn a_nearly_dead_channel_does_not_overflow_a_sum() {
     let slice: Vec<f32> = noise(4, 64).iter().map(|x| x.abs()).collect();
     let (program, tensors) = integers(&program, &tensors, &slice, [8, 8]);
     let said = naive::run(&program, &tensors, repeated(&program, &slice, [8, 8])).data;
-    for set in KernelSet::available() {
+    for set in KERNELS.available() {
         let mut network = network(&program, &tensors, [8, 8], set, 1).unwrap();
-        for (found, said) in network.logits(&slice).unwrap().iter().zip(&said) {
+        for (found, said) in network.logits(&slice, 1).unwrap().iter().zip(&said) {
             assert!((found - said).abs() < 1e-3, "{found} where {said} belongs");
         }
     }
@@ -317,16 +318,16 @@ fn all_processors_give_the_same_bytes() {
         (joined(&shape([20, 33, 1, 64], 7)), GOLDEN[2]),
     ];
     let size = [24, 40];
-    let chosen = KernelSet::choose().unwrap();
+    let chosen = KERNELS.choose().unwrap();
     for ((program, tensors), wanted) in nets {
         let slice: Vec<f32> = noise(7, size[0] * size[1])
             .iter()
             .map(|x| x.abs())
             .collect();
         let (program, tensors) = integers(&program, &tensors, &slice, size);
-        for set in KernelSet::available().chain([chosen]) {
+        for set in KERNELS.available().chain([chosen]) {
             let mut network = network(&program, &tensors, size, set, 2).unwrap();
-            let found = fingerprint(&network.logits(&slice).unwrap());
+            let found = fingerprint(&network.logits(&slice, 1).unwrap());
             assert_eq!(found, wanted, "{set}: {found:#018x}");
         }
     }

@@ -28,7 +28,7 @@ proptest! {
         (program, tensors) in random::programs(), tiles in (1_usize..3, 1_usize..3), phases: bool, repeated: bool, seed: u64,
     ) {
         let (rows, cols) = (tiles.0 * MULTIPLE, tiles.1 * MULTIPLE);
-        let (smaller, fewer) = rewrite(&program, &tensors, Rewrites { phases, repeated }).unwrap();
+        let (smaller, fewer) = rewrite(&program, tensors.clone(), Rewrites { phases, repeated }).unwrap();
         let slice = noise(seed, rows * cols);
         let wanted = run(&program, &tensors, &slice, rows, cols);
         let found = run(&smaller, &fewer, &slice, rows, cols);
@@ -100,7 +100,7 @@ fn a_unet_loses_its_concatenations_doublings_and_most_norms() {
         phases: true,
         repeated: true,
     };
-    let (small, fewer) = rewrite(&program, &tensors, all).unwrap();
+    let (small, fewer) = rewrite(&program, tensors.clone(), all).unwrap();
     let names: Vec<&str> = small.ops.iter().map(Op::name).collect();
     let wanted = [
         "affine",
@@ -143,8 +143,8 @@ fn rewriting_a_unet_twice_changes_nothing() {
         phases: true,
         repeated,
     };
-    let (small, fewer) = rewrite(&program, &tensors, once(true)).unwrap();
+    let (small, fewer) = rewrite(&program, tensors.clone(), once(true)).unwrap();
     // The second time the two channels of the image are its own.
-    let again = rewrite(&small, &fewer, once(false)).unwrap();
+    let again = rewrite(&small, fewer.clone(), once(false)).unwrap();
     assert_eq!(again, (small, fewer));
 }

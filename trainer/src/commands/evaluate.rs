@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use nephrobox_engine::device;
+use nephrobox_engine::flips::over_flips;
+use nephrobox_engine::model::SliceModel;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ClassScores, PerClass, Scores, SpreadSummary};
 
@@ -16,7 +18,7 @@ use crate::evaluate::extremes::{Extremes, Pick};
 use crate::evaluate::results::{CaseResult, Extreme, Kind, Results};
 use crate::evaluate::{evaluate, executor, write_json};
 use crate::plots::{confusion, examples, maps};
-use crate::small_parts::{self, Cleaned, Smallest};
+use crate::small_parts::{self, Smallest, cleaned};
 use crate::train::Run;
 use crate::train::checkpoint;
 
@@ -100,14 +102,18 @@ impl EvaluateArgs {
         let file = run.checkpoint(&self.checkpoint);
         let parameters = checkpoint::load_parameters(&file, &graph, &device)?;
         let flips = self.flips.unwrap_or(config.flips);
-        let mut network =
-            executor(&graph, &parameters, data, config, &device)?.averaging_flips(flips);
+        let network = executor(&graph, parameters, data, config, &device)?;
+        let mut network: Box<dyn SliceModel> = if flips {
+            Box::new(over_flips(network))
+        } else {
+            network
+        };
         let smallest = if self.remove_small.unwrap_or(config.remove_small) {
             small_parts::of_run(&run, &self.checkpoint, flips, &mut network)?
         } else {
             Smallest::default()
         };
-        let mut model = Cleaned::new(&mut network, smallest);
+        let mut model = cleaned(&mut network, smallest);
         let out = self
             .out
             .clone()

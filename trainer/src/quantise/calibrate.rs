@@ -59,11 +59,11 @@ pub(super) fn float(
     tensors: &Tensors,
 ) -> Result<Observer, TrainError> {
     let settings = Settings {
-        input_scale: job.scale,
+        input_scale: f32::from(job.manifest.input.scale),
         threads: rayon::current_num_threads(),
         ..Settings::default()
     };
-    Observer::new(program, tensors, [job.side, job.side], settings).map_err(network)
+    Observer::new(program, tensors.clone(), [job.side, job.side], settings).map_err(network)
 }
 
 /// Looks at the numbers at every rounding.

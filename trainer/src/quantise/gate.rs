@@ -1,13 +1,10 @@
 //! Whether integers are as good as floating point, on patients that neither training nor calibration has seen.
 
-use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::f32;
-use nephrobox_engine::cpu::int8::{Network, Options};
 use nephrobox_engine::package::Model;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::Scores;
 
-use super::{Told, network};
+use super::{Told, started};
 use crate::data::{Prepared, Split};
 use crate::evaluate::evaluate;
 use crate::train::TrainError;
@@ -80,19 +77,7 @@ pub(super) fn judge(
     int8: &Model,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Judgement, TrainError> {
-    let settings = f32::Settings {
-        threads: rayon::current_num_threads(),
-        ..f32::Settings::default()
-    };
-    let mut float = f32::Network::from_model(float, settings).map_err(network)?;
-    let options = Options {
-        size: [data.side(), data.side()],
-        input_scale: f32::from(int8.manifest().input.scale),
-        threads: rayon::current_num_threads(),
-        kernels: KernelSet::choose().map_err(network)?,
-    };
-    let mut int8 =
-        Network::new(int8.program(), int8.tensors().clone(), options).map_err(network)?;
+    let (mut float, mut int8) = (started(float.clone())?, started(int8.clone())?);
     let mut all = Vec::new();
     for split in [Split::Validation, Split::Test] {
         let slices = data.split(split);

@@ -20,11 +20,11 @@ mod table;
 
 use std::fmt;
 
-use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::int8::{Network, Options};
+use nephrobox_engine::executor::{Sharing, start_with};
+use nephrobox_engine::model::LogitsModel;
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::{Op, Program, Rewrites, Tensors, ValueId, quantised, rewrite};
-use nephrobox_shared::package::{Calibration, KeyValue, Manifest, TestScores};
+use nephrobox_shared::package::{Calibration, Input, KeyValue, Manifest, TestScores};
 
 pub use calibrate::{Estimator, Grids};
 pub use gate::{Drop, Judged, Judgement};
@@ -100,7 +100,7 @@ pub fn quantise(
     }
     let (program, tensors) = rewrite(
         float.program(),
-        float.tensors(),
+        float.tensors().clone(),
         Rewrites {
             phases: true,
             repeated: true,
@@ -109,7 +109,7 @@ pub fn quantise(
     .map_err(network)?;
     let plain = Job {
         data,
-        scale: f32::from(float.manifest().input.scale),
+        manifest: float.manifest(),
         side: data.side(),
         program,
         tensors,
@@ -166,7 +166,7 @@ pub fn quantise(
         }
     }
     tell(Told::Step("measuring every layer".into()));
-    let layers = layers(&job, &best.program, &best.tensors, &best.grids, &comparison)?;
+    let layers = layers(&job, &best.model, &best.grids, &comparison)?;
     let record = Calibration {
         method:
             "static, 8 bits: weights by output channel, values by tensor, residual stream 16 bits"
@@ -176,14 +176,10 @@ pub fn quantise(
         parameters: best.parameters(settings, data, &calibration, &comparison),
     };
     let manifest = Manifest {
-        input: nephrobox_shared::package::Input {
-            channels: best.program.input_channels as u8,
-            ..float.manifest().input
-        },
         calibration: Some(record),
-        ..float.manifest().clone()
+        ..best.model.manifest().clone()
     };
-    let model = Model::new(manifest, best.program, best.tensors).map_err(network)?;
+    let model = best.model.with_manifest(manifest).map_err(network)?;
     tell(Told::Step(
         "scoring float and integers on validation and test".into(),
     ));
@@ -207,11 +203,19 @@ fn network(error: impl std::fmt::Display) -> TrainError {
     TrainError::Network(error.to_string())
 }
 
+/// A model as it runs on this machine's CPU, with all threads on one slice.
+fn started(model: Model) -> Result<Box<dyn LogitsModel + Send>, TrainError> {
+    let threads = Some(rayon::current_num_threads());
+    let running = start_with(model, "cpu", threads, Sharing::OneSlice).map_err(network)?;
+    let mut models = running.models.into_iter();
+    Ok(models.next().expect("a model that runs has a copy of it"))
+}
+
 /// What every part of the work needs.
 struct Job<'a> {
     data: &'a Prepared,
-    /// What pixels are multiplied by before they enter the program.
-    scale: f32,
+    /// What the float model's package says.
+    manifest: &'a Manifest,
     side: usize,
     /// The rewritten float program.
     program: Program,
@@ -244,17 +248,6 @@ impl<'a> Job<'a> {
             .filter(convolution)
             .filter(reads_image);
         convolutions.map(Op::output).collect()
-    }
-
-    /// An executor of an integer program.
-    fn integers(&self, program: &Program, tensors: &Tensors) -> Result<Network, TrainError> {
-        let options = Options {
-            size: [self.side, self.side],
-            input_scale: self.scale,
-            threads: rayon::current_num_threads(),
-            kernels: KernelSet::choose().map_err(network)?,
-        };
-        Network::new(program, tensors.clone(), options).map_err(network)
     }
 
     /// Logits of some slices in floating point.
@@ -292,8 +285,7 @@ impl fmt::Display for How {
 
 /// A quantised program and how good it is.
 struct Candidate {
-    program: Program,
-    tensors: Tensors,
+    model: Model,
     grids: Grids,
     how: How,
     /// Signal-to-noise ratio of its logits.
@@ -304,9 +296,15 @@ impl Candidate {
     fn new(job: &Job<'_>, grids: Grids, how: How) -> Result<Self, TrainError> {
         let (program, tensors) =
             quantised(&job.program, &job.tensors, &grids, &job.wide()).map_err(network)?;
+        let manifest = Manifest {
+            input: Input {
+                channels: program.input_channels as u8,
+                ..job.manifest.input
+            },
+            ..job.manifest.clone()
+        };
         Ok(Self {
-            program,
-            tensors,
+            model: Model::new(manifest, program, tensors).map_err(network)?,
             grids,
             how,
             decibels: f64::NEG_INFINITY,
@@ -319,10 +317,10 @@ impl Candidate {
         slices: &[u32],
         wanted: &[Vec<f32>],
     ) -> Result<(), TrainError> {
-        let mut integers = job.integers(&self.program, &self.tensors)?;
+        let mut integers = started(self.model.clone())?;
         let mut noise = table::Noise::default();
         for (&index, wanted) in slices.iter().zip(wanted) {
-            let found = integers.logits(job.data.image(index)).map_err(network)?;
+            let found = integers.logits(job.data.image(index), 1).map_err(network)?;
             noise.add(wanted, &found);
         }
         self.decibels = noise.decibels();

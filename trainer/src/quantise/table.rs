@@ -1,6 +1,7 @@
 //! Signal-to-noise ratios: where accuracy goes.
 
-use nephrobox_engine::program::{Op, Precision, Program, Site, Tensors, ValueId};
+use nephrobox_engine::package::Model;
+use nephrobox_engine::program::{Op, Precision, Site, ValueId};
 
 use super::{Grids, Job, calibrate, network};
 use crate::train::TrainError;
@@ -44,23 +45,23 @@ pub struct Layer {
     pub sum: f64,
 }
 
-/// Measures every rounding on some slices. `program` is the quantised one, `grids` the sites of the float one it was made from.
+/// Measures every rounding on some slices. `quantised` is what was made of the job's program, `grids` the sites of the latter.
 pub(super) fn layers(
     job: &Job<'_>,
-    program: &Program,
-    tensors: &Tensors,
+    quantised: &Model,
     grids: &Grids,
     slices: &[u32],
 ) -> Result<Vec<Layer>, TrainError> {
     // Rounding operations stand in the order of the sites.
-    let rounded: Vec<ValueId> = program
+    let rounded: Vec<ValueId> = quantised
+        .program()
         .ops
         .iter()
         .filter(|op| matches!(op, Op::Quantise { .. }))
         .map(Op::output)
         .collect();
     let mut float = calibrate::float(job, &job.program, &job.tensors)?;
-    let mut integers = calibrate::float(job, program, tensors)?;
+    let mut integers = calibrate::float(job, quantised.program(), quantised.tensors())?;
     let values: Vec<ValueId> = grids.iter().map(|(site, _)| site.value).collect();
     let mut alone = vec![Noise::default(); grids.len()];
     let mut sum = vec![Noise::default(); grids.len()];

@@ -7,11 +7,12 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::{Dtype, Metadata, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::step::Learner;
@@ -114,12 +115,13 @@ pub fn load(
     let (position, steps) = standing(path, &bytes)?;
     let file =
         SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
-    set_parameters(path, &file, "", &mut learner.parameters)?;
+    let whole = |name: &str| Ok(values(&file, name));
+    set_parameters(path, whole, "", &mut learner.parameters)?;
     if let Some(average) = &mut learner.average
         && steps > 0
     {
         let mut averaged = learner.parameters.clone();
-        set_parameters(path, &file, AVERAGE, &mut averaged)?;
+        set_parameters(path, whole, AVERAGE, &mut averaged)?;
         let values = averaged.entries().iter().map(|p| p.value.clone());
         average.restore(steps, values.collect());
     }
@@ -162,15 +164,81 @@ pub fn load_parameters(
     graph: &Graph,
     device: &Device,
 ) -> Result<Parameters, CheckpointError> {
-    let bytes = read(path)?;
-    let file =
-        SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
+    let mut file = Variables::open(path)?;
     let mut parameters =
         Parameters::from_fn(graph, device, |v| vec![0.0; v.shape.iter().product()]);
-    let averaged = file.iter().any(|(name, _)| name.starts_with(AVERAGE));
+    let averaged = file.names().any(|name| name.starts_with(AVERAGE));
     let prefix = if averaged { AVERAGE } else { "" };
-    set_parameters(path, &file, prefix, &mut parameters)?;
+    let values = |name: &str| file.values(name);
+    set_parameters(path, values, prefix, &mut parameters)?;
     Ok(parameters)
+}
+
+/// A checkpoint of which only some arrays are read: the moments of Adam are two thirds of it.
+struct Variables<'a> {
+    path: &'a Path,
+    file: fs::File,
+    table: Metadata,
+    /// Where the first array begins.
+    start: u64,
+}
+
+impl<'a> Variables<'a> {
+    fn open(path: &'a Path) -> Result<Self, CheckpointError> {
+        let unread = |e: std::io::Error| error(path, format!("cannot be read: {e}"));
+        let mut file = fs::File::open(path).map_err(unread)?;
+        let whole = file.metadata().map_err(unread)?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(unread)?;
+        let length = u64::from_le_bytes(length);
+        let start = length.saturating_add(8);
+        if start > whole {
+            return Err(error(path, "is damaged: it ends within its table"));
+        }
+        let mut header = vec![0; length as usize];
+        file.read_exact(&mut header).map_err(unread)?;
+        let table: Metadata =
+            serde_json::from_slice(&header).map_err(|e| error(path, format!("is damaged: {e}")))?;
+        if start + table.data_len() as u64 != whole {
+            return Err(error(
+                path,
+                "is damaged: its size is not what its table says",
+            ));
+        }
+        Ok(Self {
+            path,
+            file,
+            table,
+            start,
+        })
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.table.offset_keys().into_iter()
+    }
+
+    /// An array of f32, if there is one of that name.
+    fn values(&mut self, name: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
+        let Some(info) = self
+            .table
+            .info(name)
+            .filter(|info| info.dtype == Dtype::F32)
+        else {
+            return Ok(None);
+        };
+        let (from, to) = info.data_offsets;
+        let unread = |e: std::io::Error| error(self.path, format!("cannot be read: {e}"));
+        let at = SeekFrom::Start(self.start + from as u64);
+        self.file.seek(at).map_err(unread)?;
+        let mut values = vec![0.0_f32; (to - from) / size_of::<f32>()];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
+        self.file.read_exact(bytes).map_err(unread)?;
+        // The file is little-endian whatever the machine.
+        for value in &mut values {
+            *value = f32::from_bits(u32::from_le(value.to_bits()));
+        }
+        Ok(Some(values))
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
@@ -194,7 +262,7 @@ fn values(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
 
 fn set_parameters(
     path: &Path,
-    file: &SafeTensors<'_>,
+    mut values: impl FnMut(&str) -> Result<Option<Vec<f32>>, CheckpointError>,
     prefix: &str,
     parameters: &mut Parameters,
 ) -> Result<(), CheckpointError> {
@@ -204,7 +272,7 @@ fn set_parameters(
         .map(|p| p.variable.name())
         .collect();
     for name in names {
-        let values = values(file, &format!("{prefix}{name}")).ok_or_else(|| {
+        let values = values(&format!("{prefix}{name}"))?.ok_or_else(|| {
             error(
                 path,
                 format!("lacks `{name}`: it belongs to another network"),

@@ -380,7 +380,7 @@ impl Run {
         } else {
             let judged = learner.judged();
             let mut executor =
-                evaluate::executor(learner.graph(), &judged, &self.data, &self.config, device)?;
+                evaluate::executor(learner.graph(), judged, &self.data, &self.config, device)?;
             Some(evaluate::evaluate(&self.data, slices, &mut executor, |_, _| {})?.scores())
         };
         Ok(EpochRecord {

@@ -98,6 +98,24 @@ impl Layer {
         }
     }
 
+    /// Tensors it reads, each as often as it reads it.
+    pub(super) fn tensors(&self) -> Vec<TensorId> {
+        let of = |beside: &Beside| [beside.scale, beside.shift];
+        match self {
+            Self::Sum(sum) => {
+                let weights = sum.terms.iter().map(|term| term.weight);
+                let beside = sum.beside.iter().flat_map(of);
+                weights
+                    .chain(sum.biases.iter().copied())
+                    .chain(beside)
+                    .collect()
+            }
+            Self::Affine { beside, .. } => of(beside).into(),
+            Self::Quantise { scale, .. } => vec![*scale],
+            _ => Vec::new(),
+        }
+    }
+
     /// Values it defines.
     pub(super) fn outputs(&self) -> Vec<ValueId> {
         match self {

@@ -26,28 +26,6 @@ pub(super) fn argmax(logits: &[f32], classes: usize, labels: &mut [u8]) -> Resul
     }
 }
 
-/// Adds each pixel's class probabilities to `sums`, which is mirrored by rows and columns as told.
-///
-/// `logits` and `sums` are `[rows, cols, classes]`.
-pub(super) fn add_probabilities(
-    logits: &[f32],
-    [rows, cols, classes]: [usize; 3],
-    mirrored: [bool; 2],
-    sums: &mut [f32],
-) {
-    for (pixel, logits) in logits.chunks_exact(classes.max(1)).enumerate() {
-        let at = |n: usize, size: usize, mirrored: bool| if mirrored { size - 1 - n } else { n };
-        let row = at(pixel / cols, rows, mirrored[0]);
-        let col = at(pixel % cols, cols, mirrored[1]);
-        let largest = logits.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
-        let total: f32 = logits.iter().map(|x| (x - largest).exp()).sum();
-        let sums = &mut sums[(row * cols + col) * classes..][..classes];
-        for (sum, x) in sums.iter_mut().zip(logits) {
-            *sum += (x - largest).exp() / total;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

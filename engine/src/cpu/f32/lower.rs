@@ -1,16 +1,16 @@
 //! From layers to steps of the kernels: where values lie, which algorithm convolves, weights in the kernels' order.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use super::graph::{Beside, Layer, Sum, Term as Convolution, layers};
+use super::graph::{Layer, Sum, Term as Convolution, layers};
 use super::method::{Method, method};
 use crate::cpu::arena::{self, Request};
+use crate::cpu::kernels::KernelSet;
 use crate::cpu::kernels::f32::{
-    Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, Grid, Kernels, LINE, Pool,
-    Region, Schedule, Second, Step, Term, Window, Winograd,
+    Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, Grid, LINE, Pool, Region,
+    Schedule, Second, Step, Term, Window, Winograd, panels,
 };
-use crate::program::{Data, Plan, Program, Tensor, TensorId, Tensors, ValueId};
+use crate::program::{Plan, Program, Supply, TensorId, Tensors, ValueId};
 
 /// A program for images of one size, ready to run.
 pub(super) struct Lowered {
@@ -21,16 +21,16 @@ pub(super) struct Lowered {
     pub(super) values: Vec<Option<Region>>,
 }
 
-/// Lowers a checked program. `None` if there is no memory for it.
+/// Lowers a checked program. Each tensor is dropped as soon as it is packed. `None` if there is no memory for it.
 pub(super) fn lower(
     program: &Program,
-    tensors: &Tensors,
+    tensors: Tensors,
     plan: &Plan,
     size: [usize; 2],
     options: Options,
 ) -> Option<Lowered> {
     let tiles = size.map(|n| n / program.multiple as usize);
-    let layers = layers(program, tensors, options.fuse);
+    let layers = layers(program, &tensors, options.fuse);
     let shapes: Vec<Shape> = (0..plan.values())
         .map(|value| {
             let shape = plan.shape(ValueId(value as u32));
@@ -40,18 +40,23 @@ pub(super) fn lower(
             }
         })
         .collect();
+    let kernels: Vec<usize> = tensors
+        .iter()
+        .map(|tensor| tensor.shape().last().copied().unwrap_or(0))
+        .collect();
     let lowering = Lowering {
-        tensors,
+        kernels: &kernels,
         shapes: &shapes,
         options,
     };
-    lowering.run(program, &layers)
+    let supply = Supply::new(tensors, layers.iter().flat_map(Layer::tensors));
+    lowering.run(program, &layers, supply)
 }
 
 /// How to lower.
 #[derive(Clone, Copy)]
 pub(super) struct Options {
-    pub(super) kernels: Kernels,
+    pub(super) kernels: KernelSet,
     pub(super) threads: usize,
     pub(super) fuse: bool,
 }
@@ -74,7 +79,8 @@ impl Shape {
 }
 
 pub(super) struct Lowering<'a> {
-    tensors: &'a Tensors,
+    /// Rows and columns of the kernel, for each tensor that is one.
+    kernels: &'a [usize],
     shapes: &'a [Shape],
     pub(super) options: Options,
 }
@@ -84,19 +90,7 @@ impl Lowering<'_> {
         self.shapes[value.index()]
     }
 
-    pub(super) fn tensor(&self, id: TensorId) -> &Tensor {
-        let tensor = self.tensors.get(id);
-        tensor.expect("the check found every tensor")
-    }
-
-    fn numbers(&self, id: TensorId) -> Cow<'_, [f32]> {
-        match self.tensor(id).data() {
-            Data::F32(values) => Cow::Borrowed(values),
-            _ => Cow::Owned(self.tensor(id).to_f32()),
-        }
-    }
-
-    fn run(&self, program: &Program, layers: &[Layer]) -> Option<Lowered> {
+    fn run(&self, program: &Program, layers: &[Layer], supply: Supply) -> Option<Lowered> {
         // A value that nobody reads lives while it is written. The image is there before the first layer, the logits stay.
         let mut spans: Vec<Option<[usize; 2]>> = vec![None; self.shapes.len()];
         spans[ValueId::INPUT.index()] = Some([0, 0]);
@@ -151,6 +145,7 @@ impl Lowering<'_> {
         let mut writer = Writer {
             lowering: self,
             values: &values,
+            supply,
             steps: Vec::new(),
         };
         let mut ranges = Vec::new();
@@ -175,7 +170,15 @@ impl Lowering<'_> {
 struct Writer<'a> {
     lowering: &'a Lowering<'a>,
     values: &'a [Option<Region>],
+    supply: Supply,
     steps: Vec<Step>,
+}
+
+/// Numbers that follow a sum, by channel.
+struct Ends {
+    bias: Option<Vec<f32>>,
+    /// Scale and shift of what is stored beside it.
+    beside: Option<[Vec<f32>; 2]>,
 }
 
 impl Writer<'_> {
@@ -183,13 +186,16 @@ impl Writer<'_> {
         self.values[value.index()].expect("what a layer reads or writes is stored")
     }
 
+    fn take(&mut self, id: TensorId) -> Vec<f32> {
+        self.supply.take(id).into_f32()
+    }
+
     fn layer(&mut self, layer: &Layer, method: Option<&Method>, scratch: usize) -> Option<()> {
         let shape = |value| self.lowering.shape(value);
         let step = match *layer {
             Layer::Sum(ref sum) => return self.sum(sum, method?, scratch),
             Layer::Affine { input, beside } => {
-                let [scale, shift] =
-                    [beside.scale, beside.shift].map(|id| self.lowering.numbers(id));
+                let [scale, shift] = [beside.scale, beside.shift].map(|id| self.take(id));
                 let kind = FlatKind::affine(&scale, &shift, beside.relu);
                 self.flat(input, beside.output, kind)
             }
@@ -201,7 +207,7 @@ impl Writer<'_> {
                 scale,
                 precision,
             } => {
-                let scale = *self.lowering.numbers(scale).first()?;
+                let scale = *self.take(scale).first()?;
                 let range = precision.range();
                 self.flat(input, output, FlatKind::Quantise { scale, range })
             }
@@ -249,8 +255,9 @@ impl Writer<'_> {
     fn sum(&mut self, sum: &Sum, method: &Method, scratch: usize) -> Option<()> {
         let result = sum.result()?;
         let shape = self.lowering.shape(result);
+        let ends = self.ends(sum, shape.channels);
         if sum.phases {
-            return self.phases(sum, shape, scratch);
+            return self.phases(sum, &ends, shape, scratch);
         }
         let pick = |numbers: &[usize]| -> Vec<Convolution> {
             numbers.iter().map(|&n| sum.terms[n]).collect()
@@ -259,13 +266,13 @@ impl Writer<'_> {
         let whole = Grid::dense(self.region(result).start, shape.size[1], shape.channels);
         if !fewer.is_empty() {
             let finish = if plain.is_empty() {
-                self.finish(sum, shape.channels, whole, sum.add)
+                self.finish(sum, &ends, whole, sum.add)
             } else {
                 Finish {
                     relu: false,
                     sums: true,
                     second: None,
-                    ..self.finish(sum, shape.channels, whole, sum.add)
+                    ..self.finish(sum, &ends, whole, sum.add)
                 }
             };
             let scratch = Region {
@@ -277,11 +284,11 @@ impl Writer<'_> {
         }
         if !plain.is_empty() {
             let finish = if fewer.is_empty() {
-                self.finish(sum, shape.channels, whole, sum.add)
+                self.finish(sum, &ends, whole, sum.add)
             } else {
                 Finish {
                     bias: None,
-                    ..self.finish(sum, shape.channels, whole, Some(result))
+                    ..self.finish(sum, &ends, whole, Some(result))
                 }
             };
             let step = self.direct(&plain, shape.size, finish, scratch)?;
@@ -290,35 +297,44 @@ impl Writer<'_> {
         Some(())
     }
 
-    fn finish(&self, sum: &Sum, channels: usize, grid: Grid, add: Option<ValueId>) -> Finish {
+    fn ends(&mut self, sum: &Sum, channels: usize) -> Ends {
         let bias = (!sum.biases.is_empty()).then(|| {
             let mut total = vec![0.0; channels];
             for &bias in &sum.biases {
-                for (total, x) in total.iter_mut().zip(&*self.lowering.numbers(bias)) {
+                for (total, x) in total.iter_mut().zip(self.take(bias)) {
                     *total += x;
                 }
             }
-            Buffer::from_slice(&total)
+            total
         });
-        let second = sum.beside.map(|beside: Beside| Second {
-            start: self.region(beside.output).start,
-            scale: Buffer::from_slice(&self.lowering.numbers(beside.scale)),
-            shift: Buffer::from_slice(&self.lowering.numbers(beside.shift)),
-            relu: beside.relu,
-        });
+        let beside = sum.beside;
+        Ends {
+            bias,
+            beside: beside.map(|beside| [beside.scale, beside.shift].map(|id| self.take(id))),
+        }
+    }
+
+    fn finish(&self, sum: &Sum, ends: &Ends, grid: Grid, add: Option<ValueId>) -> Finish {
+        let second = sum.beside.zip(ends.beside.as_ref());
+        let result = sum.result().map(|value| self.lowering.shape(value));
         Finish {
             grid,
-            channels,
-            bias,
+            channels: result.map_or(0, |shape| shape.channels),
+            bias: ends.bias.as_deref().map(Buffer::from_slice),
             add: add.map(|value| self.region(value).start),
             relu: sum.relu,
             sums: sum.output.is_some(),
-            second,
+            second: second.map(|(beside, [scale, shift])| Second {
+                start: self.region(beside.output).start,
+                scale: Buffer::from_slice(scale),
+                shift: Buffer::from_slice(shift),
+                relu: beside.relu,
+            }),
         }
     }
 
     fn winograd(
-        &self,
+        &mut self,
         terms: &[Convolution],
         size: [usize; 2],
         finish: Finish,
@@ -328,11 +344,8 @@ impl Writer<'_> {
             .iter()
             .map(|term| super::method::window(self.lowering, term, self.region(term.input).start))
             .collect();
-        let weights: Vec<_> = terms
-            .iter()
-            .map(|term| self.lowering.numbers(term.weight))
-            .collect();
-        let panels = self.lowering.options.kernels.panels();
+        let weights: Vec<_> = terms.iter().map(|term| self.take(term.weight)).collect();
+        let panels = panels(self.lowering.options.kernels);
         Winograd::new(&windows, size, finish, place, panels, |term, c, o| {
             let at = (o * windows[term].channels + c) * 9;
             std::array::from_fn(|tap| weights[term][at + tap])
@@ -364,9 +377,9 @@ impl Writer<'_> {
                 run: kernel * shape.channels,
                 row,
             });
-            kernels.push((kernel, shape.channels, self.lowering.numbers(term.weight)));
+            kernels.push((kernel, shape.channels, self.take(term.weight)));
         }
-        let panels = self.lowering.options.kernels.panels();
+        let panels = panels(self.lowering.options.kernels);
         Direct::new(&sources, size, finish, panels, |term, row, col, o| {
             let (kernel, channels, weights) = &kernels[term];
             let (kj, c) = (col / channels, col % channels);
@@ -397,14 +410,14 @@ impl Writer<'_> {
     }
 
     /// The four kernels of an `UpConv2d`, each for every second row and column of the output.
-    fn phases(&mut self, sum: &Sum, shape: Shape, scratch: usize) -> Option<()> {
+    fn phases(&mut self, sum: &Sum, ends: &Ends, shape: Shape, scratch: usize) -> Option<()> {
         let &[term] = sum.terms.as_slice() else {
             return None;
         };
         let from = self.lowering.shape(term.input);
         let (start, cols) = self.framed(&term, &mut { scratch });
-        let weights = self.lowering.numbers(term.weight);
-        let panels = self.lowering.options.kernels.panels();
+        let weights = self.take(term.weight);
+        let panels = panels(self.lowering.options.kernels);
         let result = self.region(sum.result()?).start;
         for phase in 0..4 {
             let (p, q) = (phase / 2, phase % 2);
@@ -414,7 +427,7 @@ impl Writer<'_> {
                 pitch: 2 * shape.size[1] * shape.channels,
                 step: 2 * shape.channels,
             };
-            let mut finish = self.finish(sum, shape.channels, grid, sum.add);
+            let mut finish = self.finish(sum, ends, grid, sum.add);
             finish.add = finish.add.map(|start| start + skipped);
             if let Some(second) = &mut finish.second {
                 second.start += skipped;
@@ -451,11 +464,7 @@ impl Sum {
 impl Lowering<'_> {
     /// Rows and columns of a term's kernel.
     pub(super) fn kernel(&self, term: &Convolution) -> usize {
-        self.tensor(term.weight)
-            .shape()
-            .last()
-            .copied()
-            .unwrap_or(0)
+        self.kernels[term.weight.index()]
     }
 
     /// Numbers of a term's input in a frame of zeros, rounded up to whole cache lines; 0 if it needs no frame.

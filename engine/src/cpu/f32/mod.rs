@@ -13,7 +13,7 @@
 //! let weight = b.tensor(Tensor::f32("head", vec![3, 1, 1, 1], vec![0.0, 1.0, -1.0])?);
 //! let logits = b.conv2d(b.input(), weight, None, 1, 0);
 //! let (program, tensors) = b.finish(logits, 3)?;
-//! let mut network = Network::new(&program, &tensors, [64, 64], Settings::default())?;
+//! let mut network = Network::new(&program, tensors, [64, 64], Settings::default())?;
 //! let mut labels = vec![9; 64 * 64];
 //! network.segment(&[0.5; 64 * 64], 1, &mut labels)?;
 //! assert!(labels.iter().all(|&label| label == 1));
@@ -30,16 +30,18 @@ mod method;
 mod observer;
 
 use crate::cpu::team::Team;
-use crate::model::{EngineError, SliceModel};
+use crate::model::{EngineError, LogitsModel, SliceModel, length};
 use crate::package::{MAX_VALUE_BYTES, Model};
 use crate::program::{Program, ProgramError, RewriteError, Rewrites, Tensors, ValueId, rewrite};
 
-use super::VARIABLE;
-use super::kernels::f32::{Region, Schedule};
+use super::kernels::f32::{self, Region, Schedule};
+use super::kernels::{KernelError, KernelSet, KernelSets};
 use lower::{Lowered, Options, lower};
 
-pub use super::kernels::f32::Kernels;
 pub use observer::Observer;
+
+/// The instruction sets this executor has kernels for.
+pub const KERNELS: KernelSets = f32::KERNELS;
 
 /// Largest side of an image, in pixels.
 const MAX_SIDE: usize = 1 << 16;
@@ -54,8 +56,9 @@ pub struct Settings {
     /// Whether each input channel has an image of its own, as when a slice is read with its two neighbours; else all channels are
     /// the same slice, and the first convolution reads it once.
     pub neighbours: bool,
-    /// The kernels; `None` for those that [`VARIABLE`] names, or else the fastest there are.
-    pub kernels: Option<Kernels>,
+    /// The instructions it may use: it runs on the fastest of [`KERNELS`] within them. `None` for those that
+    /// [`VARIABLE`](super::VARIABLE) names, or else all there are.
+    pub kernels: Option<KernelSet>,
 }
 
 impl Default for Settings {
@@ -89,14 +92,9 @@ pub enum NetworkError {
         /// Columns asked for.
         cols: usize,
     },
-    /// Kernels that nobody knows, or that are for another processor.
-    #[error("this machine has no kernels named {name}; {VARIABLE} can be {available}")]
-    Kernels {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        available: String,
-    },
+    /// The wanted kernels are not there.
+    #[error(transparent)]
+    Kernels(#[from] KernelError),
     /// The system refused threads.
     #[error("the system starts no {threads} threads ({reason})")]
     Threads {
@@ -110,16 +108,14 @@ pub enum NetworkError {
 /// A network for slices of one size, ready to run.
 pub struct Network {
     core: Core,
-    flips: bool,
-    /// Sums of probabilities over the flips, `[rows, cols, classes]`; empty without flips.
-    sums: Vec<f32>,
 }
 
 impl Network {
-    /// Prepares a program for slices of `[rows, cols]` pixels. `tensors` may be dropped afterwards.
+    /// Prepares a program for slices of `[rows, cols]` pixels. Its tensors are consumed, one after another, so that weights are not in
+    /// memory twice.
     pub fn new(
         program: &Program,
-        tensors: &Tensors,
+        tensors: Tensors,
         size: [usize; 2],
         settings: Settings,
     ) -> Result<Self, NetworkError> {
@@ -132,53 +128,32 @@ impl Network {
             phases: false,
             repeated: planes == 1,
         };
-        accepts(program, tensors, size)?;
+        accepts(program, &tensors, size)?;
         let (program, tensors) = rewrite(program, tensors, rewrites)?;
-        Ok(Self {
-            core: Core::new(&program, &tensors, size, planes, settings, true)?,
-            flips: false,
-            sums: Vec::new(),
-        })
+        let core = Core::new(&program, tensors, size, planes, settings, true)?;
+        Ok(Self { core })
     }
 
     /// Prepares a model for the slices its preprocessing makes. The model knows its input scale better than the settings.
-    pub fn from_model(model: &Model, settings: Settings) -> Result<Self, NetworkError> {
-        let input = model.manifest().input;
+    pub fn from_model(model: Model, settings: Settings) -> Result<Self, NetworkError> {
+        let (manifest, program, tensors) = model.into_parts();
+        let input = manifest.input;
         let settings = Settings {
             input_scale: f32::from(input.scale),
             ..settings
         };
         let size = [input.preprocess.rows, input.preprocess.cols];
-        Self::new(model.program(), model.tensors(), size, settings)
-    }
-
-    /// Whether labels come from the mean probabilities over the image and its three mirror images. Logits do not change.
-    #[must_use]
-    pub fn averaging_flips(mut self, flips: bool) -> Self {
-        self.flips = flips;
-        let [rows, cols] = self.core.size;
-        let len = if flips {
-            rows * cols * self.core.classes
-        } else {
-            0
-        };
-        self.sums = vec![0.0; len];
-        self
+        Self::new(&program, tensors, size, settings)
     }
 
     /// The kernels it runs on.
-    pub const fn kernels(&self) -> Kernels {
+    pub const fn kernels(&self) -> KernelSet {
         self.core.kernels
     }
 
     /// Bytes of memory that its values take, the kernels' working space included.
     pub const fn value_bytes(&self) -> usize {
         self.core.schedule.bytes()
-    }
-
-    /// Logits of `batch` slices: from `[batch, planes, rows, cols]`, normalised to 0 ..= 1, to `[batch, classes, rows, cols]`.
-    pub fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
-        self.core.logits(images, batch, self.core.scale)
     }
 
     /// Logits of values as the program itself reads them: `[batch, planes, rows, cols]`, not scaled.
@@ -214,8 +189,7 @@ impl SliceModel for Network {
         labels: &mut [u8],
     ) -> Result<(), EngineError> {
         let core = &mut self.core;
-        let ([rows, cols], classes) = (core.size, core.classes);
-        let pixels = rows * cols;
+        let pixels = core.size[0] * core.size[1];
         length(
             "the label buffer",
             batch.saturating_mul(pixels),
@@ -223,20 +197,20 @@ impl SliceModel for Network {
         )?;
         let images = core.slices(images, batch)?;
         for (image, labels) in images.zip(labels.chunks_exact_mut(pixels)) {
-            if !self.flips {
-                core.run(image, core.scale, [false; 2]);
-                labels::argmax(core.found(), classes, labels)?;
-                continue;
-            }
-            self.sums.fill(0.0);
-            for flip in [[false, false], [false, true], [true, false], [true, true]] {
-                core.run(image, core.scale, flip);
-                let shape = [rows, cols, classes];
-                labels::add_probabilities(core.found(), shape, flip, &mut self.sums);
-            }
-            labels::argmax(&self.sums, classes, labels)?;
+            core.run(image, core.scale);
+            labels::argmax(core.found(), core.classes, labels)?;
         }
         Ok(())
+    }
+}
+
+impl LogitsModel for Network {
+    fn classes(&self) -> usize {
+        self.core.classes
+    }
+
+    fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        self.core.logits(images, batch, self.core.scale)
     }
 }
 
@@ -244,7 +218,7 @@ impl SliceModel for Network {
 struct Core {
     schedule: Schedule,
     team: Team,
-    kernels: Kernels,
+    kernels: KernelSet,
     size: [usize; 2],
     classes: usize,
     /// Images for each slice, repeated over the channels that the program reads.
@@ -262,14 +236,17 @@ struct Core {
 impl Core {
     fn new(
         program: &Program,
-        tensors: &Tensors,
+        tensors: Tensors,
         [rows, cols]: [usize; 2],
         planes: usize,
         settings: Settings,
         fuse: bool,
     ) -> Result<Self, NetworkError> {
-        let plan = program.check(tensors)?;
-        let kernels = chosen(settings.kernels)?;
+        let plan = program.check(&tensors)?;
+        let kernels = match settings.kernels {
+            Some(set) => KERNELS.within(set)?,
+            None => KERNELS.choose()?,
+        };
         let threads = settings.threads.max(1);
         let options = Options {
             kernels,
@@ -316,30 +293,19 @@ impl Core {
     }
 
     /// Puts an image, `[planes, rows, cols]`, where the program reads it, `[rows, cols, channels]`.
-    fn enter(&mut self, image: &[f32], scale: f32, [down, across]: [bool; 2]) {
-        let ([rows, cols], channels) = (self.size, self.channels);
-        let planes = image.chunks_exact(rows * cols).cycle().take(channels);
+    fn enter(&mut self, image: &[f32], scale: f32) {
+        let (pixels, channels) = (self.size[0] * self.size[1], self.channels);
+        let planes = image.chunks_exact(pixels).cycle().take(channels);
         let values = self.schedule.write(self.input);
         for (channel, plane) in planes.enumerate() {
-            let lines = plane.chunks_exact(cols).enumerate();
-            for (row, line) in lines {
-                let row = if down { rows - 1 - row } else { row };
-                let values = &mut values[row * cols * channels..][..cols * channels];
-                let values = values.iter_mut().skip(channel).step_by(channels);
-                if across {
-                    values
-                        .zip(line.iter().rev())
-                        .for_each(|(value, x)| *value = x * scale);
-                } else {
-                    values.zip(line).for_each(|(value, x)| *value = x * scale);
-                }
-            }
+            let values = values.iter_mut().skip(channel).step_by(channels);
+            values.zip(plane).for_each(|(value, x)| *value = x * scale);
         }
     }
 
-    /// Computes the logits of one image, mirrored first by rows and columns as told.
-    fn run(&mut self, image: &[f32], scale: f32, flip: [bool; 2]) {
-        self.enter(image, scale, flip);
+    /// Computes the logits of one image.
+    fn run(&mut self, image: &[f32], scale: f32) {
+        self.enter(image, scale);
         self.schedule.run(&self.team, 0..self.schedule.len());
     }
 
@@ -357,7 +323,7 @@ impl Core {
         let images = self.slices(images, batch)?;
         let mut logits = Vec::with_capacity(images.len() * self.output.len);
         for image in images {
-            self.run(image, scale, [false; 2]);
+            self.run(image, scale);
             planes(self.found(), self.classes, &mut logits);
         }
         Ok(logits)
@@ -368,18 +334,6 @@ impl Core {
 fn planes(image: &[f32], channels: usize, out: &mut Vec<f32>) {
     for channel in 0..channels {
         out.extend(image.iter().skip(channel).step_by(channels));
-    }
-}
-
-fn length(what: &'static str, expected: usize, found: usize) -> Result<(), EngineError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(EngineError::Length {
-            what,
-            expected,
-            found,
-        })
     }
 }
 
@@ -404,27 +358,5 @@ fn accepts(
         Ok(())
     } else {
         Err(NetworkError::Memory { rows, cols })
-    }
-}
-
-/// The kernels asked for, by the caller or by the environment, or else the fastest.
-fn chosen(asked: Option<Kernels>) -> Result<Kernels, NetworkError> {
-    let name = match asked {
-        Some(kernels) if kernels.is_available() => return Ok(kernels),
-        Some(kernels) => kernels.name().to_owned(),
-        None => match std::env::var_os(VARIABLE) {
-            None => return Ok(Kernels::best()),
-            Some(name) => name.to_string_lossy().into_owned(),
-        },
-    };
-    match Kernels::named(&name) {
-        Some(kernels) if kernels.is_available() => Ok(kernels),
-        _ => {
-            let names: Vec<&str> = Kernels::available().map(Kernels::name).collect();
-            Err(NetworkError::Kernels {
-                name,
-                available: names.join(", "),
-            })
-        }
     }
 }

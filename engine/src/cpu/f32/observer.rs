@@ -12,15 +12,15 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Prepares a program for slices of `[rows, cols]` pixels.
+    /// Prepares a program for slices of `[rows, cols]` pixels, and consumes its tensors.
     pub fn new(
         program: &Program,
-        tensors: &Tensors,
+        tensors: Tensors,
         size: [usize; 2],
         settings: Settings,
     ) -> Result<Self, NetworkError> {
-        accepts(program, tensors, size)?;
-        let plan = program.check(tensors)?;
+        accepts(program, &tensors, size)?;
+        let plan = program.check(&tensors)?;
         let planes = if settings.neighbours {
             program.input_channels as usize
         } else {
@@ -59,7 +59,7 @@ impl Observer {
             }
         };
         for image in core.slices(images, batch)? {
-            core.enter(image, core.scale, [false; 2]);
+            core.enter(image, core.scale);
             hand_out(core, ValueId::INPUT);
             for layer in 0..core.layers.len() {
                 let (values, steps) = &core.layers[layer];
@@ -72,7 +72,7 @@ impl Observer {
         Ok(())
     }
 
-    /// As [`Network::logits`](super::Network::logits).
+    /// As [`LogitsModel::logits`](crate::model::LogitsModel::logits).
     pub fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
         self.core.logits(images, batch, self.core.scale)
     }

@@ -6,7 +6,7 @@ use crate::cpu::arena::{Request, place};
 use crate::cpu::kernels::int8::{
     Affine, Conv, Entry, Epilogue, GROUP, Grid, Mapped, Output, Pool, Step as Packed, Term,
 };
-use crate::program::{Data, Plan, Storage, Tensor, TensorId, Tensors};
+use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors};
 
 /// Packed steps with the values whose borders they clear, and what they need.
 pub(super) struct Built {
@@ -254,48 +254,28 @@ fn pack(
 }
 
 /// Weights that wait to be packed.
-struct Weights {
-    tensors: Vec<Option<Tensor>>,
-    uses: Vec<usize>,
-}
+struct Weights(Supply);
 
 impl Weights {
     fn new(graph: &Graph, tensors: Tensors) -> Self {
-        let mut uses = vec![0; tensors.len()];
-        for step in &graph.steps {
-            if let Step::Conv { sum, .. } | Step::Head { sum } = step {
-                sum.terms
-                    .iter()
-                    .for_each(|term| uses[term.weight.index()] += 1);
-            }
-        }
-        let keep = |(tensor, &uses): (Tensor, &usize)| (uses > 0).then_some(tensor);
-        Self {
-            tensors: tensors.into_iter().zip(&uses).map(keep).collect(),
-            uses,
-        }
+        let sums = graph.steps.iter().filter_map(|step| match step {
+            Step::Conv { sum, .. } | Step::Head { sum } => Some(sum),
+            _ => None,
+        });
+        let terms = sums.flat_map(|sum| &sum.terms);
+        Self(Supply::new(tensors, terms.map(|term| term.weight)))
     }
 
     /// Output channels of a sum.
     fn outputs(&self, sum: &Sum) -> usize {
         let term = &sum.terms[0];
-        let kernels = self.tensors[term.weight.index()]
-            .as_ref()
-            .map_or(0, |t| t.shape()[0]);
+        let kernels = self.0.get(term.weight).shape()[0];
         if term.doubled { kernels / 4 } else { kernels }
     }
 
-    /// Size of the kernel, weights and scales of a tensor, which is given away at its last use.
+    /// Size of the kernel, weights and scales of a tensor.
     fn take(&mut self, id: TensorId) -> Result<(usize, Vec<i8>, Vec<f32>), NetworkError> {
-        let slot = &mut self.tensors[id.index()];
-        let uses = &mut self.uses[id.index()];
-        *uses -= 1;
-        let tensor = if *uses == 0 {
-            slot.take()
-        } else {
-            slot.clone()
-        };
-        let tensor = tensor.expect("taken as often as it is used");
+        let tensor = self.0.take(id);
         let kernel = tensor.shape()[2];
         let tensor = match tensor.storage() {
             Storage::I8 => tensor,

@@ -8,12 +8,15 @@ mod graph;
 
 use std::sync::Arc;
 
-use crate::cpu::kernels::int8::{GROUP, Machine, Step, peak as measured_peak};
+use crate::cpu::kernels::int8::{self, GROUP, Machine, Step, peak as measured_peak};
 use crate::cpu::kernels::memory::Memory;
-use crate::cpu::kernels::{KernelError, KernelSet};
+use crate::cpu::kernels::{KernelError, KernelSet, KernelSets};
 use crate::cpu::team::Team;
-use crate::model::{EngineError, SliceModel};
+use crate::model::{EngineError, LogitsModel, SliceModel, length};
 use crate::program::{ArgmaxError, Op, Program, ProgramError, Tensors};
+
+/// The instruction sets this executor has kernels for.
+pub const KERNELS: KernelSets = int8::KERNELS;
 
 /// A quantised program, packed and planned for one size of slice.
 pub struct Network {
@@ -38,7 +41,7 @@ pub struct Options {
     pub input_scale: f32,
     /// Threads that work on one slice together; at least 1.
     pub threads: usize,
-    /// The kernels.
+    /// The instructions it may use: it runs on the fastest of [`KERNELS`] within them.
     pub kernels: KernelSet,
 }
 
@@ -115,16 +118,14 @@ impl Network {
             }
             .into());
         }
-        if !options.kernels.is_available() {
-            return Err(KernelError::Absent(options.kernels).into());
-        }
+        let set = KERNELS.within(options.kernels)?;
         let graph = graph::Graph::new(program, &tensors, &plan, f64::from(options.input_scale))?;
         let built = build::build(&graph, &plan, tensors, options.size)?;
         let team = Team::new(options.threads)
             .map_err(|e| NetworkError::Threads(options.threads, e.to_string()))?;
         Ok(Self {
-            machine: Arc::new(Machine::new(options.kernels, built.steps)),
-            set: options.kernels,
+            machine: Arc::new(Machine::new(set, built.steps)),
+            set,
             memory: Memory::new(built.memory),
             scratch: (0..team.threads())
                 .map(|_| Memory::new(built.scratch))
@@ -171,35 +172,7 @@ impl Network {
         }
     }
 
-    /// Logits of one slice `[rows, cols]` in 0 ..= 1, as `[classes, rows, cols]`. For comparisons: labels need none.
-    pub fn logits(&mut self, image: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let pixels = self.rows * self.cols;
-        let mut logits = self
-            .logits
-            .take()
-            .unwrap_or_else(|| Memory::new(4 * pixels * GROUP));
-        let done = self.run(image, Some(&logits));
-        let all = logits.bytes(0, 4 * pixels * GROUP).as_chunks::<4>().0;
-        let plane = |class: usize| {
-            all.iter()
-                .skip(class)
-                .step_by(GROUP)
-                .map(|&b| f32::from_ne_bytes(b))
-        };
-        let found = (0..self.classes).flat_map(plane).collect();
-        self.logits = Some(logits);
-        done.map(|()| found)
-    }
-
     fn run(&mut self, image: &[f32], logits: Option<&Memory>) -> Result<(), EngineError> {
-        let pixels = self.rows * self.cols;
-        if image.len() != pixels {
-            return Err(EngineError::Length {
-                what: "the image",
-                expected: pixels,
-                found: image.len(),
-            });
-        }
         // Integers cannot carry it to the logits, where others would find it.
         if image.iter().any(|x| x.is_nan()) {
             return Err(ArgmaxError::NotANumber.into());
@@ -246,19 +219,9 @@ impl SliceModel for Network {
         labels: &mut [u8],
     ) -> Result<(), EngineError> {
         let pixels = self.rows * self.cols;
-        let all = batch.saturating_mul(pixels);
-        for (what, found) in [
-            ("the batch of images", images.len()),
-            ("the label buffer", labels.len()),
-        ] {
-            if found != all {
-                return Err(EngineError::Length {
-                    what,
-                    expected: all,
-                    found,
-                });
-            }
-        }
+        let all = batch.max(1).saturating_mul(pixels);
+        length("the batch of images", all, images.len())?;
+        length("the label buffer", all, labels.len())?;
         for (image, labels) in images
             .chunks_exact(pixels)
             .zip(labels.chunks_exact_mut(pixels))
@@ -267,5 +230,34 @@ impl SliceModel for Network {
             labels.copy_from_slice(self.memory.bytes(self.labels, pixels));
         }
         Ok(())
+    }
+}
+
+impl LogitsModel for Network {
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        let pixels = self.rows * self.cols;
+        let all = batch.max(1).saturating_mul(pixels);
+        length("the batch of images", all, images.len())?;
+        let memory = 4 * pixels * GROUP;
+        let mut logits = self.logits.take().unwrap_or_else(|| Memory::new(memory));
+        let mut found = Vec::with_capacity(all * self.classes);
+        let mut done = Ok(());
+        for image in images.chunks_exact(pixels) {
+            done = self.run(image, Some(&logits));
+            if done.is_err() {
+                break;
+            }
+            let all = logits.bytes(0, memory).as_chunks::<4>().0;
+            for class in 0..self.classes {
+                let plane = all.iter().skip(class).step_by(GROUP);
+                found.extend(plane.map(|&b| f32::from_ne_bytes(b)));
+            }
+        }
+        self.logits = Some(logits);
+        done.map(|()| found)
     }
 }

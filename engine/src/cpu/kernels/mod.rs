@@ -4,7 +4,7 @@ pub(super) mod f32;
 pub(super) mod int8;
 pub(super) mod memory;
 
-/// Names an instruction set in the environment: the executors then use its kernels or none.
+/// Names an instruction set in the environment: the executors then use no instructions beyond it, see [`KernelSets::choose`].
 pub const VARIABLE: &str = "NEPHROBOX_KERNELS";
 
 /// An instruction set that kernels are written for.
@@ -12,7 +12,9 @@ pub const VARIABLE: &str = "NEPHROBOX_KERNELS";
 pub enum KernelSet {
     /// x86-64 with AVX-512 and its vector neural network instructions.
     Avx512Vnni,
-    /// x86-64 with AVX2 and the same instructions in half the width.
+    /// x86-64 with AVX-512F.
+    Avx512,
+    /// x86-64 with AVX2 and the neural network instructions in half the width.
     AvxVnni,
     /// x86-64 with AVX2 and FMA.
     Avx2,
@@ -25,9 +27,10 @@ pub enum KernelSet {
 }
 
 impl KernelSet {
-    /// All sets, the fastest first.
-    pub const ALL: [Self; 6] = [
+    /// All sets, the widest first.
+    pub const ALL: [Self; 7] = [
         Self::Avx512Vnni,
+        Self::Avx512,
         Self::AvxVnni,
         Self::Avx2,
         Self::NeonDot,
@@ -39,6 +42,7 @@ impl KernelSet {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Avx512Vnni => "avx512-vnni",
+            Self::Avx512 => "avx512",
             Self::AvxVnni => "avx-vnni",
             Self::Avx2 => "avx2",
             Self::NeonDot => "neon-dot",
@@ -52,12 +56,14 @@ impl KernelSet {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => {
-                is_x86_feature_detected!("avx512f")
+                Self::Avx512.is_available()
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vnni")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni => Self::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
@@ -71,19 +77,6 @@ impl KernelSet {
         }
     }
 
-    /// The sets this processor has, the fastest first; never none.
-    pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|set| set.is_available())
-    }
-
-    /// The fastest set of this processor, or the one that [`VARIABLE`] names.
-    pub fn choose() -> Result<Self, KernelError> {
-        match std::env::var(VARIABLE) {
-            Ok(name) => Self::named(&name),
-            Err(_) => Ok(Self::available().next().unwrap_or(Self::Portable)),
-        }
-    }
-
     /// The set of that name, if this processor has it.
     pub fn named(name: &str) -> Result<Self, KernelError> {
         let set = Self::ALL.into_iter().find(|set| set.name() == name);
@@ -93,6 +86,55 @@ impl KernelSet {
         } else {
             Err(KernelError::Absent(set))
         }
+    }
+
+    /// Whether every instruction of `other` is also one of this set's.
+    const fn includes(self, other: Self) -> bool {
+        match self {
+            Self::Avx512Vnni => matches!(
+                other,
+                Self::Avx512Vnni | Self::Avx512 | Self::Avx2 | Self::Portable
+            ),
+            Self::Avx512 => matches!(other, Self::Avx512 | Self::Avx2 | Self::Portable),
+            Self::AvxVnni => matches!(other, Self::AvxVnni | Self::Avx2 | Self::Portable),
+            Self::Avx2 => matches!(other, Self::Avx2 | Self::Portable),
+            Self::NeonDot => matches!(other, Self::NeonDot | Self::Neon | Self::Portable),
+            Self::Neon => matches!(other, Self::Neon | Self::Portable),
+            Self::Portable => matches!(other, Self::Portable),
+        }
+    }
+}
+
+/// The instruction sets that one executor has kernels of its own for: [`int8::KERNELS`](crate::cpu::int8::KERNELS) or
+/// [`f32::KERNELS`](crate::cpu::f32::KERNELS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelSets(
+    /// The fastest first, the portable one last.
+    pub(in crate::cpu) &'static [KernelSet],
+);
+
+impl KernelSets {
+    /// Those that run on this processor, the fastest first; never none.
+    pub fn available(self) -> impl Iterator<Item = KernelSet> {
+        self.0.iter().copied().filter(|set| set.is_available())
+    }
+
+    /// The fastest of this processor; or, if [`VARIABLE`] names a set, the fastest that need no instructions beyond it.
+    pub fn choose(self) -> Result<KernelSet, KernelError> {
+        match std::env::var_os(VARIABLE) {
+            Some(name) => self.within(KernelSet::named(&name.to_string_lossy())?),
+            None => Ok(self.available().next().unwrap_or(KernelSet::Portable)),
+        }
+    }
+
+    /// The fastest that need no instructions beyond those of `set`, which this processor must have: `set` itself where the executor
+    /// has kernels for it.
+    pub fn within(self, set: KernelSet) -> Result<KernelSet, KernelError> {
+        if !set.is_available() {
+            return Err(KernelError::Absent(set));
+        }
+        let mut fits = self.0.iter().copied().filter(|&own| set.includes(own));
+        Ok(fits.next().unwrap_or(KernelSet::Portable))
     }
 }
 
@@ -107,7 +149,7 @@ impl std::fmt::Display for KernelSet {
 pub enum KernelError {
     /// No set has that name.
     #[error(
-        "there are no kernels called `{0}`; set {VARIABLE} to avx512-vnni, avx-vnni, avx2, neon-dot, neon or portable, or leave it out"
+        "there are no kernels called `{0}`; set {VARIABLE} to avx512-vnni, avx512, avx-vnni, avx2, neon-dot, neon or portable, or leave it out"
     )]
     Unknown(String),
     /// The processor lacks the instructions.
@@ -118,15 +160,18 @@ pub enum KernelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::{f32, int8};
 
     #[test]
     fn the_portable_kernels_are_always_there_and_last() {
-        assert_eq!(KernelSet::available().last(), Some(KernelSet::Portable));
+        for kernels in [int8::KERNELS, f32::KERNELS] {
+            assert_eq!(kernels.available().last(), Some(KernelSet::Portable));
+        }
     }
 
     #[test]
     fn names_are_found_again_and_others_are_refused_with_the_choice() {
-        for set in KernelSet::available() {
+        for set in KernelSet::ALL.into_iter().filter(|set| set.is_available()) {
             assert_eq!(KernelSet::named(set.name()), Ok(set));
         }
         let message = KernelSet::named("sse9").unwrap_err().to_string();
@@ -136,5 +181,46 @@ mod tests {
                 .all(|set| message.contains(set.name())),
             "{message}"
         );
+    }
+
+    /// What a processor has follows from what another one has, so kernels chosen within a set always run.
+    #[test]
+    fn a_set_includes_only_what_processors_with_it_have() {
+        for set in KernelSet::ALL {
+            assert!(set.includes(set) && set.includes(KernelSet::Portable));
+            for other in KernelSet::ALL
+                .into_iter()
+                .filter(|&other| set.includes(other))
+            {
+                assert!(
+                    !set.is_available() || other.is_available(),
+                    "{set} has {other}"
+                );
+            }
+        }
+    }
+
+    /// One name in the environment for both executors: each takes its own kernels for the nearest set.
+    #[test]
+    fn each_executor_takes_its_fastest_kernels_within_a_set() {
+        use KernelSet::{Avx2, Avx512, Avx512Vnni, AvxVnni, Neon, NeonDot, Portable};
+        for (set, integers, floats) in [
+            (Avx512Vnni, Avx512Vnni, Avx512),
+            (Avx512, Avx2, Avx512),
+            (AvxVnni, AvxVnni, Avx2),
+            (Avx2, Avx2, Avx2),
+            (NeonDot, NeonDot, Neon),
+            (Neon, Neon, Neon),
+            (Portable, Portable, Portable),
+        ] {
+            for (kernels, own) in [(int8::KERNELS, integers), (f32::KERNELS, floats)] {
+                let wanted = if set.is_available() {
+                    Ok(own)
+                } else {
+                    Err(KernelError::Absent(set))
+                };
+                assert_eq!(kernels.within(set), wanted, "{set}");
+            }
+        }
     }
 }

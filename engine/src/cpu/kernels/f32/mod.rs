@@ -36,6 +36,8 @@ mod neon;
 
 use lanes::Lanes;
 
+use super::{KernelSet, KernelSets};
+
 pub(crate) use direct::{Direct, Term};
 pub(crate) use finish::{Finish, Second};
 pub(crate) use flat::{Flat, FlatKind};
@@ -48,106 +50,49 @@ pub(crate) use winograd::{Tiling, Window, Winograd, tiles};
 /// Numbers in a cache line and in the widest register; every register's width divides it.
 pub(crate) const LINE: usize = 16;
 
-/// Instruction sets that the f32 executor has kernels for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kernels {
-    /// AVX-512F.
-    Avx512,
-    /// AVX2 with fused multiply-add.
-    Avx2,
-    /// NEON, which every aarch64 processor has.
-    Neon,
-    /// Plain Rust, for any processor.
-    Portable,
+/// The instruction sets there are kernels for.
+pub(crate) const KERNELS: KernelSets = KernelSets(&[
+    KernelSet::Avx512,
+    KernelSet::Avx2,
+    KernelSet::Neon,
+    KernelSet::Portable,
+]);
+
+/// How weights are packed for the kernels of a set.
+pub(crate) const fn panels(set: KernelSet) -> Panels {
+    const fn of<L: Lanes>() -> Panels {
+        Panels {
+            width: L::WIDTH,
+            columns: L::COLUMNS,
+        }
+    }
+    match set {
+        #[cfg(target_arch = "x86_64")]
+        KernelSet::Avx512 => of::<avx512::Register>(),
+        #[cfg(target_arch = "x86_64")]
+        KernelSet::Avx2 => of::<avx2::Register>(),
+        #[cfg(target_arch = "aarch64")]
+        KernelSet::Neon => of::<neon::Register>(),
+        _ => of::<portable::Register>(),
+    }
 }
 
-impl Kernels {
-    /// All, the fastest first.
-    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
-
-    /// Those that run on this machine, the fastest first. Never empty.
-    pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL
-            .into_iter()
-            .filter(|kernels| kernels.is_available())
-    }
-
-    /// The fastest that run on this machine.
-    pub fn best() -> Self {
-        Self::available().next().unwrap_or(Self::Portable)
-    }
-
-    /// Whether this machine can run them.
-    pub fn is_available(self) -> bool {
-        match self {
+/// Does a job with the kernels of a set.
+///
+/// # Safety
+///
+/// The set is available, and what [`Job::run`] asks.
+unsafe fn run<J: Job>(set: KernelSet, job: J) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match set {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            KernelSet::Avx512 => avx512::run(job),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            Self::Neon => cfg!(target_arch = "aarch64"),
-            Self::Portable => true,
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => false,
-        }
-    }
-
-    /// The name that people write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Avx512 => "avx512",
-            Self::Avx2 => "avx2",
-            Self::Neon => "neon",
-            Self::Portable => "portable",
-        }
-    }
-
-    /// The kernels of that name. Names of integer kernels stand for the f32 kernels of the same processors.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "avx512" | "avx512-vnni" => Some(Self::Avx512),
-            "avx2" | "avx-vnni" => Some(Self::Avx2),
-            "neon" | "neon-dot" => Some(Self::Neon),
-            "portable" => Some(Self::Portable),
-            _ => None,
-        }
-    }
-
-    /// How weights are packed for these kernels.
-    pub(crate) const fn panels(self) -> Panels {
-        const fn of<L: Lanes>() -> Panels {
-            Panels {
-                width: L::WIDTH,
-                columns: L::COLUMNS,
-            }
-        }
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => of::<avx512::Register>(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => of::<avx2::Register>(),
+            KernelSet::Avx2 => avx2::run(job),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => of::<neon::Register>(),
-            _ => of::<portable::Register>(),
-        }
-    }
-
-    /// Does a job with these kernels.
-    ///
-    /// # Safety
-    ///
-    /// They are available, and what [`Job::run`] asks.
-    unsafe fn run<J: Job>(self, job: J) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => avx512::run(job),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2::run(job),
-                #[cfg(target_arch = "aarch64")]
-                Self::Neon => neon::run(job),
-                _ => portable::run(job),
-            }
+            KernelSet::Neon => neon::run(job),
+            _ => portable::run(job),
         }
     }
 }

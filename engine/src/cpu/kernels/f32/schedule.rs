@@ -8,7 +8,8 @@ use super::flat::FlatJob;
 use super::images::ImageJob;
 use super::memory::Shared;
 use super::winograd::WinogradJob;
-use super::{Buffer, Concat, Direct, Double, Flat, Frame, Kernels, Pool, Region, Winograd};
+use super::{Buffer, Concat, Direct, Double, Flat, Frame, Pool, Region, Winograd, panels};
+use crate::cpu::kernels::KernelSet;
 use crate::cpu::team::{Member, Team};
 
 /// Something that all threads of a team do together, each its share.
@@ -89,7 +90,7 @@ impl Share {
 pub(crate) struct Schedule {
     steps: Vec<Step>,
     memory: Buffer,
-    kernels: Kernels,
+    kernels: KernelSet,
     threads: usize,
 }
 
@@ -104,11 +105,11 @@ impl Schedule {
     pub(crate) fn new(
         steps: Vec<Step>,
         len: usize,
-        kernels: Kernels,
+        kernels: KernelSet,
         threads: usize,
     ) -> Option<Self> {
         let memory = Buffer::zeros(len)?;
-        let panels = kernels.panels();
+        let panels = panels(kernels);
         for (number, step) in steps.iter().enumerate() {
             let check = match step {
                 Step::Direct(step) => step.check(panels),
@@ -171,7 +172,7 @@ impl Schedule {
             for step in steps {
                 // SAFETY: the kernels are available and every step passed its check; all members run the same steps, each its
                 // share, and meet after each.
-                unsafe { run(step, memory, kernels, &mut member) };
+                unsafe { share(step, memory, kernels, &mut member) };
                 member.wait();
             }
         });
@@ -183,47 +184,68 @@ impl Schedule {
 /// # Safety
 ///
 /// The kernels are available, and the step has passed its check for this memory.
-unsafe fn run(step: &Step, memory: Shared, kernels: Kernels, member: &mut Member<'_>) {
+unsafe fn share(step: &Step, memory: Shared, kernels: KernelSet, member: &mut Member<'_>) {
     let memory = memory.start();
     let share = Share::of_member(member);
     // SAFETY: the caller's promise.
     unsafe {
         match step {
-            Step::Direct(step) => kernels.run(DirectJob {
-                step,
-                memory,
-                share,
-            }),
-            Step::Winograd(step) => kernels.run(WinogradJob {
-                step,
-                memory,
-                member,
-            }),
-            Step::Flat(step) => kernels.run(FlatJob {
-                step,
-                memory,
-                share,
-            }),
-            Step::Pool(step) => kernels.run(ImageJob {
-                step,
-                memory,
-                share,
-            }),
-            Step::Double(step) => kernels.run(ImageJob {
-                step,
-                memory,
-                share,
-            }),
-            Step::Concat(step) => kernels.run(ImageJob {
-                step,
-                memory,
-                share,
-            }),
-            Step::Frame(step) => kernels.run(ImageJob {
-                step,
-                memory,
-                share,
-            }),
+            Step::Direct(step) => super::run(
+                kernels,
+                DirectJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
+            Step::Winograd(step) => super::run(
+                kernels,
+                WinogradJob {
+                    step,
+                    memory,
+                    member,
+                },
+            ),
+            Step::Flat(step) => super::run(
+                kernels,
+                FlatJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
+            Step::Pool(step) => super::run(
+                kernels,
+                ImageJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
+            Step::Double(step) => super::run(
+                kernels,
+                ImageJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
+            Step::Concat(step) => super::run(
+                kernels,
+                ImageJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
+            Step::Frame(step) => super::run(
+                kernels,
+                ImageJob {
+                    step,
+                    memory,
+                    share,
+                },
+            ),
         }
     }
 }

@@ -34,9 +34,19 @@ pub(crate) use steps::{Affine, Entry, Mapped, Pool};
 
 use lanes::Kernels;
 
-use super::KernelSet;
 use super::memory::Memory;
+use super::{KernelSet, KernelSets};
 use crate::cpu::team::Team;
+
+/// The instruction sets there are kernels for.
+pub(crate) const KERNELS: KernelSets = KernelSets(&[
+    KernelSet::Avx512Vnni,
+    KernelSet::AvxVnni,
+    KernelSet::Avx2,
+    KernelSet::NeonDot,
+    KernelSet::Neon,
+    KernelSet::Portable,
+]);
 
 /// The loops of a set that this processor has.
 fn kernels(set: KernelSet) -> Kernels {

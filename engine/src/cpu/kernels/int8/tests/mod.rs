@@ -7,13 +7,15 @@ mod reference;
 use std::collections::BTreeSet;
 
 use super::lanes::Kernels;
-use super::{Affine, Conv, Epilogue, GROUP, KernelSet, Mapped, Memory, Output, Term};
+use super::{Affine, Conv, Epilogue, GROUP, Mapped, Memory, Output, Term};
 use crate::program::{Precision, argmax_pixel};
 use reference::{Kind, Noise, Places, number, round, sum};
 
 /// All loops this processor can run.
 fn all_kernels() -> Vec<(&'static str, Kernels)> {
-    let sets = KernelSet::available().map(|set| (set.name(), super::kernels(set)));
+    let sets = super::KERNELS
+        .available()
+        .map(|set| (set.name(), super::kernels(set)));
     #[cfg(target_arch = "x86_64")]
     let sets = {
         let there = is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni");
