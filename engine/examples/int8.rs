@@ -1,4 +1,4 @@
-//! Times the integer executor on the ResNet101 U-Net with random weights, step by step if asked.
+//! Times the integer executor on the ResNet101 U-Net with random weights.
 //!
 //! ```text
 //! cargo run --release -p nephrobox-engine --example int8 -- [threads 1] [runs 20] [side 256]
@@ -7,107 +7,24 @@
 use std::error::Error;
 use std::time::Instant;
 
-use nephrobox_engine::cpu::KernelSet;
-use nephrobox_engine::cpu::int8::{Network, Options};
+use nephrobox_engine::cpu::int8::{KERNELS, Network, Options};
 use nephrobox_engine::model::SliceModel as _;
 use nephrobox_engine::program::{
-    Builder, Op, Precision, Program, Rewrites, Tensor, TensorId, Tensors, ValueId, quantised,
-    rewrite, sites,
+    Op, Precision, Program, Rewrites, Site, Tensors, ValueId, quantised, rewrite, sites,
 };
 
-struct Net {
-    b: Builder,
-    seed: u64,
-}
+mod support;
+use support::{mib, peak_memory, unet};
 
-impl Net {
-    fn noise(&mut self) -> f32 {
-        self.seed = self
-            .seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.seed >> 40) as f32 / 8_388_608.0 - 1.0
-    }
-
-    fn tensor(&mut self, shape: Vec<usize>) -> TensorId {
-        let fan_in: usize = shape[1..].iter().product();
-        let size = (2.0 / fan_in as f32).sqrt();
-        let values = (0..shape.iter().product())
-            .map(|_| self.noise() * size)
-            .collect();
-        self.b
-            .tensor(Tensor::f32("random", shape, values).expect("noise is finite"))
-    }
-
-    fn conv(&mut self, x: ValueId, [from, out, kernel]: [usize; 3], stride: u32) -> ValueId {
-        let weight = self.tensor(vec![out, from, kernel, kernel]);
-        self.b.conv2d(x, weight, None, stride, kernel as u32 / 2)
-    }
-
-    fn norm(&mut self, x: ValueId, channels: usize) -> ValueId {
-        let scale = vec![1.0; channels];
-        let scale = self
-            .b
-            .tensor(Tensor::f32("scale", vec![channels], scale).expect("ones"));
-        let shift = self.tensor(vec![channels]);
-        self.b.affine(x, scale, shift, true)
-    }
-}
-
+/// A ResNet101 in integers. The grids are guesses: no time depends on them.
 fn resnet101() -> Result<(Program, Tensors), Box<dyn Error>> {
-    let mut net = Net {
-        b: Builder::new(3, 32),
-        seed: 1,
-    };
-    let image = net.b.input();
-    let stem = net.conv(image, [3, 64, 7], 2);
-    let stem = net.norm(stem, 64);
-    let mut skips = vec![(stem, 64)];
-    let mut x = net.b.max_pool2d(stem, 3, 2, 1);
-    let mut from = 64;
-    for (stage, units) in [3, 4, 23, 3].into_iter().enumerate() {
-        let (inner, out) = (64 << stage, 256 << stage);
-        for unit in 0..units {
-            let stride = if unit == 0 && stage > 0 { 2 } else { 1 };
-            let active = net.norm(x, from);
-            if unit == 0 && stage > 0 {
-                skips.push((active, from));
-            }
-            let y = net.conv(active, [from, inner, 1], 1);
-            let y = net.norm(y, inner);
-            let y = net.conv(y, [inner, inner, 3], stride);
-            let y = net.norm(y, inner);
-            let y = net.conv(y, [inner, out, 1], 1);
-            let beside = if unit == 0 {
-                net.conv(active, [from, out, 1], stride)
-            } else {
-                x
-            };
-            x = net.b.add(y, beside);
-            from = out;
-        }
-    }
-    x = net.norm(x, from);
-    for out in [256, 128, 64, 32, 16] {
-        x = net.b.upsample2x(x);
-        if let Some((skip, channels)) = skips.pop() {
-            x = net.b.concat(x, skip);
-            from += channels;
-        }
-        for _ in 0..2 {
-            x = net.conv(x, [from, out, 3], 1);
-            x = net.norm(x, out);
-            from = out;
-        }
-    }
-    let logits = net.conv(x, [16, 3, 3], 1);
-    let (program, tensors) = net.b.finish(logits, 3)?;
+    let (program, tensors) = unet([3, 4, 23, 3], true)?;
     let wanted = Rewrites {
         phases: true,
         repeated: true,
     };
-    let (program, tensors) = rewrite(&program, &tensors, wanted)?;
-    let grid = |site: nephrobox_engine::program::Site| {
+    let (program, tensors) = rewrite(&program, tensors, wanted)?;
+    let grid = |site: Site| {
         (
             site,
             if site.precision == Precision::U8 {
@@ -137,16 +54,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         size: [side, side],
         input_scale: 1.0,
         threads,
-        kernels: KernelSet::choose()?,
+        kernels: KERNELS.choose()?,
     };
     let mut network = Network::new(&program, tensors, options)?;
     let footprint = network.footprint();
     println!(
-        "{}: packed in {:.0} ms, {:.1} MB of weights, {:.1} MB of values, {:.2} GMAC",
+        "{}: packed in {:.0} ms, {:.1} MiB of weights, {:.1} MiB of values, {:.2} GMAC",
         network.kernels(),
         start.elapsed().as_secs_f64() * 1e3,
-        footprint.weights as f64 / 1e6,
-        footprint.values as f64 / 1e6,
+        mib(footprint.weights as u64),
+        mib(footprint.values as u64),
         footprint.macs as f64 / 1e9
     );
     let image: Vec<f32> = (0..side * side)
@@ -170,5 +87,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         times[runs / 2],
         2.0 * footprint.macs as f64 / times[0] / 1e6
     );
+    println!("{}", peak_memory());
     Ok(())
 }

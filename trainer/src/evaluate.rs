@@ -49,7 +49,7 @@ pub fn executor(
     program_on(device, &program, tensors, entry)
 }
 
-/// An executor of a program in f32: Burn's on a GPU, the engine's own on the CPU, where it takes a fifth of the time.
+/// An executor of a program in f32: Burn's on a GPU, the engine's own on the CPU, where it takes a quarter of the time.
 pub fn program_on(
     device: &Device,
     program: &Program,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::model::{Labeller, SliceModel, SliceShape};
 use nephrobox_engine::scan::{COARSE_MM, Visit, segment};
 use nephrobox_imaging::{Geometry, LabelReader, ScanReader, write_scan};
 use nephrobox_shared::preprocess::{Preprocess, Window};
@@ -23,27 +23,13 @@ const PREPROCESS: Preprocess = Preprocess {
 /// HU that the oracle takes for background, kidney and tumour.
 const HU: [i16; 3] = [-100, 100, 200];
 
-struct Oracle;
-
-impl SliceModel for Oracle {
-    fn rows(&self) -> usize {
-        SIDE
-    }
-
-    fn cols(&self) -> usize {
-        SIDE
-    }
-
-    fn batch(&self) -> usize {
-        1
-    }
-
-    fn segment(&mut self, images: &[f32], _: usize, labels: &mut [u8]) -> Result<(), EngineError> {
+fn oracle() -> impl SliceModel + Send {
+    Labeller::new(SliceShape::new([SIDE, SIDE]), |images, _, labels| {
         for (label, &value) in labels.iter_mut().zip(images) {
             *label = u8::from(value > 0.4) + u8::from(value > 0.8);
         }
         Ok(())
-    }
+    })
 }
 
 /// A label volume with all its slices and the highest label of each block of pixels.
@@ -100,7 +86,7 @@ fn case(path: &Path, folder: &Path, workers: usize) -> Case {
     .unwrap();
     let mut reader = ScanReader::open(&scan).unwrap();
     let mut run = |workers: usize, visit| {
-        let mut oracles: Vec<_> = (0..workers).map(|_| Oracle).collect();
+        let mut oracles: Vec<_> = (0..workers).map(|_| oracle()).collect();
         segment(&mut reader, &mut oracles, &PREPROCESS, visit, &mut |_| {
             ControlFlow::Continue(())
         })

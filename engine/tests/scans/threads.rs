@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use nephrobox_engine::model::{EngineError, SliceModel};
+use nephrobox_engine::model::{Labeller, SliceModel};
 use nephrobox_engine::program::ArgmaxError;
 use nephrobox_engine::scan::{Progress, ScanError, SegmentedScan, Visit, segment};
 use nephrobox_imaging::{ImagingError, ScanReader, write_scan};
@@ -26,53 +26,34 @@ enum Accident {
     Waits(usize),
 }
 
-/// An oracle that takes its time, a different one for each call.
-struct Slow<'a> {
-    oracle: Oracle,
-    seed: u64,
+/// An oracle that takes its time, up to `most_us` and a different one for each call.
+fn slow(
+    mut oracle: Oracle,
+    mut seed: u64,
     most_us: u64,
-    calls: &'a AtomicUsize,
+    calls: &AtomicUsize,
     accident: Accident,
-}
-
-impl SliceModel for Slow<'_> {
-    fn rows(&self) -> usize {
-        self.oracle.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.oracle.cols()
-    }
-
-    fn batch(&self) -> usize {
-        self.oracle.batch()
-    }
-
-    fn segment(
-        &mut self,
-        images: &[f32],
-        batch: usize,
-        labels: &mut [u8],
-    ) -> Result<(), EngineError> {
+) -> impl SliceModel + Send {
+    Labeller::new(oracle.shape(), move |images, batch, labels| {
         // SplitMix64.
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.seed;
+        seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = seed;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        std::thread::sleep(Duration::from_micros((z ^ (z >> 31)) % (self.most_us + 1)));
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        match self.accident {
+        std::thread::sleep(Duration::from_micros((z ^ (z >> 31)) % (most_us + 1)));
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        match accident {
             Accident::Error(at) if at == call => return Err(ArgmaxError::NotANumber.into()),
             Accident::Panic(at) if at == call => panic!("call {call} of the oracle"),
             Accident::Waits(others) if call == 0 => {
-                while self.calls.load(Ordering::Relaxed) <= others {
+                while calls.load(Ordering::Relaxed) <= others {
                     std::thread::yield_now();
                 }
             }
             _ => {}
         }
-        self.oracle.segment(images, batch, labels)
-    }
+        oracle.segment(images, batch, labels)
+    })
 }
 
 /// A scan with models of different speed.
@@ -86,16 +67,14 @@ fn with_delays(
 ) -> Result<SegmentedScan, ScanError> {
     let calls = AtomicUsize::new(0);
     let mut models: Vec<_> = (0..workers as u64)
-        .map(|worker| Slow {
-            oracle: Oracle::new(batch),
-            seed: seed * 100 + worker,
-            most_us: if (seed + worker).is_multiple_of(3) {
+        .map(|worker| {
+            let most_us = if (seed + worker).is_multiple_of(3) {
                 0
             } else {
                 400
-            },
-            calls: &calls,
-            accident,
+            };
+            let oracle = Oracle::new(batch);
+            slow(oracle, seed * 100 + worker, most_us, &calls, accident)
         })
         .collect();
     let mut reader = ScanReader::open(path)?;

@@ -121,17 +121,17 @@ pub(super) struct Neon;
 /// Two registers hold the sums of four output channels: of each, those of bytes 0 and 1 of every four, and those of bytes 2 and 3.
 type Halves = [int32x4_t; 2];
 
-/// Four bytes, centred, twice: they meet the weights of two output channels.
+/// Four bytes, centred, as often as a register holds them: they meet the weights of several output channels.
 ///
 /// # Safety
 ///
 /// Four bytes can be read.
 #[inline(always)]
-unsafe fn centred(from: *const u8) -> int8x8_t {
+pub(super) unsafe fn centred(from: *const u8) -> int8x16_t {
     // SAFETY: the caller's promise.
     unsafe {
-        let bytes = vdup_n_u32(from.cast::<u32>().read_unaligned());
-        vreinterpret_s8_u32(veor_u32(bytes, vdup_n_u32(0x8080_8080)))
+        let bytes = vdupq_n_u32(from.cast::<u32>().read_unaligned());
+        vreinterpretq_s8_u32(veorq_u32(bytes, vdupq_n_u32(0x8080_8080)))
     }
 }
 
@@ -158,7 +158,7 @@ impl Dots for Neon {
                     let mut bytes = [[vdup_n_s8(0); 2]; PIXELS];
                     for (m, bytes) in bytes.iter_mut().enumerate() {
                         let at = at.add(m * run.pixel_step);
-                        *bytes = [centred(at), centred(at.add(4))];
+                        *bytes = [centred(at), centred(at.add(4))].map(|x| vget_low_s8(x));
                     }
                     for half in 0..2 * VECTORS {
                         let first = vld1_s8(weights.add(8 * half));
@@ -174,7 +174,7 @@ impl Dots for Neon {
                 }
                 if at < end {
                     for (m, all) in all.iter_mut().enumerate() {
-                        let bytes = centred(at.add(m * run.pixel_step));
+                        let bytes = vget_low_s8(centred(at.add(m * run.pixel_step)));
                         for half in 0..2 * VECTORS {
                             let sum = &mut all[half / 2][half % 2];
                             let products = vmull_s8(vld1_s8(weights.add(8 * half)), bytes);

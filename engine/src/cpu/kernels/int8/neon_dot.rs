@@ -10,7 +10,7 @@ use std::arch::asm;
 
 use super::dots::{Dots, Run, Sums};
 use super::lanes::kernels;
-use super::neon::Quad;
+use super::neon::{Quad, centred};
 
 pub(super) struct NeonDot;
 
@@ -96,10 +96,7 @@ impl Dots for NeonDot {
                 }
                 while at < end {
                     for (m, bytes) in bytes.iter_mut().enumerate() {
-                        let at = at.add(m * run.pixel_step);
-                        let four =
-                            vreinterpretq_u8_u32(vdupq_n_u32(at.cast::<u32>().read_unaligned()));
-                        *bytes = vreinterpretq_s8_u8(veorq_u8(four, centre));
+                        *bytes = centred(at.add(m * run.pixel_step));
                     }
                     step::<0, PIXELS, VECTORS>(sums, &bytes, weights);
                     weights = weights.add(weight_step);

@@ -1,6 +1,6 @@
 //! The order in which a sum's weights are used, and how its work is divided so that they stay in the cache.
 
-use super::{BLOCK, Grid, PANEL, Packed, RUNS, Term};
+use super::{BLOCK, Grid, Packed, RUNS, Term};
 
 /// Where a term's weights lie.
 pub(super) struct Packing {
@@ -55,8 +55,8 @@ pub(super) fn pack(term: &Term, [channels, padded]: [usize; 2], length: usize, t
     }
 }
 
-/// Divides the windows of all terms into visits of at most [`PANEL`] bytes of weights.
-pub(super) fn visits(terms: &[Packing], width: usize) -> Vec<Vec<Pass>> {
+/// Divides the windows of all terms into visits of at most `panel` bytes of weights.
+pub(super) fn visits(terms: &[Packing], width: usize, panel: usize) -> Vec<Vec<Pass>> {
     let mut visits = vec![Vec::new()];
     let mut used = 0;
     for (number, term) in terms.iter().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn visits(terms: &[Packing], width: usize) -> Vec<Vec<Pass>> {
                 begins,
             };
             begins = false;
-            if !visit.is_empty() && (used + bytes > PANEL || visit.len() == RUNS) {
+            if !visit.is_empty() && (used + bytes > panel || visit.len() == RUNS) {
                 used = bytes;
                 visits.push(vec![pass]);
             } else {
@@ -82,15 +82,15 @@ pub(super) fn visits(terms: &[Packing], width: usize) -> Vec<Vec<Pass>> {
             }
         };
         let row_bytes = term.length * width;
-        if row_bytes > PANEL {
-            let part = (PANEL / width) & !3;
+        if row_bytes > panel {
+            let part = (panel / width) & !3;
             for row in 0..term.rows {
                 for from in (0..term.length).step_by(part) {
                     add(row, 1, from, (from + part).min(term.length));
                 }
             }
         } else {
-            let rows = PANEL / row_bytes;
+            let rows = panel / row_bytes;
             for row in (0..term.rows).step_by(rows) {
                 add(row, rows.min(term.rows - row), 0, term.length);
             }
