@@ -90,7 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let manifest = loaded.model.manifest();
     let (name, version) = (manifest.name.clone(), manifest.version);
     let slices = Slices::open(args, &loaded.model)?;
-    let mut running = start(args, loaded.model, Sharing::OneSlice)?;
+    let mut running = start(args, loaded.model, Sharing::OneSlice, None)?;
     let load_ms = ms(begun);
     if args.pipe {
         return pipe(args, &mut running, &slices, out);
@@ -110,7 +110,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     times.sort_by(f64::total_cmp);
     let (macs, engine) = (running.macs, running.engine.clone());
     drop(running);
-    let scan_s = throughput(args, &slices, (args.runs as usize).min(SCAN))? * SCAN as f64;
+    let runs = (args.runs as usize).min(SCAN);
+    let scan_s = throughput(args, &slices, runs, &engine)? * SCAN as f64;
     let gop = macs.map(|macs| 2.0 * macs as f64 / 1e9);
     let measured = Measured {
         model: name,
@@ -145,8 +146,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start(args: &Args, model: Model, sharing: Sharing) -> Result<Running, Failure> {
-    let settings = args.compute.settings(sharing)?;
+/// Starts a model; a second time on what ran it the first time, so that the same is measured.
+fn start(
+    args: &Args,
+    model: Model,
+    sharing: Sharing,
+    before: Option<&Engine>,
+) -> Result<Running, Failure> {
+    let mut settings = args.compute.settings(sharing)?;
+    if let Some(engine) = before {
+        engine.device.clone_into(&mut settings.device);
+        settings.arithmetic = Some(engine.arithmetic);
+    }
     let mut hear = |event: Event| eprintln!("{event}");
     executor::start_with(model, &settings, &mut hear)
         .map_err(|error| not_started(&error, &args.model, &args.compute.device))
@@ -199,8 +210,9 @@ fn segment(
 }
 
 /// Seconds for a slice when every thread works on slices of its own, and a GPU on as many at once as it likes.
-fn throughput(args: &Args, slices: &Slices, runs: usize) -> Result<f64, Failure> {
-    let mut running = start(args, load(&args.model)?.model, Sharing::Slices)?;
+fn throughput(args: &Args, slices: &Slices, runs: usize, before: &Engine) -> Result<f64, Failure> {
+    let model = load(&args.model)?.model;
+    let mut running = start(args, model, Sharing::Slices, Some(before))?;
     let workers = running.models.len();
     let batch = running.models[0].batch().max(1);
     let each = runs.div_ceil(workers * batch);
