@@ -4,16 +4,14 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::builder::PossibleValuesParser;
 use nephrobox_engine::cpu::int8;
-use nephrobox_engine::device;
-use nephrobox_engine::executor::{self, Arithmetic, Engine, Running, Sharing};
+use nephrobox_engine::executor::{self, Arithmetic, Engine, Event, Running, Sharing};
 use nephrobox_engine::model::SliceModel;
 use nephrobox_engine::package::Model;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, told};
-use crate::segment::{load, not_started, say};
+use crate::segment::{Compute, load, not_started, say};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -23,7 +21,7 @@ Examples:
   NEPHROBOX_KERNELS=portable nephrobox bench models/demo-resnet18.nbx --runs 3
 
 Latency is that of one slice with all threads on it, from the image to the label map. Slices
-a second, and the whole scan, are with a slice on every thread. The int8 peak is what the
+a second, and the whole scan, are with a slice on every thread, or full batches on a GPU. The int8 peak is what the
 processor's registers can multiply when nothing else is to be done, measured at the same time.";
 
 /// Slices of the whole scan: a KiTS19 case has 216 on average.
@@ -34,12 +32,6 @@ const SCAN: usize = 216;
 pub struct Args {
     /// The model package (.nbx).
     pub model: PathBuf,
-    /// The device; auto takes a GPU that is there and built in, else the CPU.
-    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(device::NAMES))]
-    pub device: String,
-    /// CPU threads for the network; all cores if not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
     /// Timed slices.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub runs: u32,
@@ -56,6 +48,9 @@ pub struct Args {
     /// their milliseconds as a JSON list.
     #[arg(long, conflicts_with = "json")]
     pub pipe: bool,
+    /// How the network is run.
+    #[command(flatten)]
+    pub compute: Compute,
 }
 
 /// What was measured. Numbers carry their unit in their name.
@@ -64,6 +59,8 @@ struct Measured {
     model: String,
     version: u64,
     engine: String,
+    device: &'static str,
+    arithmetic: &'static str,
     kernels: Option<&'static str>,
     threads: usize,
     load_ms: f64,
@@ -93,7 +90,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let manifest = loaded.model.manifest();
     let (name, version) = (manifest.name.clone(), manifest.version);
     let slices = Slices::open(args, &loaded.model)?;
-    let mut running = start(args, loaded.model, Sharing::OneSlice)?;
+    let mut running = start(args, loaded.model, Sharing::OneSlice, None)?;
     let load_ms = ms(begun);
     if args.pipe {
         return pipe(args, &mut running, &slices, out);
@@ -113,12 +110,15 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     times.sort_by(f64::total_cmp);
     let (macs, engine) = (running.macs, running.engine.clone());
     drop(running);
-    let scan_s = throughput(args, &slices, (args.runs as usize).min(SCAN))? * SCAN as f64;
+    let runs = (args.runs as usize).min(SCAN);
+    let scan_s = throughput(args, &slices, runs, &engine)? * SCAN as f64;
     let gop = macs.map(|macs| 2.0 * macs as f64 / 1e9);
     let measured = Measured {
         model: name,
         version,
         engine: engine.to_string(),
+        device: engine.device,
+        arithmetic: engine.arithmetic.name(),
         kernels: engine.kernels.map(nephrobox_engine::cpu::KernelSet::name),
         threads: engine.threads,
         load_ms,
@@ -146,10 +146,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start(args: &Args, model: Model, sharing: Sharing) -> Result<Running, Failure> {
-    let threads = args.threads.map(usize::from);
-    executor::start_with(model, &args.device, threads, sharing)
-        .map_err(|error| not_started(&error, &args.model, &args.device))
+/// Starts a model; a second time on what ran it the first time, so that the same is measured.
+fn start(
+    args: &Args,
+    model: Model,
+    sharing: Sharing,
+    before: Option<&Engine>,
+) -> Result<Running, Failure> {
+    let mut settings = args.compute.settings(sharing)?;
+    if let Some(engine) = before {
+        engine.device.clone_into(&mut settings.device);
+        settings.arithmetic = Some(engine.arithmetic);
+    }
+    let mut hear = |event: Event| eprintln!("{event}");
+    executor::start_with(model, &settings, &mut hear)
+        .map_err(|error| not_started(&error, &args.model, &args.compute.device))
 }
 
 fn ms(since: Instant) -> f64 {
@@ -169,6 +180,7 @@ fn once(
     Ok(ms(start))
 }
 
+/// Labels `labels` full of slices, from number `run` on.
 fn segment(
     args: &Args,
     model: &mut dyn SliceModel,
@@ -176,28 +188,42 @@ fn segment(
     run: usize,
     labels: &mut [u8],
 ) -> Result<(), Failure> {
-    model.segment(slices.get(run), 1, labels).map_err(|error| {
+    let count = labels.len() / slices.pixels;
+    let joined;
+    let images = if count == 1 {
+        slices.get(run)
+    } else {
+        joined = (run..run + count)
+            .flat_map(|run| slices.get(run))
+            .copied()
+            .collect::<Vec<f32>>();
+        &joined
+    };
+    model.segment(images, count, labels).map_err(|error| {
         told(
             Exit::Device,
             &error,
-            format!("--device {}", args.device),
+            format!("--device {}", args.compute.device),
             "use --device cpu",
         )
     })
 }
 
-/// Seconds for a slice when every thread works on slices of its own.
-fn throughput(args: &Args, slices: &Slices, runs: usize) -> Result<f64, Failure> {
-    let mut running = start(args, load(&args.model)?.model, Sharing::Slices)?;
+/// Seconds for a slice when every thread works on slices of its own, and a GPU on as many at once as it likes.
+fn throughput(args: &Args, slices: &Slices, runs: usize, before: &Engine) -> Result<f64, Failure> {
+    let model = load(&args.model)?.model;
+    let mut running = start(args, model, Sharing::Slices, Some(before))?;
     let workers = running.models.len();
-    let each = runs.div_ceil(workers);
+    let batch = running.models[0].batch().max(1);
+    let each = runs.div_ceil(workers * batch);
     let start = Instant::now();
     std::thread::scope(|scope| {
         let work = running.models.iter_mut().map(|model| {
             scope.spawn(move || {
-                let mut labels = vec![0; slices.pixels];
-                (0..each)
-                    .try_for_each(|run| segment(args, model.as_mut(), slices, run, &mut labels))
+                let mut labels = vec![0; batch * slices.pixels];
+                (0..each).try_for_each(|run| {
+                    segment(args, model.as_mut(), slices, run * batch, &mut labels)
+                })
             })
         });
         let work: Vec<_> = work.collect();
@@ -206,7 +232,7 @@ fn throughput(args: &Args, slices: &Slices, runs: usize) -> Result<f64, Failure>
             Err(panic) => std::panic::resume_unwind(panic),
         })
     })?;
-    Ok(start.elapsed().as_secs_f64() / (each * workers) as f64)
+    Ok(start.elapsed().as_secs_f64() / (each * workers * batch) as f64)
 }
 
 fn peak(engine: &Engine) -> Option<f64> {

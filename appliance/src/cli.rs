@@ -16,7 +16,7 @@ Exit codes:
   3  the scan cannot be read, or is not a scan
   4  the model package cannot be used
   5  the device is not here, or does not work
-  6  the results cannot be written
+  6  the results, or the state folder that was named, cannot be written
 
 For research use only. Not for diagnosis.";
 

@@ -20,7 +20,7 @@ pub enum Exit {
     Model,
     /// 5: the device asked for is not here or does not work.
     Device,
-    /// 6: the results cannot be written.
+    /// 6: the results, or the state folder that was named, cannot be written.
     Output,
 }
 

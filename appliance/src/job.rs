@@ -16,8 +16,8 @@ use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE, Report,
-    SCHEMA_VERSION, Timing,
+    EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
+    Report, SCHEMA_VERSION, Timing,
 };
 
 use crate::failure::{Exit, Failure, sentence, told};
@@ -114,7 +114,7 @@ pub fn run<M: SliceModel + Send>(
 
     let scores = match package.engine.arithmetic {
         Arithmetic::Int8 => manifest.scores.int8.as_ref(),
-        Arithmetic::F32 => manifest.scores.float.as_ref(),
+        Arithmetic::F32 | Arithmetic::F16 => manifest.scores.float.as_ref(),
     };
     let info = ModelInfo::new(manifest, package.hash, scores);
     let report = Report {
@@ -126,6 +126,7 @@ pub fn run<M: SliceModel + Send>(
         },
         warnings: warnings::all(&findings, &geometry, &info, scores.is_some()),
         model: info,
+        engine: Some(engine_info(package.engine)),
         input: input_info(&path, &geometry, blake3),
         visited: Some(segmented.visited),
         findings,
@@ -318,6 +319,16 @@ fn outputs(views: &[View]) -> Vec<OutputFile> {
         }
     }
     outputs
+}
+
+fn engine_info(engine: &Engine) -> EngineInfo {
+    EngineInfo {
+        device: engine.device.into(),
+        device_name: engine.part.clone(),
+        arithmetic: engine.arithmetic.name().into(),
+        kernels: engine.kernels.map(|kernels| kernels.name().into()),
+        threads: engine.threads,
+    }
 }
 
 fn input_info(path: &Path, geometry: &Geometry, blake3: String) -> InputInfo {

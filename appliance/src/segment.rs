@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use nephrobox_engine::cpu::{VARIABLE, f32, int8};
-use nephrobox_engine::device::{self, DeviceError};
-use nephrobox_engine::executor::{self, StartError};
+use nephrobox_engine::device;
+use nephrobox_engine::executor::{self, Arithmetic, Event, Settings, Sharing, StartError};
 use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::report::Report;
@@ -14,7 +14,7 @@ use nephrobox_shared::report::Report;
 use crate::failure::{Exit, Failure, told};
 use crate::job::{self, Package};
 use crate::output::{self, Destination};
-use crate::{page, progress, scan};
+use crate::{page, progress, scan, state};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -23,6 +23,7 @@ Examples:
   nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
   nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
   nephrobox segment scan.nii --model model.nbx --out results --fast
+  nephrobox segment scan.nii --model model.nbx --out results --device cuda --arithmetic f16
 
 Written into the folder: report.json, report.txt, labels.nii.gz (the scan's own shape,
 axes and affine; 0 background, 1 kidney, 2 tumour), overlay-tumour.png,
@@ -63,6 +64,44 @@ pub struct Compute {
     /// CPU threads for the network; all cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// What the network computes in; auto takes the package's integers on the CPU, and the faster of f32 and f16 on a GPU.
+    #[arg(long, value_enum, default_value_t)]
+    pub arithmetic: Numbers,
+    /// Where the box keeps what speeds up its next start, such as kernels compiled for a GPU; ~/.cache/nephrobox if not given.
+    #[arg(long, value_name = "DIR", env = "NEPHROBOX_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+/// What a person may ask the network to compute in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Numbers {
+    /// What suits package and device best.
+    #[default]
+    Auto,
+    /// Floating point of 32 bits.
+    F32,
+    /// Floating point of 16 bits; only GPUs have it.
+    F16,
+}
+
+impl Compute {
+    /// A choice for the engine.
+    ///
+    /// # Errors
+    /// A state folder that was named and cannot be used.
+    pub(crate) fn settings(&self, sharing: Sharing) -> Result<Settings, Failure> {
+        Ok(Settings {
+            device: self.device.clone(),
+            threads: self.threads.map(usize::from),
+            sharing,
+            arithmetic: match self.arithmetic {
+                Numbers::Auto => None,
+                Numbers::F32 => Some(Arithmetic::F32),
+                Numbers::F16 => Some(Arithmetic::F16),
+            },
+            caches: state::folder(self.state.as_deref())?.map(|folder| folder.join(state::KERNELS)),
+        })
+    }
 }
 
 /// Segments a scan and prints the main numbers.
@@ -96,8 +135,10 @@ pub(crate) fn segment(
     let destination = Destination::check(out, force)?;
     let loaded = load(model)?;
     let manifest = loaded.model.manifest().clone();
-    let threads = compute.threads.map(usize::from);
-    let mut running = executor::start(loaded.model, &compute.device, threads)
+    let mut progress = progress::on_stderr();
+    let settings = compute.settings(Sharing::Slices)?;
+    let mut hear = |event: Event| progress.stage(&event.to_string());
+    let mut running = executor::start_with(loaded.model, &settings, &mut hear)
         .map_err(|error| not_started(&error, model, &compute.device))?;
     let package = Package {
         manifest: &manifest,
@@ -110,7 +151,7 @@ pub(crate) fn segment(
         package,
         visit,
         &destination,
-        progress::on_stderr().as_mut(),
+        progress.as_mut(),
     )
 }
 
@@ -130,7 +171,12 @@ pub(crate) fn load(model: &Path) -> Result<Loaded, Failure> {
 pub(crate) fn not_started(error: &StartError, model: &Path, device: &str) -> Failure {
     let model = model.display().to_string();
     match error {
-        StartError::Device(error) => no_device(device, error),
+        error if error.is_of_the_device() => told(
+            Exit::Device,
+            error,
+            format!("--device {device}"),
+            "use --device cpu",
+        ),
         StartError::Kernels(error)
         | StartError::Integers(int8::NetworkError::Kernels(error))
         | StartError::Floats(f32::NetworkError::Kernels(error)) => {
@@ -149,15 +195,6 @@ pub(crate) fn not_started(error: &StartError, model: &Path, device: &str) -> Fai
             "use another model package, or make this one again",
         ),
     }
-}
-
-fn no_device(name: &str, error: &DeviceError) -> Failure {
-    told(
-        Exit::Device,
-        error,
-        format!("--device {name}"),
-        "use --device cpu",
-    )
 }
 
 /// What a person wants to read in the terminal: numbers, warnings, and where the rest is.

@@ -53,6 +53,7 @@ fn the_phantoms_page_tells_what_matters() {
         "threshold, version 7",
         &report.model.blake3,
         "not measured",
+        "Run as      f32 on cpu, kernels ",
         "Made by hand",
         "imaging.nii.gz",
         "3.000 mm between slices, 0.7500 x 0.8125 mm pixels",

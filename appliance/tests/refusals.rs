@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nephrobox::failure::{Exit, Failure};
-use nephrobox::segment::{self, Args};
+use nephrobox::segment::{self, Args, Numbers};
 use support::nifti::{Declared, F32, Order};
 use support::{args, hu, names, raw, raw_scan, save_model};
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ impl Setting {
 /// One way to go wrong: what is done to a sound setting, the exit code, and a word of the first sentence.
 type Disaster = (&'static str, fn(&mut Setting), Exit, &'static str);
 
-const DISASTERS: [Disaster; 14] = [
+const DISASTERS: [Disaster; 17] = [
     (
         "no such scan",
         |s| s.args.scan = s.path("nowhere.nii.gz"),
@@ -140,6 +140,24 @@ const DISASTERS: [Disaster; 14] = [
         |s| s.args.compute.device = "abacus".into(),
         Exit::Device,
         "abacus",
+    ),
+    (
+        "half precision without a GPU",
+        |s| s.args.compute.arithmetic = Numbers::F16,
+        Exit::Device,
+        "f16",
+    ),
+    (
+        "a device that is no number",
+        |s| s.args.compute.device = "cuda:x".into(),
+        Exit::Device,
+        "cuda",
+    ),
+    (
+        "a state folder that cannot be",
+        |s| s.args.compute.state = Some(s.args.scan.join("state")),
+        Exit::Output,
+        "",
     ),
     (
         "results into a file",

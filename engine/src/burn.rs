@@ -1,4 +1,4 @@
-//! The reference executor: a checked program, operation by operation, on Burn tensors in `f32`.
+//! The reference executor: a checked program, operation by operation, on Burn tensors in `f32`, or in `f16` for GPUs that gain from it.
 //!
 //! One implementation serves every device Burn has. It holds no architecture: what it runs is what the program says.
 //! Values are dropped after their last use, so that memory is that of [`Plan::peak_value_bytes`] plus the backend's
@@ -6,24 +6,46 @@
 //!
 //! Between a slice and the program's image lie two steps, and they are done here and nowhere else: the slice is
 //! repeated over the program's input channels, and multiplied by the model's input scale.
+//!
+//! Weights become floating point once, when an executor is made, whatever the package stores. With `f16`, convolutions read and write
+//! 16 bits, and so do the values between operations. What has numbers of its own range stays in `f32`: affine operations, whose factors
+//! come from variances, and roundings to a grid, which has more numbers than `f16` tells apart.
+
+mod ready;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::burn::tensor::module::{conv2d, interpolate, max_pool2d};
 use ::burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
-use ::burn::tensor::{Device, Tensor, TensorData, activation};
+use ::burn::tensor::{Device, FloatDType, Tensor, TensorData, activation};
 
 use crate::device;
+use crate::executor::Arithmetic;
 use crate::model::{EngineError, LogitsModel, SliceModel, length};
 use crate::package::Model;
 use crate::program::{self, Op, Plan, Program, ProgramError, TensorId, Tensors, ValueId, argmax};
 
+pub(crate) use ready::ready;
+
+/// Slices that go through a GPU at once, if their values fit into [`BATCH_BYTES`].
+const BATCH: usize = 8;
+
+/// Bytes of values, in `f32`, that a batch may take. The smallest Jetson shares 4 GB between GPU, CPU and system.
+const BATCH_BYTES: u64 = 1 << 30;
+
 /// A program on a device, ready to run.
+#[derive(Clone)]
 pub struct Executor {
     program: Program,
     plan: Plan,
     weights: Vec<Tensor<4>>,
+    /// What convolutions compute in.
+    float: FloatDType,
     device: Device,
     rows: usize,
     cols: usize,
+    /// The only number of slices, but for one, that goes through the device at once; any number does if it is `None`.
+    batch: Option<usize>,
     input_scale: f32,
     neighbours: bool,
 }
@@ -46,6 +68,9 @@ impl Executor {
     ///
     /// `[rows, cols]` is the size of slices that [`SliceModel::segment`] takes; [`logits`](Self::logits) takes any the program accepts.
     /// `input_scale` is what pixels in 0 ..= 1 are multiplied by before they enter the program.
+    ///
+    /// On a GPU slices go through in batches of one size, eight or as many as fit into 1 GiB of values:
+    /// see [`in_batches_of`](Self::in_batches_of).
     pub fn from_program(
         program: &Program,
         tensors: &Tensors,
@@ -66,13 +91,22 @@ impl Executor {
             .iter()
             .map(|tensor| upload_weight(tensor, device))
             .collect();
+        let fit = BATCH_BYTES / plan.peak_value_bytes(rows, cols).max(1);
+        // On the CPU one image already keeps all cores busy: four at once took as long for each and 48 MiB more.
+        let batch = match device {
+            device if *device == Device::flex() => None,
+            device if device::is_software(device) => Some(1),
+            _ => Some((fit as usize).clamp(1, BATCH)),
+        };
         Ok(Self {
             program: program.clone(),
             plan,
             weights,
+            float: FloatDType::F32,
             device: device.clone(),
             rows,
             cols,
+            batch,
             input_scale,
             neighbours: false,
         })
@@ -83,6 +117,41 @@ impl Executor {
     #[must_use]
     pub fn reading_neighbours(mut self, neighbours: bool) -> Self {
         self.neighbours = neighbours && self.program.input_channels == 3;
+        self
+    }
+
+    /// The same program in `f16`. Weights of convolutions are rounded here, once; those of other operations stay as they are.
+    ///
+    /// Ask [`device::has_halves`] before. Logits come back as `f32`.
+    #[must_use]
+    pub fn in_half_precision(mut self) -> Self {
+        self.float = FloatDType::F16;
+        for op in &self.program.ops {
+            if let Op::Conv2d { .. } | Op::UpConv2d { .. } = op {
+                for id in op.tensors() {
+                    let weight = &mut self.weights[id.index()];
+                    *weight = weight.clone().cast(FloatDType::F16);
+                }
+            }
+        }
+        self
+    }
+
+    /// What convolutions compute in.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match self.float {
+            FloatDType::F16 => Arithmetic::F16,
+            _ => Arithmetic::F32,
+        }
+    }
+
+    /// Lets [`SliceModel::segment`] put slices through in batches of `batch`, at least 1, or one by one, and nothing between.
+    ///
+    /// A GPU compiles and times its kernels for every size of batch it sees. With two sizes all of that is done before the
+    /// first scan; a batch that is not full is filled with empty slices.
+    #[must_use]
+    pub fn in_batches_of(mut self, batch: usize) -> Self {
+        self.batch = Some(batch.max(1));
         self
     }
 
@@ -206,10 +275,15 @@ impl Executor {
         self.weights[id.index()].clone()
     }
 
-    /// Runs every operation up to the logits.
+    /// A value with the numbers that convolutions read.
+    fn narrow(&self, value: Tensor<4>) -> Tensor<4> {
+        value.cast(self.float)
+    }
+
+    /// Runs every operation up to the logits, which are `f32`.
     fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let mut values = Values(vec![None; self.plan.values()]);
-        values.0[ValueId::INPUT.index()] = Some(image);
+        values.0[ValueId::INPUT.index()] = Some(self.narrow(image));
         for (index, op) in self.program.ops.iter().enumerate() {
             let frees = self.plan.frees(index);
             let result = match *op {
@@ -233,8 +307,9 @@ impl Executor {
                     relu,
                     ..
                 } => {
-                    let sum = values.read(input, frees) * self.weight(scale) + self.weight(shift);
-                    if relu { activation::relu(sum) } else { sum }
+                    let (scale, shift) = (wide(self.weight(scale)), wide(self.weight(shift)));
+                    let sum = wide(values.read(input, frees)) * scale + shift;
+                    self.narrow(if relu { activation::relu(sum) } else { sum })
                 }
                 Op::Relu { input, .. } => activation::relu(values.read(input, frees)),
                 Op::Add { a, b, .. } => {
@@ -273,10 +348,10 @@ impl Executor {
                     precision,
                     ..
                 } => {
-                    let scale = self.weight(scale);
+                    let scale = wide(self.weight(scale));
                     let [low, high] = precision.range();
-                    let steps = values.read(input, frees) / scale.clone();
-                    steps.round().clamp(low, high) * scale
+                    let steps = wide(values.read(input, frees)) / scale.clone();
+                    self.narrow(steps.round().clamp(low, high) * scale)
                 }
                 Op::Upsample2x { input, .. } => double(values.read(input, frees)),
                 Op::Concat { a, b, .. } => {
@@ -291,7 +366,28 @@ impl Executor {
                 values.0[value.index()] = None;
             }
         }
-        values.read(self.program.output, &[])
+        wide(values.read(self.program.output, &[]))
+    }
+
+    /// Labels slices that may be fewer than a batch, which is then filled up.
+    fn padded(
+        &mut self,
+        images: &[f32],
+        count: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        let (rows, cols) = (self.rows, self.cols);
+        match self.batch {
+            Some(batch) if count > 1 && count < batch => {
+                let mut full = images.to_vec();
+                full.resize(images.len() / count * batch, 0.0);
+                let mut found = vec![0; labels.len() / count * batch];
+                self.labels(&full, batch, rows, cols, &mut found)?;
+                labels.copy_from_slice(&found[..labels.len()]);
+                Ok(())
+            }
+            _ => self.labels(images, count, rows, cols, labels),
+        }
     }
 }
 
@@ -309,8 +405,7 @@ impl SliceModel for Executor {
     }
 
     fn batch(&self) -> usize {
-        // On the CPU one image already keeps all cores busy: four at once took as long for each and 48 MiB more.
-        if self.device == Device::flex() { 1 } else { 8 }
+        self.batch.unwrap_or(1)
     }
 
     fn segment(
@@ -319,7 +414,36 @@ impl SliceModel for Executor {
         batch: usize,
         labels: &mut [u8],
     ) -> Result<(), EngineError> {
-        self.labels(images, batch, self.rows, self.cols, labels)
+        let pixels = self.rows * self.cols;
+        let slice = self.planes() * pixels;
+        length(
+            "the batch of images",
+            batch.saturating_mul(slice),
+            images.len(),
+        )?;
+        length(
+            "the label buffer",
+            batch.saturating_mul(pixels),
+            labels.len(),
+        )?;
+        if batch == 0 {
+            return Err(EngineError::Length {
+                what: "the batch of images",
+                expected: slice,
+                found: 0,
+            });
+        }
+        let at_once = self.batch.unwrap_or(batch).max(1);
+        let device = self.device.clone();
+        unpanicked(&device, || {
+            for (images, labels) in images
+                .chunks(at_once * slice)
+                .zip(labels.chunks_mut(at_once * pixels))
+            {
+                self.padded(images, images.len() / slice, labels)?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -331,6 +455,27 @@ impl LogitsModel for Executor {
     fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
         Executor::logits(self, images, batch, self.rows, self.cols)
     }
+}
+
+/// Runs what a GPU takes part in. Burn panics where a driver or a kernel compiler fails in the middle of the work; that becomes an error.
+fn unpanicked<T, E: From<EngineError>>(
+    device: &Device,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(EngineError::Device {
+            device: device::name(device),
+            reason: said.unwrap_or("it stopped without a word").to_owned(),
+        }
+        .into())
+    })
+}
+
+/// A value in `f32`.
+fn wide(value: Tensor<4>) -> Tensor<4> {
+    value.cast(FloatDType::F32)
 }
 
 /// Copies a tensor to the device: kernels as they are, one number per channel as `[1, channels, 1, 1]`.
@@ -413,9 +558,22 @@ pub enum ExecutorError {
     /// The program is not sound.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// The slice size does not fit.
+    /// The slice size does not fit, or the device failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The device is not one for it.
+    #[error(transparent)]
+    Device(#[from] device::DeviceError),
+}
+
+impl ExecutorError {
+    /// Whether the device is to blame, so that another one may do.
+    pub const fn is_of_the_device(&self) -> bool {
+        matches!(
+            self,
+            Self::Device(_) | Self::Engine(EngineError::Device { .. })
+        )
+    }
 }
 
 #[cfg(test)]

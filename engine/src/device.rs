@@ -5,11 +5,15 @@
 //! Presence is asked of the driver before anything is computed. Burn's own `Device::default()` prefers a compiled-in GPU
 //! backend without looking, and then panics on a machine that has none.
 
+#[cfg(feature = "gpu")]
+mod caches;
 #[cfg(feature = "burn")]
 mod found;
 
+#[cfg(feature = "gpu")]
+pub use caches::{CacheError, keep_caches_in};
 #[cfg(feature = "burn")]
-pub use found::{free_memory, name, select, select_all};
+pub use found::{free_memory, has_halves, is_software, name, part, select, select_all};
 
 /// Names accepted by `select`.
 pub const NAMES: [&str; 5] = ["auto", "cpu", "cuda", "vulkan", "webgpu"];
@@ -67,6 +71,16 @@ pub enum DeviceError {
         name: String,
         /// Number given twice.
         index: usize,
+    },
+    /// It does not compute in what was asked for.
+    #[error("the device {name} does not compute in {arithmetic}; choose the arithmetic {others}")]
+    Arithmetic {
+        /// Name of the device.
+        name: &'static str,
+        /// Name of the arithmetic.
+        arithmetic: &'static str,
+        /// What there is instead.
+        others: &'static str,
     },
     /// A list where one device is needed.
     #[error("`{0}` names several devices, and only training runs on several; name one")]

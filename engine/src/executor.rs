@@ -1,6 +1,8 @@
 //! A model ready to label slices, on whatever runs it best.
 
+use std::path::PathBuf;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use crate::cpu::{self, KernelSet, f32, int8};
 use crate::device::{DeviceError, NAMES};
@@ -28,6 +30,8 @@ pub struct Engine {
     pub kernels: Option<KernelSet>,
     /// CPU threads it uses; 1 on other devices.
     pub threads: usize,
+    /// What a GPU calls itself.
+    pub part: Option<String>,
 }
 
 /// Arithmetic of convolutions.
@@ -37,6 +41,8 @@ pub enum Arithmetic {
     Int8,
     /// Floating point of 32 bits.
     F32,
+    /// Floating point of 16 bits, on GPUs.
+    F16,
 }
 
 impl Arithmetic {
@@ -45,6 +51,7 @@ impl Arithmetic {
         match self {
             Self::Int8 => "int8",
             Self::F32 => "f32",
+            Self::F16 => "f16",
         }
     }
 }
@@ -59,6 +66,9 @@ impl std::fmt::Display for Engine {
                 "threads"
             };
             write!(f, " ({kernels}, {} {threads})", self.threads)?;
+        }
+        if let Some(part) = &self.part {
+            write!(f, " ({part})")?;
         }
         Ok(())
     }
@@ -85,6 +95,18 @@ pub enum StartError {
     Burn(#[from] crate::burn::ExecutorError),
 }
 
+impl StartError {
+    /// Whether the device is to blame, so that another one may do.
+    pub const fn is_of_the_device(&self) -> bool {
+        match self {
+            Self::Device(_) => true,
+            #[cfg(feature = "burn")]
+            Self::Burn(error) => error.is_of_the_device(),
+            _ => false,
+        }
+    }
+}
+
 /// How a model's work is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
@@ -94,34 +116,160 @@ pub enum Sharing {
     OneSlice,
 }
 
+/// What a model is to run on, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A device of [`NAMES`], with or without a number: `cuda:1`.
+    pub device: String,
+    /// CPU threads; all there are if `None`.
+    pub threads: Option<usize>,
+    /// How the work is divided over CPU threads.
+    pub sharing: Sharing,
+    /// `None` takes integers on the CPU for a quantised model, and on a GPU the faster of the floating points it computes in, if the
+    /// package's own slices come out right in it.
+    pub arithmetic: Option<Arithmetic>,
+    /// Where a GPU's kernels and the choices between them are kept from run to run. Only made where a GPU is used.
+    pub caches: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            device: "auto".into(),
+            threads: None,
+            sharing: Sharing::Slices,
+            arithmetic: None,
+            caches: None,
+        }
+    }
+}
+
+/// What happens while a model is made ready on a GPU, which can take minutes the first time. Displayed, it is a line for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Kernels are compiled, chosen and run.
+    WarmingUp {
+        /// Name of the device.
+        device: &'static str,
+        /// In which arithmetic.
+        arithmetic: Arithmetic,
+        /// Slices that will go through at once.
+        batch: usize,
+    },
+    /// That is done, and the package's own slices came out right.
+    Ready {
+        /// Name of the device.
+        device: &'static str,
+        /// In which arithmetic.
+        arithmetic: Arithmetic,
+        /// How long it took.
+        warm_up: Duration,
+        /// What a slice takes from now on.
+        slice: Duration,
+    },
+    /// An arithmetic was tried and is not used, since something was wrong with it.
+    Declined {
+        /// Which.
+        arithmetic: Arithmetic,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Kernels are not kept: the next start is as slow as this one.
+    Forgetful {
+        /// Why.
+        reason: String,
+    },
+    /// A GPU is there and cannot be used; the CPU is taken.
+    Fallback {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WarmingUp {
+                device,
+                arithmetic,
+                batch,
+            } => write!(
+                f,
+                "getting the {device} device ready in {}, for batches of {batch}; the first time takes longest",
+                arithmetic.name()
+            ),
+            Self::Ready {
+                device,
+                arithmetic,
+                warm_up,
+                slice,
+            } => write!(
+                f,
+                "{device} is ready in {} after {:.1} s; a slice takes {:.1} ms",
+                arithmetic.name(),
+                warm_up.as_secs_f64(),
+                slice.as_secs_f64() * 1e3
+            ),
+            Self::Declined { arithmetic, reason } => {
+                write!(f, "{} is not used: {reason}", arithmetic.name())
+            }
+            Self::Forgetful { reason } => {
+                write!(f, "kernels are compiled anew at each start: {reason}")
+            }
+            Self::Fallback { reason } => write!(f, "the CPU is used: {reason}"),
+        }
+    }
+}
+
 /// Gets a model ready on a device of [`NAMES`], for whole scans, with `threads` CPU threads or all there are.
 ///
 /// `auto` takes a GPU that is compiled in and present, and else the CPU; there it never fails for want of a device. On the CPU a
 /// quantised model runs in integers, any other in f32.
 pub fn start(model: Model, device: &str, threads: Option<usize>) -> Result<Running, StartError> {
-    start_with(model, device, threads, Sharing::Slices)
+    let settings = Settings {
+        device: device.to_owned(),
+        threads,
+        ..Settings::default()
+    };
+    start_with(model, &settings, &mut |_| ())
 }
 
-/// The same with a choice of how the work is divided.
+/// The same with every choice, and with someone to hear how far a GPU is. When it returns, the first slice costs what every other does.
 pub fn start_with(
     model: Model,
-    device: &str,
-    threads: Option<usize>,
-    sharing: Sharing,
+    settings: &Settings,
+    hear: &mut dyn FnMut(Event),
 ) -> Result<Running, StartError> {
+    let device = settings.device.as_str();
     if !NAMES.contains(&device.split(':').next().unwrap_or_default()) {
         return Err(DeviceError::Unknown(device.to_owned()).into());
     }
     #[cfg(feature = "burn")]
-    if let Some(running) = on_gpu(&model, device)? {
+    if let Some(running) = on_gpu(&model, settings, hear)? {
         return Ok(running);
     }
     #[cfg(not(feature = "burn"))]
     refuse_gpu(device)?;
-    let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    #[cfg(not(feature = "burn"))]
+    let _ = hear;
+    if settings.arithmetic == Some(Arithmetic::F16) {
+        return Err(DeviceError::Arithmetic {
+            name: "cpu",
+            arithmetic: Arithmetic::F16.name(),
+            others: "f32 or auto",
+        }
+        .into());
+    }
+    let threads = settings
+        .threads
+        .unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let threads = threads.max(1);
-    if int8::is_quantised(model.program()) {
-        integers(model, threads, sharing)
+    let in_integers = match settings.arithmetic {
+        None => int8::is_quantised(model.program()),
+        Some(arithmetic) => arithmetic == Arithmetic::Int8,
+    };
+    if in_integers {
+        integers(model, threads, settings.sharing)
     } else {
         let settings = f32::Settings {
             threads,
@@ -134,6 +282,7 @@ pub fn start_with(
                 arithmetic: Arithmetic::F32,
                 kernels: Some(network.kernels()),
                 threads,
+                part: None,
             },
             // Its weights are four times as large and not shared: all threads work on one slice.
             models: vec![Box::new(network)],
@@ -170,28 +319,51 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
             arithmetic: Arithmetic::Int8,
             kernels: Some(kernels),
             threads,
+            part: None,
         },
     })
 }
 
 /// The model on the GPU that is wanted, or `None` where it is the CPU's.
 #[cfg(feature = "burn")]
-fn on_gpu(model: &Model, device: &str) -> Result<Option<Running>, StartError> {
-    let device = crate::device::select(device)?;
-    let name = crate::device::name(&device);
+fn on_gpu(
+    model: &Model,
+    settings: &Settings,
+    hear: &mut dyn FnMut(Event),
+) -> Result<Option<Running>, StartError> {
+    use crate::{burn, device};
+
+    let gpu = device::select(&settings.device)?;
+    let name = device::name(&gpu);
     if name == "cpu" {
         return Ok(None);
     }
-    let executor = crate::burn::Executor::new(model, &device)?;
+    #[cfg(feature = "gpu")]
+    if let Some(folder) = &settings.caches
+        && let Err(error) = device::keep_caches_in(folder)
+    {
+        let reason = error.to_string();
+        hear(Event::Forgetful { reason });
+    }
+    let executor = match burn::ready(model, &gpu, settings.arithmetic, hear) {
+        Ok(executor) => executor,
+        Err(error) if settings.device == "auto" => {
+            let reason = error.to_string();
+            hear(Event::Fallback { reason });
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(Some(Running {
-        models: vec![Box::new(executor)],
-        macs: None,
         engine: Engine {
             device: name,
-            arithmetic: Arithmetic::F32,
+            arithmetic: executor.arithmetic(),
             kernels: None,
             threads: 1,
+            part: device::part(&gpu),
         },
+        models: vec![Box::new(executor)],
+        macs: None,
     }))
 }
 

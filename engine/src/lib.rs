@@ -33,7 +33,8 @@
 //! * [`model`]: the one question a scan asks of a network, as a trait.
 //! * [`flips`]: labels from an image and its mirror images, around any of the executors.
 //!
-//! The crate is built for the CPU. The features `cuda` and `vulkan` bring Burn and add GPUs, which are used where they are present.
+//! The crate is built for the CPU. The features `cuda`, `vulkan` and `webgpu` bring Burn and add GPUs, which are used where they are
+//! present. A start on a GPU takes as long as compiling and choosing kernels does; [`executor::Settings::caches`] keeps both.
 
 #[cfg(feature = "burn")]
 pub mod burn;

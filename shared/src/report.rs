@@ -43,6 +43,9 @@ pub struct Report {
     pub program: ProgramInfo,
     /// The model that outlined the scan.
     pub model: ModelInfo,
+    /// What ran the model; `None` in a report of a program that did not say.
+    #[serde(default)]
+    pub engine: Option<EngineInfo>,
     /// The scan.
     pub input: InputInfo,
     /// The slices that the network was shown; `None` in a report of a program that always showed it all.
@@ -65,6 +68,22 @@ pub struct ProgramInfo {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// What ran a model. The same package gives the same labels in the same arithmetic, but for the last bits of sums in floating point; in
+/// another arithmetic a few pixels at edges may differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// "cpu", "cuda", "vulkan" or "webgpu".
+    pub device: String,
+    /// What a GPU calls itself; `None` for the CPU.
+    pub device_name: Option<String>,
+    /// Arithmetic of convolutions: "int8", "f32" or "f16".
+    pub arithmetic: String,
+    /// The CPU's kernels, such as "avx2"; `None` on a GPU.
+    pub kernels: Option<String>,
+    /// CPU threads that ran it.
+    pub threads: usize,
 }
 
 /// A scan as it came in.

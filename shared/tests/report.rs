@@ -6,8 +6,8 @@ use nephrobox_shared::{
     package::{Input, Manifest, TestScores, Training},
     preprocess::Preprocess,
     report::{
-        Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE, Report,
-        SCHEMA_VERSION, Timing, VisitedSlices,
+        EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
+        Report, SCHEMA_VERSION, Timing, VisitedSlices,
     },
 };
 use serde_json::Value;
@@ -76,6 +76,13 @@ fn report() -> Report {
             version: "0.1.0".into(),
         },
         model: ModelInfo::new(&manifest, &[0xAB; 32], manifest.scores.float.as_ref()),
+        engine: Some(EngineInfo {
+            device: "cpu".into(),
+            device_name: None,
+            arithmetic: "int8".into(),
+            kernels: Some("avx2".into()),
+            threads: 2,
+        }),
         input: InputInfo {
             file: "imaging.nii.gz".into(),
             blake3: None,
@@ -135,12 +142,24 @@ fn json_keeps_everything() {
     assert_eq!(value["findings"]["components"][0]["placement"], "right");
 }
 
+/// Fields were added within the version: reports of earlier programs are still read.
+#[test]
+fn a_report_without_the_later_fields_is_read() {
+    let mut value = serde_json::to_value(report()).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    for later in ["visited", "engine"] {
+        assert!(fields.remove(later).is_some(), "{later}");
+    }
+    let read: Report = serde_json::from_value(value).unwrap();
+    assert_eq!((read.visited, read.engine), (None, None));
+}
+
 /// Every number's name ends in a unit, or says that it is a count or a position.
 #[test]
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
         const UNITS: [&str; 4] = ["_mm", "_mm2", "_ml", "_s"];
-        const COUNTS_AND_POSITIONS: [&str; 14] = [
+        const COUNTS_AND_POSITIONS: [&str; 15] = [
             "slice",
             "slices",
             "rows",
@@ -155,6 +174,7 @@ fn every_number_carries_its_unit() {
             "tumour",
             "kidney_and_tumour",
             "components",
+            "threads",
         ];
         match value {
             Value::Number(_) => {

@@ -1,7 +1,7 @@
 //! The sections of the page, each a list of lines.
 
 use nephrobox_shared::measure::Side;
-use nephrobox_shared::report::{Report, SideFindings, SliceFindings};
+use nephrobox_shared::report::{EngineInfo, Report, SideFindings, SliceFindings};
 
 use super::wrap::{WIDTH, columns, ends, wrapped};
 use crate::output;
@@ -251,10 +251,26 @@ pub(super) fn model(report: &Report) -> Vec<String> {
         2,
     ));
     lines.extend(entry("BLAKE3", &model.blake3, 1));
+    if let Some(engine) = &report.engine {
+        lines.extend(entry("Run as", &run_as(engine), 1));
+    }
     lines.extend(entry("Test split", &model.test_scores, 3));
     lines.extend(entry("Licence", &model.licence_notice, 4));
     lines.push(String::new());
     lines
+}
+
+/// For instance `int8 on cpu, kernels avx2`.
+fn run_as(engine: &EngineInfo) -> String {
+    let part = engine.device_name.as_ref();
+    let kernels = engine.kernels.as_ref();
+    format!(
+        "{} on {}{}{}",
+        engine.arithmetic,
+        engine.device,
+        part.map_or(String::new(), |part| format!(", {part}")),
+        kernels.map_or(String::new(), |kernels| format!(", kernels {kernels}"))
+    )
 }
 
 /// The files beside the report, the pictures that were not made, and the time.

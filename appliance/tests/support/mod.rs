@@ -8,7 +8,7 @@ pub(crate) mod nifti;
 
 use std::path::{Path, PathBuf};
 
-use nephrobox::segment::{Args, Compute};
+use nephrobox::segment::{Args, Compute, Numbers};
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::{Builder, Storage, Tensor};
 use nephrobox_shared::measure::Sides;
@@ -147,6 +147,8 @@ pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
         compute: Compute {
             device: "cpu".into(),
             threads: None,
+            arithmetic: Numbers::Auto,
+            state: None,
         },
     }
 }

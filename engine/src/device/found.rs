@@ -83,6 +83,33 @@ pub fn name(device: &Device) -> &'static str {
         .map_or("webgpu", |(name, _)| name)
 }
 
+/// Whether a device is a software driver: kernels for a GPU, run by the CPU.
+#[cfg(any(feature = "vulkan", feature = "webgpu"))]
+pub fn is_software(device: &Device) -> bool {
+    *device == Device::wgpu(::burn::tensor::DeviceKind::Cpu)
+}
+
+/// Whether a device is a software driver: kernels for a GPU, run by the CPU.
+#[cfg(not(any(feature = "vulkan", feature = "webgpu")))]
+pub const fn is_software(_device: &Device) -> bool {
+    false
+}
+
+/// Whether a device computes in floating point of 16 bits, and does not only store it. Opens the device.
+pub fn has_halves(device: &Device) -> bool {
+    device.supports_dtype(::burn::tensor::FloatDType::F16)
+}
+
+/// What a GPU calls itself, such as `NVIDIA Orin`; `None` for the CPU. Opens the device.
+pub fn part(device: &Device) -> Option<String> {
+    #[cfg(feature = "gpu")]
+    if *device != Device::flex() {
+        return device.identity().map(|identity| identity.name);
+    }
+    let _ = device;
+    None
+}
+
 /// Bytes of memory that are free on a CUDA device, as its driver says; `None` for every other device.
 ///
 /// For the CPU ask the operating system; Vulkan and WebGPU do not tell.

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use crate::naive::{self, Value};
 use crate::random::{self, MULTIPLE, noise};
+use crate::unet;
 
 fn executor(program: &Program, tensors: &Tensors, size: [usize; 2]) -> Executor {
     Executor::from_program(program, tensors, size, 1.0, &Device::flex()).unwrap()
@@ -83,6 +84,77 @@ fn rounding_to_a_grid_is_exact() {
     }
 }
 
+/// In 16 bits a value has 11 binary digits: the grid itself must not be rounded to them before a value is put on it.
+#[test]
+fn a_fine_grid_in_half_precision_loses_only_the_last_digits_of_the_result() {
+    let mut b = Builder::new(1, 4);
+    let scale = b.tensor(Tensor::f32("grid", vec![1], vec![0.001]).unwrap());
+    let rounded = b.quantise(b.input(), scale, Precision::I16);
+    let weight = b.tensor(Tensor::f32("copy", vec![1, 1, 1, 1], vec![1.0]).unwrap());
+    let logits = b.conv2d(rounded, weight, None, 1, 0);
+    let (program, tensors) = b.finish(logits, 1).unwrap();
+    let image: Vec<f32> = noise(3, 256).into_iter().map(|x| x * 40.0).collect();
+    let mut halves = executor(&program, &tensors, [16, 16]).in_half_precision();
+    let found = halves.raw_logits(&image, 1, 16, 16).unwrap();
+    for (x, found) in image.iter().zip(found) {
+        let wanted = x.clamp(-32.768, 32.767);
+        assert!(
+            (found - wanted).abs() <= 0.001 + wanted.abs() / 1024.0,
+            "{found} where {wanted} belongs"
+        );
+    }
+}
+
+#[test]
+fn a_unet_in_half_precision_is_near_the_same_in_full() {
+    let (program, tensors) = unet::bottlenecks();
+    let [rows, cols] = [96, 64];
+    let images = noise(5, rows * cols);
+    let mut full =
+        Executor::from_program(&program, &tensors, [rows, cols], 255.0, &Device::flex()).unwrap();
+    let mut halves = full.clone().in_half_precision();
+    assert_eq!(
+        [full.arithmetic().name(), halves.arithmetic().name()],
+        ["f32", "f16"]
+    );
+    let wanted = full.logits(&images, 1, rows, cols).unwrap();
+    let found = halves.logits(&images, 1, rows, cols).unwrap();
+    let largest = wanted.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let differ = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs());
+    let differ = differ.fold(0.0, f32::max) / largest;
+    assert!(
+        differ > 0.0,
+        "not computed in 16 bits: equal to the last bit"
+    );
+    assert!(differ < 0.01, "{differ} of the largest logit");
+}
+
+/// Full batches, one that is filled up, and a single slice: each slice gets the labels that it gets alone.
+#[test]
+fn batches_of_one_size_label_as_single_slices_do() {
+    let (program, tensors) = unet::bottlenecks();
+    let [rows, cols] = [32, 32];
+    let images = noise(11, 7 * rows * cols);
+    let mut one_by_one = executor(&program, &tensors, [rows, cols]).in_batches_of(1);
+    let mut wanted = vec![9; images.len()];
+    one_by_one.segment(&images, 7, &mut wanted).unwrap();
+    assert!(wanted.iter().any(|&label| label != wanted[0]));
+    let mut batched = executor(&program, &tensors, [rows, cols]).in_batches_of(3);
+    assert_eq!(batched.batch(), 3);
+    for slices in [7, 6, 5, 1] {
+        let pixels = slices * rows * cols;
+        let mut found = vec![9; pixels];
+        batched
+            .segment(&images[..pixels], slices, &mut found)
+            .unwrap();
+        let differ = found.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+        assert!(
+            differ <= 2,
+            "{differ} labels differ in a batch of {slices}: more than sums in another order explain"
+        );
+    }
+}
+
 /// Logits are the pixel `p`, `1/2` and `1 - p`.
 fn three_ways() -> (Program, Tensors) {
     let mut b = Builder::new(1, 4);
@@ -144,6 +216,10 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
     ));
     assert!(matches!(
         executor.segment(&[0.0; 16], 1, &mut [0; 15]),
+        Err(EngineError::Length { .. })
+    ));
+    assert!(matches!(
+        executor.segment(&[], 0, &mut []),
         Err(EngineError::Length { .. })
     ));
     let overflow = executor.logits(&[0.0; 16], usize::MAX / 4, 8, 8);
