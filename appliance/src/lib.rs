@@ -20,4 +20,5 @@ pub mod page;
 pub mod progress;
 pub mod scan;
 pub mod segment;
+pub mod storage;
 pub mod warnings;
