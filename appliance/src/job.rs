@@ -66,7 +66,11 @@ pub fn run<M: SliceModel + Send>(
     let preprocess = &package.manifest.input.preprocess;
     let mut heard = |now: scan::Progress| {
         progress.slices(now.done, now.slices);
-        ControlFlow::Continue(())
+        if progress.stop() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let segmented = scan::segment(&mut reader, &mut timed, preprocess, visit, &mut heard)
         .map_err(|error| unsegmented(&path, &error))?;

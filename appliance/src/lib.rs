@@ -9,16 +9,22 @@
 //!
 //! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
 
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod demo;
 pub mod failure;
+pub mod intake;
 pub mod job;
+pub mod outbox;
 pub mod output;
 pub mod overlay;
 pub mod page;
 pub mod progress;
 pub mod scan;
 pub mod segment;
-pub mod state;
+pub mod spool;
+pub mod state_folder;
+pub mod storage;
 pub mod warnings;
+pub mod worker;

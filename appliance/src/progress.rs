@@ -14,6 +14,10 @@ pub trait Progress {
     fn slices(&mut self, done: usize, slices: usize);
     /// The next part of the work begins, in a few words.
     fn stage(&mut self, words: &str);
+    /// Whether the work is to be given up; asked after each batch of slices.
+    fn stop(&self) -> bool {
+        false
+    }
 }
 
 /// Shows nothing.

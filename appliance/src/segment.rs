@@ -14,7 +14,7 @@ use nephrobox_shared::report::Report;
 use crate::failure::{Exit, Failure, told};
 use crate::job::{self, Package};
 use crate::output::{self, Destination};
-use crate::{page, progress, scan, state};
+use crate::{page, progress, scan, state_folder};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -99,7 +99,8 @@ impl Compute {
                 Numbers::F32 => Some(Arithmetic::F32),
                 Numbers::F16 => Some(Arithmetic::F16),
             },
-            caches: state::folder(self.state.as_deref())?.map(|folder| folder.join(state::KERNELS)),
+            caches: state_folder::folder(self.state.as_deref())?
+                .map(|folder| folder.join(state_folder::KERNELS)),
         })
     }
 }

@@ -1,0 +1,3 @@
+//! How scans reach the box.
+
+pub mod folder;

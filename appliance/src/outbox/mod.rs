@@ -1,0 +1,210 @@
+//! Where results go.
+//!
+//! Every configured destination must confirm the results of every scan; confirmations are on the queue's records, so that a
+//! kill at any moment means at worst that something is delivered twice. A destination that fails is asked again after a
+//! while that doubles, and holds up no other.
+
+mod folder;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use folder::FolderDestination;
+
+use crate::spool::{ScanId, Spool, SpoolError};
+use crate::storage::Storage;
+
+/// Wait after the first failure.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// The results of one scan.
+pub struct Results<'a> {
+    storage: &'a dyn Storage,
+    folder: String,
+}
+
+impl Results<'_> {
+    /// Names of the files, sorted.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        self.storage.list(&self.folder)
+    }
+
+    /// Hands a file over piece by piece.
+    ///
+    /// # Errors
+    /// When the disk or the taker refuses.
+    pub fn read(
+        &self,
+        name: &str,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let path = format!("{}/{name}", self.folder);
+        let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
+        loop {
+            let read = self.storage.read_at(&path, offset, &mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            take(&buffer[..read])?;
+            offset += read as u64;
+        }
+    }
+}
+
+/// What a destination did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has the results, to stay.
+    Confirmed,
+    /// It fetches them itself and confirms with [`Spool::confirm`].
+    Fetches,
+}
+
+/// Someone who is to have results.
+pub trait Destination: Send {
+    /// Its name in the configuration.
+    fn name(&self) -> &str;
+
+    /// Delivers the results of a scan. May be called again for what it already has, and must leave one whole copy then.
+    ///
+    /// # Errors
+    /// When it cannot take them now.
+    fn deliver(&self, id: ScanId, results: &Results<'_>) -> io::Result<Delivery>;
+}
+
+/// A peer on a line, which fetches results and confirms that it has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineDestination {
+    name: String,
+}
+
+impl LineDestination {
+    /// A peer by the name that the configuration gives it.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+}
+
+impl Destination for LineDestination {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn deliver(&self, _id: ScanId, _results: &Results<'_>) -> io::Result<Delivery> {
+        Ok(Delivery::Fetches)
+    }
+}
+
+/// What happened in a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A destination has the results, and it is noted.
+    Confirmed {
+        /// The scan.
+        id: ScanId,
+        /// The destination.
+        destination: String,
+    },
+    /// A destination could not take them.
+    Failed {
+        /// The scan.
+        id: ScanId,
+        /// The destination.
+        destination: String,
+        /// Why.
+        reason: String,
+        /// When it is asked again.
+        again_in: Duration,
+    },
+}
+
+/// When a destination is asked again.
+#[derive(Clone, Copy)]
+struct Backoff {
+    wait: Duration,
+    until: Instant,
+}
+
+/// Delivers finished results to destinations.
+pub struct Outbox<S> {
+    spool: Arc<Spool<S>>,
+    destinations: Vec<Box<dyn Destination>>,
+    /// By the destination's name.
+    failing: BTreeMap<String, Backoff>,
+}
+
+impl<S: Storage> Outbox<S> {
+    /// An outbox for these destinations, whose names are among those of the queue's settings.
+    ///
+    /// # Errors
+    /// [`SpoolError::Destination`] for a name that the queue does not wait for.
+    pub fn new(
+        spool: Arc<Spool<S>>,
+        destinations: Vec<Box<dyn Destination>>,
+    ) -> Result<Self, SpoolError> {
+        let known = &spool.settings().destinations;
+        let unknown = destinations.iter().find(|to| !known.contains(to.name()));
+        if let Some(unknown) = unknown {
+            return Err(SpoolError::Destination(unknown.name().into()));
+        }
+        Ok(Self {
+            spool,
+            destinations,
+            failing: BTreeMap::new(),
+        })
+    }
+
+    /// Delivers what can be delivered at `now`, the oldest scan first, and tells what happened. Call it about every second and
+    /// when a scan has ended.
+    ///
+    /// # Errors
+    /// When the queue's disk refuses; call it again later.
+    pub fn turn(&mut self, now: Instant) -> Result<Vec<Sent>, SpoolError> {
+        let mut sent = Vec::new();
+        for listed in self.spool.listing()? {
+            for to in &self.destinations {
+                let name = to.name();
+                let waits = self.failing.get(name);
+                let waits = waits.is_some_and(|backoff| backoff.until > now);
+                if waits || !listed.missing.iter().any(|missing| missing == name) {
+                    continue;
+                }
+                let id = listed.id;
+                let results = Results {
+                    storage: self.spool.storage(),
+                    folder: self.spool.results_folder(id)?,
+                };
+                match to.deliver(id, &results) {
+                    Ok(Delivery::Fetches) => {}
+                    Ok(Delivery::Confirmed) => {
+                        self.failing.remove(name);
+                        self.spool.confirm(id, name)?;
+                        let destination = name.to_owned();
+                        sent.push(Sent::Confirmed { id, destination });
+                    }
+                    Err(error) => {
+                        let before = self.failing.get(name).map(|backoff| backoff.wait * 2);
+                        let wait = before.unwrap_or(FIRST_WAIT).min(LONGEST_WAIT);
+                        let until = now + wait;
+                        self.failing.insert(name.into(), Backoff { wait, until });
+                        sent.push(Sent::Failed {
+                            id,
+                            destination: name.into(),
+                            reason: error.to_string(),
+                            again_in: wait,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(sent)
+    }
+}

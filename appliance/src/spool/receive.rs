@@ -1,0 +1,161 @@
+//! How a scan comes in.
+
+use std::collections::BTreeSet;
+
+use super::disk::{Disk, Place};
+use super::record::{self, Record};
+use super::{Begin, Incoming, Scan, ScanId, Spool, SpoolError, room};
+use crate::storage::Storage;
+
+impl<S: Storage> Spool<S> {
+    /// Announces a scan. Room for it and its results is set apart at once, for which delivered results are recycled.
+    ///
+    /// The same scan, by its hash and `fast`, is taken once: a reception that broke off goes on, and one that waits, is
+    /// worked on or is finished is answered with its id.
+    ///
+    /// # Errors
+    /// When the disk refuses. That the scan is not taken is no error but [`Begin::Refused`].
+    pub fn begin(&self, incoming: &Incoming) -> Result<Begin, SpoolError> {
+        self.with(|disk, inner| {
+            let blake3 = incoming.blake3.to_hex().to_string();
+            let same = inner.scans.iter_mut().find(|(_, scan)| {
+                let record = &scan.record;
+                let asked = record.blake3 == blake3.as_str() && record.fast == incoming.fast;
+                asked && scan.place != Place::Aside
+            });
+            if let Some((&id, scan)) = same {
+                if scan.place != Place::Incoming {
+                    return Ok(Begin::Accepted(id));
+                }
+                if scan.record.bytes == incoming.bytes {
+                    scan.live = true;
+                    let offset = scan.received;
+                    return Ok(Begin::Receive { id, offset });
+                }
+                // Two lengths cannot have one hash: whoever announced the first was wrong, or this one is.
+                inner.discard(disk, id)?;
+            }
+            if let Some(refusal) = room::make_room(disk, inner, &self.settings, incoming.bytes)? {
+                return Ok(Begin::Refused(refusal));
+            }
+            let last = inner.scans.keys().map(|id| id.sequence()).max();
+            let sequence = last.unwrap_or(0).max(inner.mark) + 1;
+            if sequence > ScanId::LAST {
+                return Err(SpoolError::Numbers);
+            }
+            let id = ScanId::new(sequence, incoming.blake3.as_bytes());
+            let record = Record {
+                bytes: incoming.bytes,
+                blake3,
+                file_name: record::tame(&incoming.file_name, 255),
+                source: record::tame(&incoming.source, 200),
+                fast: incoming.fast,
+                kept: 0,
+                attempts: 0,
+                trouble: None,
+                outcome: None,
+                confirmed: BTreeSet::new(),
+            };
+            disk.make_folder(&Place::Incoming.of(id))?;
+            disk.save_record(Place::Incoming, id, &record)?;
+            disk.sync_folder(Place::Incoming.folder())?;
+            let mut scan = Scan::new(Place::Incoming, record);
+            scan.live = true;
+            inner.scans.insert(id, scan);
+            Ok(Begin::Receive { id, offset: 0 })
+        })
+    }
+
+    /// Takes the bytes that begin at `offset`, and returns the offset of the next.
+    ///
+    /// # Errors
+    /// [`SpoolError::Order`] with the offset at which to go on, [`SpoolError::TooMany`], a disk that refuses; then ask
+    /// [`begin`](Self::begin) again where to go on.
+    pub fn write(&self, id: ScanId, offset: u64, bytes: &[u8]) -> Result<u64, SpoolError> {
+        self.with(|disk, inner| {
+            let scan = inner.get_at(id, Place::Incoming)?;
+            let expected = scan.received;
+            if offset != expected || scan.sealing {
+                return Err(SpoolError::Order {
+                    id,
+                    expected,
+                    found: offset,
+                });
+            }
+            let announced = scan.record.bytes;
+            let after = expected.saturating_add(bytes.len() as u64);
+            if after > announced {
+                return Err(SpoolError::TooMany { id, announced });
+            }
+            let path = Place::Incoming.scan(id);
+            let appended = disk.0.append(&path, bytes);
+            appended.map_err(SpoolError::at(&path))?;
+            scan.live = true;
+            scan.received = after;
+            if after - scan.record.kept >= self.settings.checkpoint_bytes {
+                keep(disk, id, scan)?;
+            }
+            Ok(after)
+        })
+    }
+
+    /// Says that nobody is sending this scan any more. What is here stays, to go on later, but gives way if room is needed.
+    pub fn pause(&self, id: ScanId) {
+        if let Some(scan) = self.lock().scans.get_mut(&id) {
+            scan.live = false;
+        }
+    }
+
+    /// Accepts a scan: its bytes are synced, read back and hashed, and it is moved into the queue. Only when this returns
+    /// the scan counts as accepted. Fine to repeat.
+    ///
+    /// # Errors
+    /// [`SpoolError::Short`], [`SpoolError::Hash`] (the bytes are gone then), a disk that refuses.
+    pub fn finish(&self, id: ScanId) -> Result<ScanId, SpoolError> {
+        let announced = self.with(|disk, inner| {
+            let scan = inner.get(id)?;
+            if scan.place != Place::Incoming {
+                return Ok(None);
+            }
+            let (received, announced) = (scan.received, scan.record.bytes);
+            if received != announced {
+                return Err(SpoolError::Short {
+                    id,
+                    received,
+                    announced,
+                });
+            }
+            keep(disk, id, scan)?;
+            scan.sealing = true;
+            Ok(Some((announced, scan.record.blake3.clone())))
+        })?;
+        let Some((bytes, announced)) = announced else {
+            return Ok(id);
+        };
+        // The others need not wait while a large scan is hashed.
+        let found = super::hash(&self.storage, &Place::Incoming.scan(id), bytes);
+        self.with(|disk, inner| {
+            let scan = inner.get(id)?;
+            scan.sealing = false;
+            if scan.place != Place::Incoming {
+                return Ok(id); // by another who finished it at the same time
+            }
+            if found?.to_hex().as_str() != announced {
+                inner.discard(disk, id)?;
+                return Err(SpoolError::Hash(id));
+            }
+            disk.relocate(id, Place::Incoming, Place::Queue)?;
+            (scan.place, scan.live) = (Place::Queue, false);
+            Ok(id)
+        })
+    }
+}
+
+/// Makes what was received survive, and says so on the record.
+fn keep<S: Storage>(disk: Disk<'_, S>, id: ScanId, scan: &mut Scan) -> Result<(), SpoolError> {
+    let path = Place::Incoming.scan(id);
+    disk.0.sync(&path).map_err(SpoolError::at(&path))?;
+    disk.sync_folder(&Place::Incoming.of(id))?;
+    scan.record.kept = scan.received;
+    disk.save_record(Place::Incoming, id, &scan.record)
+}

@@ -1,0 +1,403 @@
+//! The worker: a loop over the queue in a thread of its own.
+//!
+//! It can be killed at any instruction: that an attempt began is on the disk before it begins, and results appear whole.
+//! What a scan does to it decides how the scan goes on:
+//!
+//! | what happens | the scan |
+//! | --- | --- |
+//! | a report | finished |
+//! | the scan cannot be read | refused, with an error report |
+//! | a panic, or a contradiction within the program | the attempt counts; after two it is set aside |
+//! | the process is killed | as above, seen at the next start |
+//! | device, model or disk fail | the attempt does not count; the worker waits and tries again |
+//! | somebody asks the worker to stop | the attempt does not count |
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nephrobox_engine::executor::Running;
+use nephrobox_engine::scan::Visit;
+use nephrobox_shared::package::Manifest;
+use nephrobox_shared::report::Report;
+
+use crate::failure::{Exit, Failure, sentence};
+use crate::job::{self, Package};
+use crate::output::Destination;
+use crate::progress::Progress;
+use crate::scan;
+use crate::spool::{ScanId, Spool, SpoolError, State, Work};
+use crate::storage::Storage;
+
+/// How long an idle worker sleeps before it looks again, and the first wait after trouble.
+const IDLE: Duration = Duration::from_secs(1);
+/// The longest wait after trouble.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A model that runs.
+pub struct Model {
+    /// What its package says about itself.
+    pub manifest: Manifest,
+    /// The package's identity.
+    pub hash: [u8; 32],
+    /// The network.
+    pub running: Running,
+}
+
+/// The model that is to be used now, or `None` if there is none. It is asked anew for every scan, so that the caller can
+/// exchange models between scans.
+pub trait Models: Send {
+    /// The model of this moment.
+    fn current(&mut self) -> Option<Arc<Mutex<Model>>>;
+}
+
+impl<F: FnMut() -> Option<Arc<Mutex<Model>>> + Send> Models for F {
+    fn current(&mut self) -> Option<Arc<Mutex<Model>>> {
+        self()
+    }
+}
+
+/// What an observer hears, in the worker's thread.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Work begins.
+    Began {
+        /// The scan.
+        id: ScanId,
+        /// 1 for the first attempt.
+        attempt: u32,
+    },
+    /// Work goes on.
+    Slices {
+        /// The scan.
+        id: ScanId,
+        /// Slices done.
+        done: usize,
+        /// Slices of the scan.
+        slices: usize,
+    },
+    /// A report is on the disk.
+    Finished {
+        /// The scan.
+        id: ScanId,
+        /// The report.
+        report: &'a Report,
+    },
+    /// The scan is unusable; an error report is on the disk.
+    Refused {
+        /// The scan.
+        id: ScanId,
+        /// Why.
+        reason: &'a str,
+    },
+    /// An attempt ended badly.
+    Died {
+        /// The scan.
+        id: ScanId,
+        /// How.
+        reason: &'a str,
+        /// Whether the scan was set aside.
+        set_aside: bool,
+    },
+    /// Something that no scan can be blamed for; the worker tries again after a while.
+    Trouble {
+        /// What.
+        what: &'a str,
+    },
+}
+
+/// Hears what the worker does.
+pub trait Observer: Send {
+    /// Takes a piece of news; should return soon.
+    fn hear(&mut self, event: Event<'_>);
+}
+
+impl<F: FnMut(Event<'_>) + Send> Observer for F {
+    fn hear(&mut self, event: Event<'_>) {
+        self(event);
+    }
+}
+
+/// What the worker's thread and its owner share.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    beats: AtomicU64,
+    woken: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Shared {
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.bell.notify_all();
+    }
+
+    /// Sleeps until somebody rings or the time is over.
+    fn sleep(&self, longest: Duration) {
+        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let slept = self
+            .bell
+            .wait_timeout_while(woken, longest, |woken| !*woken);
+        *slept.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}
+
+/// The worker's thread. Dropped, it is asked to stop and waited for.
+pub struct Worker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start<S: Storage + 'static>(
+        spool: Arc<Spool<S>>,
+        models: impl Models + 'static,
+        observer: impl Observer + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let mut turns = Turns {
+            spool,
+            models,
+            observer,
+            shared: Arc::clone(&shared),
+        };
+        let thread = std::thread::Builder::new()
+            .name("worker".into())
+            .spawn(move || turns.run())?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// A number that grows while the worker is idle or makes progress, and stands still while a slice hangs or the device
+    /// fails: a watchdog compares it with what it was a while ago.
+    pub fn heartbeat(&self) -> u64 {
+        self.shared.beats.load(Ordering::Relaxed)
+    }
+
+    /// Tells an idle worker that there may be work.
+    pub fn wake(&self) {
+        self.shared.ring();
+    }
+
+    /// Asks the worker to stop after the batch it is at; the scan goes back into the queue unharmed.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.ring();
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic outside a job has been printed, and there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How a turn of the loop ended.
+enum Turn {
+    /// There may be more to do.
+    Again,
+    /// There is nothing to do.
+    Idle,
+    /// Wait; the watchdog may take notice or not.
+    Trouble { alive: bool },
+}
+
+struct Turns<S, M, O> {
+    spool: Arc<Spool<S>>,
+    models: M,
+    observer: O,
+    shared: Arc<Shared>,
+}
+
+impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
+    fn run(&mut self) {
+        let mut wait = IDLE;
+        while !self.shared.stops() {
+            match self.turn() {
+                Turn::Again => {
+                    wait = IDLE;
+                    self.shared.beat();
+                }
+                Turn::Idle => {
+                    wait = IDLE;
+                    self.shared.beat();
+                    self.shared.sleep(IDLE);
+                }
+                Turn::Trouble { alive } => {
+                    if alive {
+                        self.shared.beat();
+                    }
+                    self.shared.sleep(wait);
+                    wait = (wait * 2).min(LONGEST);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Turn {
+        // Without a model no attempt is begun.
+        let Some(model) = self.models.current() else {
+            return Turn::Idle;
+        };
+        match self.spool.next() {
+            Ok(None) => Turn::Idle,
+            Ok(Some(work)) => self.work(&work, &model),
+            Err(error) => self.trouble(&sentence(&error), true),
+        }
+    }
+
+    fn trouble(&mut self, what: &str, alive: bool) -> Turn {
+        self.observer.hear(Event::Trouble { what });
+        Turn::Trouble { alive }
+    }
+
+    fn work(&mut self, work: &Work, model: &Mutex<Model>) -> Turn {
+        let &Work { id, attempt, .. } = work;
+        self.observer.hear(Event::Began { id, attempt });
+        let tried = {
+            let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut progress = Heard {
+                id,
+                observer: &mut self.observer,
+                shared: &self.shared,
+            };
+            let job = AssertUnwindSafe(|| segment(work, &mut model, &mut progress));
+            catch_unwind(job)
+        };
+        model.clear_poison();
+        self.shared.beat();
+        let told = match tried {
+            Ok(Ok(report)) => self.hand_over(id, &report),
+            Ok(Err(_)) if self.shared.stops() => self.spool.give_back(id).map(|()| Turn::Again),
+            Ok(Err(failure)) => self.blame(id, &failure),
+            Err(panic) => self.died(id, &format!("a fault in nephrobox: {}", words(&*panic))),
+        };
+        told.unwrap_or_else(|error| self.stuck(id, &error))
+    }
+
+    fn hand_over(&mut self, id: ScanId, report: &Report) -> Result<Turn, SpoolError> {
+        match self.spool.finished(id)?.reason() {
+            None => self.observer.hear(Event::Finished { id, report }),
+            Some(reason) => self.observer.hear(Event::Refused { id, reason }),
+        }
+        Ok(Turn::Again)
+    }
+
+    fn blame(&mut self, id: ScanId, failure: &Failure) -> Result<Turn, SpoolError> {
+        let reason = format!("{}; {}", failure.what, failure.remedy);
+        match failure.exit {
+            Exit::Input => {
+                self.spool.failed(id, &reason)?;
+                let reason = &reason;
+                self.observer.hear(Event::Refused { id, reason });
+                Ok(Turn::Again)
+            }
+            Exit::Device | Exit::Model | Exit::Output => {
+                self.spool.give_back(id)?;
+                Ok(self.trouble(&reason, failure.exit != Exit::Device))
+            }
+            Exit::Internal | Exit::Usage => self.died(id, &reason),
+        }
+    }
+
+    fn died(&mut self, id: ScanId, reason: &str) -> Result<Turn, SpoolError> {
+        let set_aside = self.spool.died(id, reason)?;
+        self.observer.hear(Event::Died {
+            id,
+            reason,
+            set_aside,
+        });
+        Ok(Turn::Again)
+    }
+
+    /// The queue's disk refused at the end of a job. What was reached is on the disk; if the scan has not ended by that, it
+    /// is worked on again, and the attempt does not count as soon as the disk lets that be written.
+    fn stuck(&mut self, id: ScanId, error: &SpoolError) -> Turn {
+        let turn = self.trouble(&sentence(error), true);
+        let mut wait = IDLE;
+        while !self.shared.stops() {
+            let back = match self.spool.state(id) {
+                Ok(Some(State::Working { .. })) => self.spool.give_back(id),
+                other => other.map(|_| ()),
+            };
+            if back.is_ok() {
+                break;
+            }
+            self.shared.beat();
+            self.shared.sleep(wait);
+            wait = (wait * 2).min(LONGEST);
+        }
+        turn
+    }
+}
+
+/// The whole job on one scan.
+fn segment(work: &Work, model: &mut Model, progress: &mut dyn Progress) -> Result<Report, Failure> {
+    let reader = scan::open(&work.scan)?;
+    let destination = Destination::check(&work.results, false)?;
+    let visit = if work.fast { Visit::Fast } else { Visit::Every };
+    let package = Package {
+        manifest: &model.manifest,
+        hash: &model.hash,
+        engine: &model.running.engine,
+    };
+    let models = &mut model.running.models;
+    job::run(reader, models, package, visit, &destination, progress)
+}
+
+/// Passes progress on, and beats.
+struct Heard<'a, O> {
+    id: ScanId,
+    observer: &'a mut O,
+    shared: &'a Shared,
+}
+
+impl<O: Observer> Progress for Heard<'_, O> {
+    fn slices(&mut self, done: usize, slices: usize) {
+        self.shared.beat();
+        let id = self.id;
+        self.observer.hear(Event::Slices { id, done, slices });
+    }
+
+    fn stage(&mut self, _words: &str) {
+        self.shared.beat();
+    }
+
+    fn stop(&self) -> bool {
+        self.shared.stops()
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(owned).unwrap_or("no words")
+}

@@ -1,0 +1,513 @@
+//! The queue of scans: what was accepted is never lost, and the disk never overflows.
+//!
+//! Sentences in quotation marks are those of `docs/formats/spool.md`.
+
+#[path = "support/cut.rs"]
+mod cut;
+
+use std::fs;
+use std::path::Path;
+
+use cut::{Cut, Fault, bytes_below};
+use nephrobox::spool::{
+    Begin, FAILURE_JSON, Incoming, Outcome, RECORD_BYTES, Refusal, ScanId, Settings, Spool,
+    SpoolError, State, Work,
+};
+use nephrobox::storage::Storage;
+use tempfile::TempDir;
+
+/// Bytes set apart for results here.
+const RESULTS: u64 = 1000;
+
+fn settings(scans: u64, destinations: &[&str]) -> Settings {
+    Settings {
+        quota_bytes: scans * (RECORD_BYTES + RESULTS + 3000),
+        floor_bytes: 0,
+        largest_scan_bytes: 3000,
+        results_bytes: RESULTS,
+        checkpoint_bytes: 1000,
+        destinations: destinations.iter().map(|&name| name.into()).collect(),
+    }
+}
+
+/// A scan of up to 3,000 bytes; each number has another.
+fn content(number: u64) -> Vec<u8> {
+    let bytes = 1 + (number * 977) % 3000;
+    (0..bytes).map(|at| (at * 31 + number * 7) as u8).collect()
+}
+
+fn incoming(content: &[u8]) -> Incoming {
+    Incoming {
+        bytes: content.len() as u64,
+        blake3: blake3::hash(content),
+        file_name: "../../Müller, case 7.nii.gz".into(),
+        source: "line 1".into(),
+        fast: false,
+    }
+}
+
+type Answer<T> = Result<T, SpoolError>;
+
+/// Sends a scan, going on from wherever the box says.
+fn send<S: Storage>(spool: &Spool<S>, content: &[u8]) -> Answer<ScanId> {
+    let (id, offset) = match spool.begin(&incoming(content))? {
+        Begin::Receive { id, offset } => (id, offset),
+        Begin::Accepted(id) => return Ok(id),
+        Begin::Refused(refusal) => panic!("{refusal}"),
+    };
+    let mut offset = offset;
+    for chunk in content[offset as usize..].chunks(700) {
+        offset = spool.write(id, offset, chunk)?;
+    }
+    spool.finish(id)
+}
+
+/// What the worker would write.
+fn make_results(work: &Work, bytes: usize) {
+    fs::create_dir_all(&work.results).expect("a folder");
+    fs::write(work.results.join("report.json"), vec![b'{'; bytes]).expect("a report");
+}
+
+fn is_ended(spool: &Spool<impl Storage>, id: ScanId) -> bool {
+    matches!(spool.state(id), Ok(Some(State::Ended(_))))
+}
+
+/// What has been promised to the outside during a life.
+#[derive(Debug, Default)]
+struct Promised {
+    accepted: Option<ScanId>,
+    finished: bool,
+    confirmed: bool,
+}
+
+/// One scan from its announcement to its recycling; ends at the first error.
+fn live(spool: &Spool<Cut>, content: &[u8], promised: &mut Promised) -> Answer<()> {
+    let id = send(spool, content)?;
+    promised.accepted = Some(id);
+    if let Some(work) = spool.next()? {
+        make_results(&work, 100);
+        assert_eq!(spool.finished(work.id)?, Outcome::Finished);
+    }
+    promised.finished = true;
+    spool.confirm(id, "clinic")?;
+    promised.confirmed = true;
+    assert_eq!(spool.recycle()?, Some(id));
+    Ok(())
+}
+
+#[test]
+fn a_power_cut_at_every_operation_loses_nothing_that_was_promised() {
+    let content = content(3);
+    let mut cuts = 0;
+    for left in 1.. {
+        let home = TempDir::new().expect("a folder");
+        let storage = Cut::open(home.path(), left, Fault::Cut);
+        let mut promised = Promised::default();
+        let lived = Spool::open(storage.clone(), settings(2, &["clinic"]))
+            .and_then(|(spool, _)| live(&spool, &content, &mut promised));
+        if lived.is_ok() {
+            break;
+        }
+        cuts += 1;
+        storage.pull_the_plug();
+
+        let sound = Cut::sound(home.path());
+        let (spool, _) = Spool::open(sound, settings(2, &["clinic"])).expect("a start");
+        let listed = spool.listing().expect("a list");
+        if let Some(id) = promised.accepted
+            && !promised.confirmed
+        {
+            let found = &listed[0];
+            assert_eq!(found.id, id, "cut {left}");
+            assert_eq!(found.record.file_name, "../../Müller, case 7.nii.gz");
+            let place = home.path().join(format!("queue/{id}/{id}"));
+            assert!(
+                found.state == State::Ended(Outcome::Finished)
+                    || fs::read(place).expect("the scan") == content,
+                "cut {left}"
+            );
+        }
+        if promised.finished && !promised.confirmed {
+            let results = spool
+                .results(promised.accepted.expect("accepted"))
+                .expect("results");
+            assert_eq!(results.len(), 1, "cut {left}");
+        }
+        if promised.confirmed {
+            assert!(
+                listed.iter().all(|listed| listed.missing.is_empty()),
+                "cut {left}"
+            );
+        }
+        // "Whatever a cut left, the scan can be sent again and goes its way."
+        live(&spool, &content, &mut Promised::default())
+            .unwrap_or_else(|error| panic!("cut {left}: {error}"));
+        assert!(spool.listing().expect("a list").is_empty(), "cut {left}");
+        for folder in ["incoming", "queue", "work", "done", "aside", "trash"] {
+            let left_over = fs::read_dir(home.path().join(folder))
+                .expect("a folder")
+                .count();
+            assert_eq!(left_over, 0, "cut {left}: {folder}");
+        }
+    }
+    println!("{cuts} operations cut");
+    assert!(cuts > 60, "a life has more operations than {cuts}");
+}
+
+#[test]
+fn a_disk_that_refuses_once_at_any_operation_harms_nothing() {
+    let content = content(3);
+    for left in 1.. {
+        let home = TempDir::new().expect("a folder");
+        let (spool, _) =
+            Spool::open(Cut::sound(home.path()), settings(2, &["clinic"])).expect("a start");
+        drop(spool);
+        let storage = Cut::open(home.path(), usize::MAX, Fault::Full);
+        let (spool, _) = Spool::open(storage.clone(), settings(2, &["clinic"])).expect("a start");
+        storage.cut_after(left);
+        let id = send(&spool, &content)
+            .or_else(|_| send(&spool, &content))
+            .expect("accepted");
+        if let Some(work) = spool.next().or_else(|_| spool.next()).expect("work") {
+            make_results(&work, 100);
+            let outcome = spool.finished(id).or_else(|_| spool.finished(id));
+            assert_eq!(
+                outcome.expect("finished"),
+                Outcome::Finished,
+                "refusal {left}"
+            );
+        }
+        assert!(is_ended(&spool, id), "refusal {left}");
+        let confirmed = spool
+            .confirm(id, "clinic")
+            .or_else(|_| spool.confirm(id, "clinic"));
+        confirmed.expect("confirmed");
+        spool
+            .recycle()
+            .or_else(|_| spool.recycle())
+            .expect("recycled");
+        assert_eq!(spool.state(id).expect("a state"), None, "refusal {left}");
+        if !storage.happened() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn killed_while_receiving_it_goes_on_from_the_last_sync() {
+    let home = TempDir::new().expect("a folder");
+    let content = content(3); // 2,932 bytes
+    let storage = Cut::sound(home.path());
+    let (spool, _) = Spool::open(storage.clone(), settings(1, &[])).expect("a start");
+    let Ok(Begin::Receive { id, offset: 0 }) = spool.begin(&incoming(&content)) else {
+        panic!("not taken");
+    };
+    assert_eq!(spool.write(id, 0, &content[..1200]).expect("written"), 1200);
+    assert_eq!(
+        spool
+            .write(id, 1200, &content[1200..2000])
+            .expect("written"),
+        2000
+    );
+    storage.pull_the_plug();
+    let (spool, recovery) =
+        Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    assert_eq!((recovery.partial, recovery.cut_bytes), (1, 800));
+    let again = spool.begin(&incoming(&content)).expect("taken");
+    assert_eq!(again, Begin::Receive { id, offset: 1200 });
+    let wrong = spool
+        .write(id, 2000, &content[2000..])
+        .expect_err("out of order");
+    assert!(
+        matches!(wrong, SpoolError::Order { expected: 1200, .. }),
+        "{wrong}"
+    );
+    assert!(matches!(
+        spool.finish(id),
+        Err(SpoolError::Short { received: 1200, .. })
+    ));
+    spool.write(id, 1200, &content[1200..]).expect("written");
+    assert_eq!(spool.finish(id).expect("accepted"), id);
+    assert_eq!(spool.finish(id).expect("said again"), id);
+    // "The same scan, sent again, is answered with its id."
+    assert_eq!(
+        spool.begin(&incoming(&content)).expect("known"),
+        Begin::Accepted(id)
+    );
+}
+
+#[test]
+fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {
+    let home = TempDir::new().expect("a folder");
+    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    let mut content = content(3);
+    let announced = incoming(&content);
+    content[77] ^= 1;
+    let Ok(Begin::Receive { id, .. }) = spool.begin(&announced) else {
+        panic!("not taken");
+    };
+    spool.write(id, 0, &content).expect("written");
+    assert!(matches!(
+        spool.write(id, 2932, b"x"),
+        Err(SpoolError::TooMany { .. })
+    ));
+    assert!(matches!(spool.finish(id), Err(SpoolError::Hash(_))));
+    assert!(spool.listing().expect("a list").is_empty());
+    // "Numbers are not given out twice", not even of what never was accepted.
+    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    assert_eq!(send(&spool, b"good").expect("accepted").sequence(), 2);
+}
+
+#[test]
+fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
+    let home = TempDir::new().expect("a folder");
+    let open = || {
+        Spool::open(Cut::sound(home.path()), settings(3, &["clinic"]))
+            .expect("a start")
+            .0
+    };
+    let spool = open();
+    let bad = send(&spool, b"bad").expect("accepted");
+    let good = send(&spool, b"good").expect("accepted");
+    for attempt in 1..=2 {
+        let work = open().next().expect("work").expect("a scan");
+        assert_eq!((work.id, work.attempt), (bad, attempt));
+        // and here the process dies
+    }
+    let spool = open();
+    assert_eq!(spool.next().expect("work").expect("a scan").id, good);
+    let Ok(Some(State::Ended(Outcome::SetAside { reason }))) = spool.state(bad) else {
+        panic!("not set aside");
+    };
+    assert!(reason.contains("broke off 2 times"), "{reason}");
+    let error_report = &spool.results(bad).expect("an error report")[0];
+    assert!(error_report.ends_with(FAILURE_JSON));
+    assert_eq!(
+        fs::read(home.path().join(format!("aside/{bad}/{bad}"))).expect("kept"),
+        b"bad"
+    );
+    // A worker that stops in good order costs no attempt.
+    for _ in 0..5 {
+        spool.give_back(good).expect("given back");
+        assert_eq!(spool.next().expect("work").expect("a scan").attempt, 1);
+    }
+    assert!(!spool.died(good, "a panic").expect("noted"));
+    assert_eq!(spool.next().expect("work").expect("a scan").attempt, 2);
+    assert!(spool.died(good, "a panic").expect("noted"));
+    assert!(spool.next().expect("nothing").is_none());
+}
+
+#[test]
+fn the_quota_recycles_what_was_delivered_and_nothing_else() {
+    let home = TempDir::new().expect("a folder");
+    let (spool, _) =
+        Spool::open(Cut::sound(home.path()), settings(2, &["clinic", "archive"])).expect("a start");
+    let mut ids = Vec::new();
+    for number in 0..2 {
+        let id = send(&spool, &[number; 3000]).expect("accepted");
+        let work = spool.next().expect("work").expect("a scan");
+        make_results(&work, 1000);
+        spool.finished(id).expect("finished");
+        spool.confirm(id, "clinic").expect("confirmed");
+        ids.push(id);
+    }
+    let third = incoming(&[9; 3000]);
+    let Ok(Begin::Refused(Refusal::Full { unconfirmed: 2, .. })) = spool.begin(&third) else {
+        panic!("unconfirmed results must not be recycled");
+    };
+    assert_eq!(spool.recycle().expect("nothing"), None);
+    assert!(matches!(
+        spool.confirm(ids[0], "nobody"),
+        Err(SpoolError::Destination(_))
+    ));
+    spool.confirm(ids[1], "archive").expect("confirmed");
+    assert!(matches!(spool.begin(&third), Ok(Begin::Receive { .. })));
+    assert_eq!(
+        spool.state(ids[1]).expect("a state"),
+        None,
+        "the delivered one gave way"
+    );
+    assert!(is_ended(&spool, ids[0]));
+
+    let large = incoming(&[0; 3001]);
+    assert!(matches!(
+        spool.begin(&large),
+        Ok(Begin::Refused(Refusal::TooLarge {
+            bytes: 3001,
+            largest_bytes: 3000
+        }))
+    ));
+    assert_eq!(
+        spool.begin(&incoming(&[])).expect("said"),
+        Begin::Refused(Refusal::Empty)
+    );
+}
+
+#[test]
+fn a_nearly_full_disk_refuses_before_anything_is_written() {
+    let home = TempDir::new().expect("a folder");
+    let floor = Settings {
+        floor_bytes: (1 << 40) - 100, // the folder says that 2^40 bytes are free
+        ..settings(2, &[])
+    };
+    let (spool, _) = Spool::open(Cut::sound(home.path()), floor).expect("a start");
+    let before = bytes_below(home.path());
+    let answer = spool.begin(&incoming(b"small")).expect("said");
+    assert!(
+        matches!(
+            answer,
+            Begin::Refused(Refusal::Full {
+                room_bytes: 100,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+    assert_eq!(bytes_below(home.path()), before);
+}
+
+#[test]
+fn a_damaged_record_costs_a_name_and_not_the_scan() {
+    let home = TempDir::new().expect("a folder");
+    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(2, &[])).expect("a start");
+    let id = send(&spool, b"a scan").expect("accepted");
+    fs::write(home.path().join(format!("queue/{id}/record")), b"rot").expect("written");
+    let (spool, recovery) =
+        Spool::open(Cut::sound(home.path()), settings(2, &[])).expect("a start");
+    assert_eq!(recovery.mended, [id]);
+    assert_eq!(
+        spool.begin(&incoming(b"a scan")).expect("known"),
+        Begin::Accepted(id)
+    );
+    assert_eq!(spool.next().expect("work").expect("a scan").id, id);
+}
+
+/// Numbers for the random test: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// What the outside remembers of a scan.
+struct Remembered {
+    id: ScanId,
+    confirmed: [bool; 2],
+}
+
+#[test]
+fn random_lives_with_cuts_lose_nothing_and_never_exceed_the_quota() {
+    for seed in 0..2000 {
+        random_life(seed);
+    }
+}
+
+const TWO: [&str; 2] = ["clinic", "archive"];
+
+fn random_life(seed: u64) {
+    let mut dice = Dice(seed);
+    let home = TempDir::new().expect("a folder");
+    let limits = settings(4, &TWO);
+    let mut storage = Cut::sound(home.path());
+    let mut spool = Spool::open(storage.clone(), limits.clone())
+        .expect("a start")
+        .0;
+    let mut known: Vec<Remembered> = Vec::new();
+    for _ in 0..20 {
+        if dice.roll(3) == 0 {
+            storage.cut_after(1 + dice.roll(12) as usize);
+        }
+        if step(&spool, &mut dice, &mut known).is_err() || dice.roll(10) == 0 {
+            storage.pull_the_plug();
+            storage = Cut::sound(home.path());
+            spool = Spool::open(storage.clone(), limits.clone())
+                .expect("a start")
+                .0;
+        } else {
+            storage.cut_after(usize::MAX);
+        }
+        let bytes = bytes_below(home.path());
+        assert!(bytes <= limits.quota_bytes, "seed {seed}: {bytes} bytes");
+        known.retain(|scan| {
+            let there = spool.state(scan.id).expect("a state");
+            let held = matches!(
+                there,
+                Some(State::Waiting { .. } | State::Working { .. } | State::Ended(_))
+            );
+            assert!(
+                held || scan.confirmed == [true; 2],
+                "seed {seed}: {} is lost",
+                scan.id
+            );
+            held
+        });
+    }
+}
+
+/// One thing that the outside or the worker does.
+fn step(spool: &Spool<Cut>, dice: &mut Dice, known: &mut Vec<Remembered>) -> Answer<()> {
+    match dice.roll(6) {
+        0 | 1 => {
+            let content = content(dice.roll(12));
+            let Begin::Receive { id, mut offset } = spool.begin(&incoming(&content))? else {
+                return Ok(());
+            };
+            for chunk in content[offset as usize..].chunks(1 + dice.roll(1500) as usize) {
+                offset = spool.write(id, offset, chunk)?;
+                if dice.roll(12) == 0 {
+                    spool.pause(id);
+                    return Ok(());
+                }
+            }
+            // From the moment at which the answer is out, and not before, the box must keep it.
+            let id = spool.finish(id)?;
+            known.push(Remembered {
+                id,
+                confirmed: [false; 2],
+            });
+        }
+        2 | 3 => {
+            let Some(work) = spool.next()? else {
+                return Ok(());
+            };
+            match dice.roll(5) {
+                0 => spool.failed(work.id, "no scan")?,
+                1 => spool.give_back(work.id)?,
+                2 => spool.died(work.id, "a panic").map(|_| ())?,
+                _ => {
+                    make_results(&work, 1 + dice.roll(1000) as usize);
+                    spool.finished(work.id)?;
+                }
+            }
+        }
+        4 => {
+            for scan in known.iter_mut() {
+                let which = dice.roll(2) as usize;
+                if is_ended(spool, scan.id) {
+                    // Whether a cut confirmation counts is open; the box may hold it for confirmed.
+                    scan.confirmed[which] = true;
+                    spool.confirm(scan.id, TWO[which])?;
+                }
+            }
+        }
+        _ => {
+            spool.recycle()?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_not_the_boxs_own_is_left_alone() {
+    let home = TempDir::new().expect("a folder");
+    let foreign = Path::new("queue/lost+found");
+    fs::create_dir_all(home.path().join(foreign)).expect("a folder");
+    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    assert!(spool.listing().expect("a list").is_empty());
+    assert!(home.path().join(foreign).is_dir());
+}
