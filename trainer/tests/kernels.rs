@@ -3,7 +3,8 @@
 use burn::tensor::Device;
 use nephrobox_engine::cpu::f32::{self, Observer};
 use nephrobox_engine::cpu::int8::{KERNELS, Network, Options};
-use nephrobox_engine::model::{LogitsModel as _, SliceModel as _};
+use nephrobox_engine::flips::over_flips;
+use nephrobox_engine::model::{LogitsModel as _, SliceModel};
 use nephrobox_engine::program::{Op, Program, Rewrites, Tensors, quantised, rewrite, sites};
 use nephrotrain::network::{Encoder, Parameters, UnetSpec, lower};
 
@@ -111,4 +112,33 @@ fn label_maps_of_the_shallowest_and_the_deepest_network_are_the_same_with_all_ke
         );
         println!("{encoder}: {sets:?} give the same label maps, {classes:?} pixels of each class");
     }
+}
+
+/// Mirror images are the business of nobody's kernels: integers are looked at from four sides like any other executor.
+#[test]
+fn labels_of_integers_over_flips_mirror_with_the_image() {
+    let (program, tensors) = integers(Encoder::ResNet18);
+    let options = Options {
+        size: [SIDE; 2],
+        input_scale: 1.0,
+        threads: 1,
+        kernels: KERNELS.choose().unwrap(),
+    };
+    let mut plain = Network::new(&program, tensors.clone(), options).unwrap();
+    let mut flipping = over_flips(Network::new(&program, tensors, options).unwrap());
+    let labels = |model: &mut dyn SliceModel, image: &[f32]| {
+        let mut labels = vec![9; SIDE * SIDE];
+        model.segment(image, 1, &mut labels).unwrap();
+        labels
+    };
+    let (image, mut turned) = (slice(3), slice(3));
+    // Upside down and left to right is back to front.
+    turned.reverse();
+    let mut there = labels(&mut flipping, &turned);
+    there.reverse();
+    assert!(there == labels(&mut flipping, &image));
+    assert!(
+        there != labels(&mut plain, &image),
+        "the plain network is not symmetric"
+    );
 }

@@ -222,3 +222,42 @@ fn a_finished_run_says_so_and_changes_nothing() {
         "{said}"
     );
 }
+
+/// Evaluation and export read a checkpoint piece by piece, so nothing but its own table tells them what is missing.
+#[test]
+fn a_checkpoint_that_is_cut_short_or_no_checkpoint_is_refused_in_a_sentence() {
+    let root = tempfile::tempdir().unwrap();
+    let short = TrainConfig {
+        epochs: 1,
+        ..config(&prepared(root.path()))
+    };
+    let run = Run::create(&root.path().join("run"), short, "cpu").unwrap();
+    train(&run, |_| false).unwrap();
+    let (graph, file) = (run.config().network().graph(), run.checkpoint("last"));
+    let read = || checkpoint::load_parameters(&file, &graph, &Device::flex());
+    read().unwrap();
+    let whole = fs::read(&file).unwrap();
+    let table = 8 + u64::from_le_bytes(*whole.first_chunk().unwrap()) as usize;
+    let longer = [&whole[..], b"more"].concat();
+    for (bytes, problem) in [
+        (&whole[..4], "cannot be read"),
+        (&whole[..table - 1], "ends within its table"),
+        (
+            &whole[..whole.len() - 1],
+            "its size is not what its table says",
+        ),
+        (&longer[..], "its size is not what its table says"),
+        (&[b'x'; 4096][..], "ends within its table"),
+        (
+            &[3, 0, 0, 0, 0, 0, 0, 0, b'{', b',', b'}'][..],
+            "is damaged",
+        ),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let refused = read().err().expect(problem).to_string();
+        assert!(
+            refused.contains(problem) && refused.contains("last.safetensors"),
+            "{refused}"
+        );
+    }
+}
