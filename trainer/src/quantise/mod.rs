@@ -20,7 +20,7 @@ mod table;
 
 use std::fmt;
 
-use nephrobox_engine::executor::{Sharing, start_with};
+use nephrobox_engine::executor::{self, Sharing};
 use nephrobox_engine::model::LogitsModel;
 use nephrobox_engine::package::Model;
 use nephrobox_engine::program::{Op, Program, Rewrites, Tensors, ValueId, quantised, rewrite};
@@ -205,8 +205,13 @@ fn network(error: impl std::fmt::Display) -> TrainError {
 
 /// A model as it runs on this machine's CPU, with all threads on one slice.
 fn started(model: Model) -> Result<Box<dyn LogitsModel + Send>, TrainError> {
-    let threads = Some(rayon::current_num_threads());
-    let running = start_with(model, "cpu", threads, Sharing::OneSlice).map_err(network)?;
+    let settings = executor::Settings {
+        device: "cpu".to_owned(),
+        threads: Some(rayon::current_num_threads()),
+        sharing: Sharing::OneSlice,
+        ..executor::Settings::default()
+    };
+    let running = executor::start_with(model, &settings, &mut |_| ()).map_err(network)?;
     let mut models = running.models.into_iter();
     Ok(models.next().expect("a model that runs has a copy of it"))
 }
