@@ -15,7 +15,7 @@ use nephrobox::storage::Folder;
 use nephrobox::worker::{Event, Model, Worker};
 use nephrobox_engine::executor::{Arithmetic, Engine, Running};
 use nephrobox_engine::model::{EngineError, SliceModel};
-use support::nifti::{Declared, Order, content};
+use support::nifti::{Declared, Order};
 use support::{SHAPE, manifest, names, raw_scan};
 use tempfile::TempDir;
 
@@ -74,6 +74,13 @@ fn open(home: &Path) -> Arc<Spool<Folder>> {
     Arc::new(Spool::open(storage, settings).expect("a start").0)
 }
 
+/// The phantom's scan as the bytes of a file of this name.
+fn phantom(name: &str) -> Vec<u8> {
+    let home = TempDir::new().expect("a folder");
+    let path = raw_scan(Order::KITS, Declared::Sform).write(home.path(), name);
+    fs::read(path).expect("a scan")
+}
+
 /// Events as text, since they borrow.
 fn listener(to: Sender<String>) -> impl FnMut(Event<'_>) + Send {
     move |event| {
@@ -93,7 +100,7 @@ fn listener(to: Sender<String>) -> impl FnMut(Event<'_>) + Send {
 }
 
 fn hear(news: &Receiver<String>) -> String {
-    news.recv_timeout(Duration::from_secs(60))
+    news.recv_timeout(Duration::from_mins(1))
         .expect("news from the worker")
 }
 
@@ -115,7 +122,7 @@ fn drop_in(home: &Path, spool: &Spool<Folder>, name: &str, bytes: &[u8]) -> Vec<
 fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
-    let scan = content("case.nii.gz", &raw_scan(Order::KITS, Declared::Sform));
+    let scan = phantom("case.nii.gz");
     let seen = drop_in(home.path(), &spool, "case.nii.gz", &scan);
     let [Seen::Taken(id)] = seen[..] else {
         panic!("{seen:?}");
@@ -175,7 +182,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
 fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_worked_on() {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
-    let scan = content("case.nii", &raw_scan(Order::KITS, Declared::Sform));
+    let scan = phantom("case.nii");
     let seen = drop_in(home.path(), &spool, "case.nii", &scan);
     let [Seen::Taken(id)] = seen[..] else {
         panic!("{seen:?}");
@@ -234,7 +241,7 @@ fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
 fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
-    let scan = content("case.nii.gz", &raw_scan(Order::KITS, Declared::Sform));
+    let scan = phantom("case.nii.gz");
     // The header is whole, so that the watched folder takes it; only reading it to the end shows the damage.
     let seen = drop_in(
         home.path(),
@@ -279,7 +286,7 @@ impl Destination for Gone {
 fn a_destination_that_fails_is_asked_again_later_and_later() {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
-    let scan = content("case.nii", &raw_scan(Order::KITS, Declared::Sform));
+    let scan = phantom("case.nii");
     drop_in(home.path(), &spool, "case.nii", &scan);
     let work = spool.next().expect("work").expect("a scan");
     spool.failed(work.id, "no scan").expect("ended");
