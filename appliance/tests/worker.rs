@@ -77,7 +77,7 @@ fn open(home: &Path) -> Arc<Spool<Folder>> {
 /// The phantom's scan as the bytes of a file of this name.
 fn phantom(name: &str) -> Vec<u8> {
     let home = TempDir::new().expect("a folder");
-    let path = raw_scan(Order::KITS, Declared::Sform).write(home.path(), name);
+    let path = raw_scan(Order::KITS, Declared::Sform).save(home.path().join(name));
     fs::read(path).expect("a scan")
 }
 
