@@ -35,7 +35,7 @@ use crate::storage::Storage;
 /// How long an idle worker sleeps before it looks again, and the first wait after trouble.
 const IDLE: Duration = Duration::from_secs(1);
 /// The longest wait after trouble.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A model that runs.
 pub struct Model {

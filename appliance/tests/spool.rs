@@ -411,7 +411,10 @@ const TWO: [&str; 2] = ["clinic", "archive"];
 
 fn random_life(seed: u64) {
     let mut dice = Dice(seed);
-    let home = TempDir::new().expect("a folder");
+    // In memory where there is such a folder: two thousand lives make half a million small files.
+    let home = tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .expect("a folder");
     let limits = settings(4, &TWO);
     let mut storage = Cut::sound(home.path());
     let mut spool = Spool::open(storage.clone(), limits.clone())

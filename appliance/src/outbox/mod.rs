@@ -19,7 +19,7 @@ use crate::storage::Storage;
 /// Wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// The results of one scan.
 pub struct Results<'a> {

@@ -82,36 +82,36 @@ impl<S> Clone for Disk<'_, S> {
 impl<S> Copy for Disk<'_, S> {}
 
 impl<S: Storage> Disk<'_, S> {
-    pub(super) fn sync_folder(&self, folder: &str) -> Result<(), SpoolError> {
+    pub(super) fn sync_folder(self, folder: &str) -> Result<(), SpoolError> {
         self.0.sync_folder(folder).map_err(SpoolError::at(folder))
     }
 
-    pub(super) fn list(&self, folder: &str) -> Result<Vec<String>, SpoolError> {
+    pub(super) fn list(self, folder: &str) -> Result<Vec<String>, SpoolError> {
         self.0.list(folder).map_err(SpoolError::at(folder))
     }
 
-    pub(super) fn len(&self, path: &str) -> Result<Option<u64>, SpoolError> {
+    pub(super) fn len(self, path: &str) -> Result<Option<u64>, SpoolError> {
         self.0.len(path).map_err(SpoolError::at(path))
     }
 
-    pub(super) fn remove(&self, path: &str) -> Result<(), SpoolError> {
+    pub(super) fn remove(self, path: &str) -> Result<(), SpoolError> {
         self.0.remove(path).map_err(SpoolError::at(path))
     }
 
-    pub(super) fn make_folder(&self, path: &str) -> Result<(), SpoolError> {
+    pub(super) fn make_folder(self, path: &str) -> Result<(), SpoolError> {
         self.0.make_folder(path).map_err(SpoolError::at(path))
     }
 
-    pub(super) fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), SpoolError> {
+    pub(super) fn replace(self, path: &str, bytes: &[u8]) -> Result<(), SpoolError> {
         self.0.replace(path, bytes).map_err(SpoolError::at(path))
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), SpoolError> {
+    fn rename(self, from: &str, to: &str) -> Result<(), SpoolError> {
         self.0.rename(from, to).map_err(SpoolError::at(from))
     }
 
     pub(super) fn save<T: Serialize>(
-        &self,
+        self,
         path: &str,
         kind: &str,
         value: &T,
@@ -123,7 +123,7 @@ impl<S: Storage> Disk<'_, S> {
 
     /// Reads a record; `None` if it is not there or damaged.
     pub(super) fn load<T: serde::de::DeserializeOwned>(
-        &self,
+        self,
         path: &str,
         kind: &str,
     ) -> Result<Option<T>, SpoolError> {
@@ -140,7 +140,7 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     pub(super) fn save_record(
-        &self,
+        self,
         place: Place,
         id: ScanId,
         record: &Record,
@@ -149,14 +149,14 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     /// Moves a scan with all that belongs to it, in one step that survives.
-    pub(super) fn relocate(&self, id: ScanId, from: Place, to: Place) -> Result<(), SpoolError> {
+    pub(super) fn relocate(self, id: ScanId, from: Place, to: Place) -> Result<(), SpoolError> {
         self.rename(&from.of(id), &to.of(id))?;
         self.sync_folder(to.folder())?;
         self.sync_folder(from.folder())
     }
 
     /// Removes a scan: out of sight in one step, then from the disk.
-    pub(super) fn discard(&self, id: ScanId, place: Place) -> Result<(), SpoolError> {
+    pub(super) fn discard(self, id: ScanId, place: Place) -> Result<(), SpoolError> {
         let trash = format!("{TRASH}/{id}");
         self.remove(&trash)?;
         self.rename(&place.of(id), &trash)?;
@@ -166,7 +166,7 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     /// Bytes of the files in a scan's results.
-    pub(super) fn results_bytes(&self, folder: &str) -> Result<u64, SpoolError> {
+    pub(super) fn results_bytes(self, folder: &str) -> Result<u64, SpoolError> {
         let mut bytes = 0;
         for name in self.list(folder)? {
             bytes += self.len(&format!("{folder}/{name}"))?.unwrap_or(0);
@@ -175,13 +175,13 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     /// Whether a folder holds a whole result.
-    pub(super) fn is_whole(&self, folder: &str) -> Result<bool, SpoolError> {
+    pub(super) fn is_whole(self, folder: &str) -> Result<bool, SpoolError> {
         let len = self.len(&format!("{folder}/{REPORT_JSON}"))?;
         Ok(len.is_some_and(|len| len > 0))
     }
 
     /// Moves finished results from the worker's folder to their scan.
-    pub(super) fn adopt_results(&self, id: ScanId) -> Result<(), SpoolError> {
+    pub(super) fn adopt_results(self, id: ScanId) -> Result<(), SpoolError> {
         let made = format!("{WORK}/{id}/results");
         for name in self.list(&made)? {
             let file = format!("{made}/{name}");
@@ -195,7 +195,7 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     /// Brings a scan whose outcome is on its record to where it belongs. Can be cut and repeated at any step.
-    pub(super) fn settle(&self, id: ScanId, record: &Record) -> Result<Place, SpoolError> {
+    pub(super) fn settle(self, id: ScanId, record: &Record) -> Result<Place, SpoolError> {
         let to = match &record.outcome {
             Some(Outcome::SetAside { .. }) => Place::Aside,
             _ => Place::Done,
@@ -212,13 +212,13 @@ impl<S: Storage> Disk<'_, S> {
     }
 
     /// A finished scan needs no voxels any more.
-    pub(super) fn drop_scan(&self, id: ScanId) -> Result<(), SpoolError> {
+    pub(super) fn drop_scan(self, id: ScanId) -> Result<(), SpoolError> {
         self.remove(&Place::Done.scan(id))?;
         self.sync_folder(&Place::Done.of(id))
     }
 
     fn write_error_report(
-        &self,
+        self,
         id: ScanId,
         record: &Record,
         reason: &str,

@@ -67,14 +67,11 @@ pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Foun
                 found.recovery.dropped.push(id);
                 continue;
             }
-            match take(disk, id, place, &mut found.recovery)? {
-                Some(scan) => {
-                    found.scans.insert(id, scan);
-                }
-                None => {
-                    found.mark = found.mark.max(id.sequence());
-                    found.recovery.dropped.push(id);
-                }
+            if let Some(scan) = take(disk, id, place, &mut found.recovery)? {
+                found.scans.insert(id, scan);
+            } else {
+                found.mark = found.mark.max(id.sequence());
+                found.recovery.dropped.push(id);
             }
         }
     }

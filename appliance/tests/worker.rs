@@ -1,0 +1,306 @@
+//! A scan dropped into the watched folder comes out at a destination; and what happens if the model fails on the way.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nephrobox::intake::folder::{Seen, Watched};
+use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
+use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
+use nephrobox::storage::Folder;
+use nephrobox::worker::{Event, Model, Worker};
+use nephrobox_engine::executor::{Arithmetic, Engine, Running};
+use nephrobox_engine::model::{EngineError, SliceModel};
+use support::nifti::{Declared, Order};
+use support::{SHAPE, manifest, names, raw_scan};
+use tempfile::TempDir;
+
+/// Labels by brightness, as the phantom is made; or panics.
+struct Oracle {
+    panics: bool,
+}
+
+impl SliceModel for Oracle {
+    fn rows(&self) -> usize {
+        SHAPE[1]
+    }
+
+    fn cols(&self) -> usize {
+        SHAPE[2]
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn segment(&mut self, images: &[f32], _: usize, labels: &mut [u8]) -> Result<(), EngineError> {
+        assert!(!self.panics, "the oracle is out of sorts");
+        for (pixel, label) in images.iter().zip(labels) {
+            *label = u8::from(*pixel > 0.63) + u8::from(*pixel > 0.88);
+        }
+        Ok(())
+    }
+}
+
+fn model(panics: bool) -> Arc<Mutex<Model>> {
+    let running = Running {
+        models: vec![Box::new(Oracle { panics })],
+        engine: Engine {
+            device: "cpu",
+            arithmetic: Arithmetic::F32,
+            kernels: None,
+            threads: 1,
+        },
+        macs: None,
+    };
+    Arc::new(Mutex::new(Model {
+        manifest: manifest(),
+        hash: [7; 32],
+        running,
+    }))
+}
+
+fn open(home: &Path) -> Arc<Spool<Folder>> {
+    let settings = Settings {
+        floor_bytes: 0,
+        destinations: ["share".into(), "bedside".into()].into(),
+        ..Settings::default()
+    };
+    let storage = Folder::open(&home.join("spool")).expect("a folder");
+    Arc::new(Spool::open(storage, settings).expect("a start").0)
+}
+
+/// The phantom's scan as the bytes of a file of this name.
+fn phantom(name: &str) -> Vec<u8> {
+    let home = TempDir::new().expect("a folder");
+    let path = raw_scan(Order::KITS, Declared::Sform).save(home.path().join(name));
+    fs::read(path).expect("a scan")
+}
+
+/// Events as text, since they borrow.
+fn listener(to: Sender<String>) -> impl FnMut(Event<'_>) + Send {
+    move |event| {
+        let told = match event {
+            Event::Finished { id, .. } => format!("finished {id}"),
+            Event::Refused { id, reason } => format!("refused {id}: {reason}"),
+            Event::Died {
+                id,
+                reason,
+                set_aside,
+            } => format!("died {id} {set_aside}: {reason}"),
+            Event::Slices { done, slices, .. } if done == slices => "all slices".into(),
+            _ => return,
+        };
+        let _ = to.send(told);
+    }
+}
+
+fn hear(news: &Receiver<String>) -> String {
+    news.recv_timeout(Duration::from_mins(1))
+        .expect("news from the worker")
+}
+
+/// Drops a file into the watched folder and takes it once it is quiet.
+fn drop_in(home: &Path, spool: &Spool<Folder>, name: &str, bytes: &[u8]) -> Vec<Seen> {
+    let quiet = Duration::from_secs(5);
+    let inbox = home.join("inbox");
+    let mut watched = Watched::open(&inbox, "inbox", quiet, false).expect("a folder");
+    fs::write(inbox.join(name), bytes).expect("written");
+    let now = Instant::now();
+    assert!(
+        watched.turn(spool, now).expect("a turn").is_empty(),
+        "not quiet yet"
+    );
+    watched.turn(spool, now + quiet).expect("a turn")
+}
+
+#[test]
+fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii.gz");
+    let seen = drop_in(home.path(), &spool, "case.nii.gz", &scan);
+    let [Seen::Taken(id)] = seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(names(&home.path().join("inbox/taken")), ["case.nii.gz"]);
+    // Killed before the file was moved away: taken once all the same.
+    assert_eq!(drop_in(home.path(), &spool, "case.nii.gz", &scan), seen);
+    assert_eq!(
+        names(&home.path().join("inbox/taken")),
+        ["2 case.nii.gz", "case.nii.gz"]
+    );
+
+    let (to, news) = channel();
+    let oracle = model(false);
+    let worker = Worker::start(
+        Arc::clone(&spool),
+        move || Some(Arc::clone(&oracle)),
+        listener(to),
+    )
+    .expect("a thread");
+    assert_eq!(hear(&news), "all slices");
+    assert_eq!(hear(&news), format!("finished {id}"));
+    assert!(
+        worker.heartbeat() > SHAPE[0] as u64,
+        "every slice is a beat"
+    );
+    drop(worker);
+
+    let share = home.path().join("share");
+    let target = Folder::open(&share).expect("a folder");
+    let to: Vec<Box<dyn Destination>> = vec![
+        Box::new(FolderDestination::new("share", target)),
+        Box::new(LineDestination::new("bedside")),
+    ];
+    let mut outbox = Outbox::new(Arc::clone(&spool), to).expect("known names");
+    let sent = outbox.turn(Instant::now()).expect("a turn");
+    assert_eq!(
+        sent,
+        [Sent::Confirmed {
+            id,
+            destination: "share".into()
+        }]
+    );
+    assert_eq!(names(&share), [id.to_string()]);
+    assert_eq!(names(&share.join(id.to_string())).len(), 6);
+    assert_eq!(
+        spool.recycle().expect("nothing"),
+        None,
+        "the bedside has not fetched it"
+    );
+    spool.confirm(id, "bedside").expect("confirmed");
+    assert!(outbox.turn(Instant::now()).expect("a turn").is_empty());
+    assert_eq!(spool.recycle().expect("recycled"), Some(id));
+}
+
+#[test]
+fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_worked_on() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii");
+    let seen = drop_in(home.path(), &spool, "case.nii", &scan);
+    let [Seen::Taken(id)] = seen[..] else {
+        panic!("{seen:?}");
+    };
+    let (to, news) = channel();
+    let (bad, good) = (model(true), model(false));
+    // The model is exchanged after two scans.
+    let mut asked = 0;
+    let models = move || {
+        asked += 1;
+        Some(Arc::clone(if asked <= 2 { &bad } else { &good }))
+    };
+    let _worker = Worker::start(Arc::clone(&spool), models, listener(to)).expect("a thread");
+    for set_aside in [false, true] {
+        let told = hear(&news);
+        assert!(
+            told.starts_with(&format!("died {id} {set_aside}: ")),
+            "{told}"
+        );
+    }
+    assert!(matches!(
+        spool.state(id),
+        Ok(Some(State::Ended(Outcome::SetAside { .. })))
+    ));
+    let again = drop_in(home.path(), &spool, "again.nii", &scan);
+    let [Seen::Taken(again)] = again[..] else {
+        panic!("{again:?}");
+    };
+    assert_ne!(again, id, "a scan that was set aside gets another chance");
+    assert_eq!(hear(&news), "all slices");
+    assert_eq!(hear(&news), format!("finished {again}"));
+}
+
+#[test]
+fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let inbox = home.path().join("inbox");
+    fs::create_dir(&inbox).expect("a folder");
+    std::os::unix::fs::symlink("/etc/passwd", inbox.join("link.nii")).expect("a link");
+    let seen = drop_in(home.path(), &spool, "letter.nii", b"Dear colleague");
+    assert!(matches!(seen[..], [Seen::Refused(_)]), "{seen:?}");
+    assert_eq!(
+        names(&inbox.join("refused")),
+        ["letter.nii", "letter.nii.txt"]
+    );
+    assert_eq!(
+        names(&inbox),
+        ["link.nii", "refused", "taken"],
+        "links are left alone"
+    );
+    assert!(spool.listing().expect("a list").is_empty());
+}
+
+#[test]
+fn a_scan_whose_voxels_end_early_gets_an_error_report() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii.gz");
+    // The header is whole, so that the watched folder takes it; only reading it to the end shows the damage.
+    let seen = drop_in(
+        home.path(),
+        &spool,
+        "case.nii.gz",
+        &scan[..scan.len() - 200],
+    );
+    let [Seen::Taken(id)] = seen[..] else {
+        panic!("{seen:?}");
+    };
+    let (to, news) = channel();
+    let oracle = model(false);
+    let _worker = Worker::start(
+        Arc::clone(&spool),
+        move || Some(Arc::clone(&oracle)),
+        listener(to),
+    )
+    .expect("a thread");
+    let told = hear(&news);
+    assert!(told.starts_with(&format!("refused {id}: ")), "{told}");
+    assert_eq!(spool.results(id).expect("an error report").len(), 2);
+}
+
+/// A destination that is never there.
+struct Gone;
+
+impl Destination for Gone {
+    fn name(&self) -> &'static str {
+        "share"
+    }
+
+    fn deliver(
+        &self,
+        _: ScanId,
+        _: &nephrobox::outbox::Results<'_>,
+    ) -> std::io::Result<nephrobox::outbox::Delivery> {
+        Err(std::io::Error::other("nobody at home"))
+    }
+}
+
+#[test]
+fn a_destination_that_fails_is_asked_again_later_and_later() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii");
+    drop_in(home.path(), &spool, "case.nii", &scan);
+    let work = spool.next().expect("work").expect("a scan");
+    spool.failed(work.id, "no scan").expect("ended");
+    let mut outbox = Outbox::new(Arc::clone(&spool), vec![Box::new(Gone)]).expect("known names");
+    let mut now = Instant::now();
+    for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+        let sent = outbox.turn(now).expect("a turn");
+        let wait = Duration::from_secs(seconds);
+        assert!(
+            matches!(&sent[..], [Sent::Failed { again_in, .. }] if *again_in == wait),
+            "{sent:?}"
+        );
+        now += wait - Duration::from_millis(1);
+        assert!(outbox.turn(now).expect("a turn").is_empty(), "too early");
+        now += Duration::from_millis(1);
+    }
+}
