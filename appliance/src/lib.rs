@@ -11,14 +11,18 @@
 
 pub mod bench;
 pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod failure;
+pub mod health;
 pub mod job;
+pub mod logs;
 pub mod output;
 pub mod overlay;
 pub mod page;
 pub mod progress;
 pub mod scan;
 pub mod segment;
+pub mod state;
 pub mod storage;
 pub mod warnings;
