@@ -84,7 +84,10 @@ impl<'a, 'i> Table<'a, 'i> {
         let name = name.into();
         let entries = value.and_then(|value| value.get_ref().as_table());
         if let Some(value) = value.filter(|_| entries.is_none()) {
-            let what = format!("{name} is a {} and not a table", value.get_ref().type_str());
+            let what = format!(
+                "{name} is of type {} and not a table",
+                value.get_ref().type_str()
+            );
             problems.add(
                 Some(value.span()),
                 what,
@@ -131,7 +134,11 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     fn wrong(&self, key: &str, value: Entry<'_, '_>, wanted: &str, problems: &mut Problems<'_>) {
-        let what = format!("{} is a {}", self.full(key), value.get_ref().type_str());
+        let what = format!(
+            "{} is of type {}",
+            self.full(key),
+            value.get_ref().type_str()
+        );
         problems.add(Some(value.span()), what, format!("give {wanted}"));
     }
 
@@ -315,12 +322,12 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// The known word that `given` was probably meant to be.
+/// The known word that `given` was probably meant to be: at most two letters wrong, swapped, missing or too many, and fewer than it has.
 fn nearest<'w>(given: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let (near, word) = known
-        .map(|word| (strsim::jaro_winkler(given, word), word))
-        .max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (near > 0.75).then_some(word)
+    let (mistakes, word) = known
+        .map(|word| (strsim::damerau_levenshtein(given, word), word))
+        .min_by_key(|&(mistakes, _)| mistakes)?;
+    (mistakes <= 2 && mistakes < given.len()).then_some(word)
 }
 
 /// Whether one path is the other or below it.

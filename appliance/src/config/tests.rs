@@ -35,7 +35,7 @@ fn every_mistake_is_told_at_once_with_its_line() {
         ("status.listen is 0.0.0.0:9180, which others can reach", 6),
         ("spool.max_scan_bytes (2000000000) is above", 9),
         ("lgo is not a key; did you mean log?", 10),
-        ("compute.fast is a integer", 12),
+        ("compute.fast is of type integer", 12),
     ] {
         assert!(
             told.iter()
