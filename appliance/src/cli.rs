@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{bench, demo, segment};
+use crate::{bench, config, demo, segment};
 
 /// Ends every `--help`; `docs/report.md` has the same table.
 const EXIT_CODES: &str = "\
@@ -39,6 +39,9 @@ enum Command {
     /// Measure how fast a model is on this machine.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// Check the box's configuration, show it, or print an example.
+    #[command(after_help = config::command::EXAMPLES)]
+    Config(config::command::Args),
 }
 
 /// Runs one command; what it has to say goes to `out`, progress to standard error.
@@ -50,6 +53,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Segment(args) => segment::run(&args, out),
         Command::Demo(args) => demo::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Config(args) => config::command::run(&args, out),
     }
 }
 

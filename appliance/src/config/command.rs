@@ -1,0 +1,91 @@
+//! `nephrobox config`: check a configuration, show it with defaults, print an example.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Config, ConfigError, key_form, keys};
+use crate::failure::{Exit, Failure, told};
+
+/// Shown after the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nephrobox config example > nephrobox.toml
+  nephrobox config check nephrobox.toml     every mistake at once, with its line
+  nephrobox config show nephrobox.toml      with all defaults filled in";
+
+/// Options of `nephrobox config`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Action {
+    /// Say everything that is wrong with a configuration.
+    Check {
+        /// The configuration.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print a configuration with its defaults filled in.
+    Show {
+        /// The configuration.
+        #[arg(value_name = "FILE", default_value = "/etc/nephrobox/nephrobox.toml")]
+        file: PathBuf,
+    },
+    /// Print a commented example with every key.
+    Example,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The configuration is wrong (exit code 2) or the text cannot be written.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let text = match &args.action {
+        Action::Check { file } => {
+            load(file)?;
+            format!("{}: nothing wrong\n", file.display())
+        }
+        Action::Show { file } => toml::to_string(&load(file)?).map_err(|error| {
+            Failure::new(
+                Exit::Internal,
+                error,
+                file.display(),
+                "report this as a fault of nephrobox",
+            )
+        })?,
+        Action::Example => keys::example(),
+    };
+    out.write_all(text.as_bytes()).map_err(|error| {
+        told(
+            Exit::Output,
+            &error,
+            "standard output",
+            "write it to a place that has room",
+        )
+    })
+}
+
+fn load(file: &std::path::Path) -> Result<Config, Failure> {
+    Config::load(file, key_form).map_err(|error| match &error {
+        ConfigError::Read { .. } => told(Exit::Usage, &error, file.display(), ""),
+        ConfigError::Wrong { problems, .. } => {
+            let many = if problems.len() == 1 {
+                "is 1 mistake"
+            } else {
+                &format!("are {} mistakes", problems.len())
+            };
+            let what = format!("there {many} in the configuration\n{error}");
+            Failure::new(
+                Exit::Usage,
+                what,
+                file.display(),
+                "correct each line named above",
+            )
+        }
+    })
+}

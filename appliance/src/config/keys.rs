@@ -1,0 +1,152 @@
+//! Every key of the configuration, once: what the checker knows, the example shows and `docs/config.md` lists.
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The section in brackets.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What holds without it, in words; empty where it has to be given.
+    pub default: &'static str,
+    /// A value, as TOML.
+    pub example: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// One section.
+#[derive(Debug, Clone, Copy)]
+pub struct Section {
+    /// The name in brackets.
+    pub name: &'static str,
+    /// Whether it may stand several times, in double brackets.
+    pub many: bool,
+    /// What it is for, and what holds without it.
+    pub meaning: &'static str,
+}
+
+/// The sections, in the order of the example.
+pub const SECTIONS: &[Section] = &[
+    section(
+        "box",
+        "Who this box is and where it keeps what it must not lose.",
+    ),
+    section(
+        "serial",
+        "Scans and models over a serial line. Off without this section.",
+    ),
+    section(
+        "tcp",
+        "The same over the network, with certificates on both sides. Off without this section.",
+    ),
+    section(
+        "folder",
+        "A folder that is watched for scans. Off without this section.",
+    ),
+    section("spool", "How much room scans and results may take."),
+    Section {
+        name: "destination",
+        many: true,
+        meaning: "Where results go; may stand several times. Without one they stay on the box until they are fetched.",
+    },
+    section("model", "Whose models the box takes."),
+    section("compute", "How the network runs."),
+    section("panel", "The screen at the box. Off without targets."),
+    section(
+        "status",
+        "Status page, health and metrics over HTTP. Off without this section.",
+    ),
+    section("log", "What the box writes about itself."),
+];
+
+const fn section(name: &'static str, meaning: &'static str) -> Section {
+    Section {
+        name,
+        many: false,
+        meaning,
+    }
+}
+
+/// The keys, section by section.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("box", "name", "nephrobox", "\"nephrobox\"", "Shown on panel, page and reports; 1 to 64 letters, digits, - and _."),
+    key("box", "state", "/var/lib/nephrobox", "\"/var/lib/nephrobox\"", "Folder of queue, models, logs and audit; absolute."),
+    key("serial", "device", "", "\"/dev/ttyGS0\"", "The port; a path below /dev."),
+    key("serial", "baud", "115200", "115_200", "Speed at the start of a session, in bit/s."),
+    key("serial", "max_baud", "as baud", "3_000_000", "Fastest speed both ends may agree on, in bit/s; not below baud."),
+    key("tcp", "listen", "", "\"192.0.2.10:7443\"", "Address and port to listen on."),
+    key("tcp", "certificate", "", "\"/etc/nephrobox/box.pem\"", "The box's certificate chain, PEM."),
+    key("tcp", "key", "", "\"/etc/nephrobox/box.key\"", "The private key of the certificate, PEM."),
+    key("tcp", "client_ca", "", "\"/etc/nephrobox/clients.pem\"", "Only clients with a certificate signed by one of these get in, PEM."),
+    key("folder", "watch", "", "\"/srv/scans\"", "The folder; absolute, and outside of box.state."),
+    key("folder", "quiet_s", "10", "10", "A scan is taken when it has not changed for this long, in seconds; 1 to 3600."),
+    key("spool", "max_bytes", "20 GB", "\"20 GB\"", "Most room of queue and results together."),
+    key("spool", "keep_free_bytes", "1 GB", "\"1 GB\"", "Room left free on the disk; scans are refused before it is touched."),
+    key("spool", "max_scan_bytes", "4 GB", "\"4 GB\"", "Largest scan that is accepted; not above max_bytes."),
+    key("destination", "kind", "", "\"folder\"", "folder, or line: back over the line the scan came from."),
+    key("destination", "path", "", "\"/srv/results\"", "The folder of kind folder; absolute."),
+    key("model", "trusted_keys", "none", "[{ key = \"nephrobox-key-1:PUT-YOUR-KEY-HERE\", retired = false }]", "Public keys whose signature makes a model acceptable. A retired key still runs what is installed, and installs nothing new."),
+    key("model", "allow_without_self_test", "false", "false", "Take models that carry no self-test. Not for use with patients' scans."),
+    key("compute", "device", "auto", "\"auto\"", "auto, or a device as in `nephrobox segment --device`."),
+    key("compute", "threads", "all cores", "4", "CPU threads of the network; 1 to 1024."),
+    key("compute", "fast", "false", "false", "Look at a slice every 15 mm first, and closely only around kidneys."),
+    key("compute", "arithmetic", "auto", "\"auto\"", "auto takes what the model has; int8 and f32 refuse a model of the other kind."),
+    key("panel", "targets", "none", "[{ kind = \"framebuffer\", device = \"/dev/fb0\" }]", "Where the panel is drawn: kind framebuffer with device, or kind png with path."),
+    key("status", "listen", "", "\"127.0.0.1:9180\"", "Address and port; only this machine's own (127.0.0.0/8 or [::1])."),
+    key("log", "level", "info", "\"info\"", "error, warn, info, debug or trace."),
+    key("log", "format", "text", "\"text\"", "text for people, json for collectors."),
+];
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    default: &'static str,
+    example: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        section,
+        name,
+        default,
+        example,
+        meaning,
+    }
+}
+
+/// The keys of one section.
+pub fn of(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+/// A commented configuration with every key. What is off by default stands behind `#`.
+#[must_use]
+pub fn example() -> String {
+    let mut text =
+        String::from("# Configuration of nephrobox. Check it with: nephrobox config check FILE\n");
+    for section in SECTIONS {
+        let off = of(section.name).any(|key| key.default.is_empty());
+        let mark = if off { "#" } else { "" };
+        let head = if section.many {
+            format!("[[{}]]", section.name)
+        } else {
+            format!("[{}]", section.name)
+        };
+        text += &format!("\n# {}\n{mark}{head}\n", section.meaning);
+        for key in of(section.name) {
+            let open = ["none", "all cores"].contains(&key.default);
+            let mark = if off || open { "#" } else { "" };
+            let default = if key.default.is_empty() {
+                String::new()
+            } else {
+                format!(" Default: {}.", key.default)
+            };
+            text += &format!(
+                "# {}{default}\n{mark}{} = {}\n",
+                key.meaning, key.name, key.example
+            );
+        }
+    }
+    text
+}

@@ -1,0 +1,283 @@
+//! The box's configuration: one TOML file, checked whole before anything starts.
+//!
+//! Every mistake is told at once, with its line and what to do. Nothing listens unless its section is there. The keys
+//! stand in [`keys`], and `docs/config.md` lists them.
+
+pub mod command;
+pub mod keys;
+mod read;
+mod reader;
+pub mod size;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use reader::Problem;
+
+/// A configuration that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// Section `box`.
+    #[serde(rename = "box")]
+    pub identity: Identity,
+    /// Section `serial`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// Section `tcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<Tcp>,
+    /// Section `folder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Folder>,
+    /// Section `spool`.
+    pub spool: Spool,
+    /// Sections `destination`.
+    #[serde(rename = "destination", skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<Destination>,
+    /// Section `model`.
+    pub model: Model,
+    /// Section `compute`.
+    pub compute: Compute,
+    /// Section `panel`.
+    pub panel: Panel,
+    /// Section `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Section `log`.
+    pub log: Log,
+}
+
+/// Who the box is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// The folder of everything it keeps.
+    pub state: PathBuf,
+}
+
+/// The serial line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Serial {
+    /// The port.
+    pub device: PathBuf,
+    /// First speed, in bit/s.
+    pub baud: u32,
+    /// Fastest speed, in bit/s.
+    pub max_baud: u32,
+}
+
+/// The network line: TLS with certificates on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tcp {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The box's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Who may sign clients' certificates, PEM.
+    pub client_ca: PathBuf,
+}
+
+/// The watched folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Folder {
+    /// The folder.
+    pub watch: PathBuf,
+    /// Seconds without a change before a scan is taken.
+    pub quiet_s: u64,
+}
+
+/// Room for scans and results, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spool {
+    /// Most room of all.
+    pub max_bytes: u64,
+    /// Room left free on the disk.
+    pub keep_free_bytes: u64,
+    /// The largest scan.
+    pub max_scan_bytes: u64,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Destination {
+    /// Into a folder.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Back over the line that the scan came from.
+    Line,
+}
+
+/// Which models are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// Whether models without a self-test are taken.
+    pub allow_without_self_test: bool,
+    /// Whose signatures count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_keys: Vec<TrustedKey>,
+}
+
+/// A public key, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrustedKey {
+    /// `nephrobox-key-1:…`
+    pub key: String,
+    /// Whether it no longer installs anything new.
+    pub retired: bool,
+}
+
+/// How the network runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Compute {
+    /// A name of `nephrobox_engine::device::NAMES`.
+    pub device: String,
+    /// CPU threads; all cores if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u16>,
+    /// Whether every second slice is skipped at first.
+    pub fast: bool,
+    /// `auto`, `int8` or `f32`.
+    pub arithmetic: String,
+}
+
+/// Where the panel is drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Panel {
+    /// The targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<PanelTarget>,
+}
+
+/// One screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum PanelTarget {
+    /// The kernel's framebuffer.
+    Framebuffer {
+        /// The device.
+        device: PathBuf,
+    },
+    /// A picture.
+    Png {
+        /// The file, replaced at each change.
+        path: PathBuf,
+    },
+}
+
+/// The status page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// A loopback address.
+    pub listen: SocketAddr,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors: one JSON object a line.
+    Json,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}; name a configuration, or make one with `nephrobox config example`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not right; holds every problem, at least one, by line.
+    #[error("{}", Listed(path, problems))]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+struct Listed<'a>(&'a Path, &'a [Problem]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.1.iter().enumerate() {
+            let end = if index == 0 { "" } else { "\n" };
+            write!(out, "{end}{}: {problem}", self.0.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges the form of a trusted key; an error says what is wrong with it.
+pub type KeyForm = fn(&str) -> Result<(), String>;
+
+/// The form of a key as far as text shows it: `nephrobox-key-1:` and at least 40 letters, digits, `+`, `/`, `-`, `_` or `=`.
+///
+/// # Errors
+/// What is missing.
+pub fn key_form(key: &str) -> Result<(), String> {
+    let body = key
+        .strip_prefix("nephrobox-key-1:")
+        .ok_or("it does not begin with nephrobox-key-1:")?;
+    let fits = body.len() >= 40
+        && body
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte));
+    if fits {
+        Ok(())
+    } else {
+        Err("what follows nephrobox-key-1: is not a whole key".to_owned())
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or every problem in it.
+    pub fn load(path: &Path, key_form: KeyForm) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, key_form).map_err(|problems| ConfigError::Wrong {
+            path: path.to_owned(),
+            problems,
+        })
+    }
+
+    /// Checks a text. Looks at nothing outside it: whether files are there is found out by who opens them.
+    ///
+    /// # Errors
+    /// Every problem, in the order of lines.
+    pub fn parse(text: &str, key_form: KeyForm) -> Result<Self, Vec<Problem>> {
+        read::config(text, key_form)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! From TOML to a [`Config`]: section by section, then what only several keys together can get wrong.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use nephrobox_engine::device;
+use toml::de::DeTable;
+
+use super::reader::{Problem, Problems, Table, overlap};
+use super::{
+    Compute, Config, Destination, Folder, Identity, KeyForm, Log, LogFormat, Model, Panel,
+    PanelTarget, Serial, Spool, Status, Tcp, TrustedKey,
+};
+
+const GB: u64 = 1_000_000_000;
+const BAUDS: std::ops::Range<u64> = 1200..20_000_001;
+
+pub(super) fn config(text: &str, key_form: KeyForm) -> Result<Config, Vec<Problem>> {
+    let mut problems = Problems::new(text);
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        problems.add(error.span(), error.message(), "correct the TOML here");
+    }
+    let mut root = Table::root(parsed.get_ref());
+    let p = &mut problems;
+    let identity = section(&mut root, "box", p, identity);
+    let serial = optional(&mut root, "serial", p, serial);
+    let tcp = optional(&mut root, "tcp", p, tcp);
+    let folder = optional(&mut root, "folder", p, |table, p| {
+        folder(table, &identity.state, p)
+    });
+    let spool = section(&mut root, "spool", p, spool);
+    let destinations = elements(&mut root, "destination", p, |table, p| {
+        destination(table, p)
+    });
+    let model = section(&mut root, "model", p, |table, p| model(table, key_form, p));
+    let compute = section(&mut root, "compute", p, compute);
+    let panel = section(&mut root, "panel", p, |table, p| Panel {
+        targets: elements(table, "targets", p, target),
+    });
+    let status = optional(&mut root, "status", p, status);
+    let log = section(&mut root, "log", p, log);
+    if let (Some(tcp), Some(status)) = (&tcp, &status)
+        && tcp.listen.port() == status.listen.port()
+        && (tcp.listen.ip() == status.listen.ip() || tcp.listen.ip().is_unspecified())
+    {
+        p.add(
+            None,
+            "tcp.listen and status.listen are the same port",
+            "give them different ports",
+        );
+    }
+    if let Some(folder) = &folder {
+        for path in destinations
+            .iter()
+            .filter_map(folder_of)
+            .filter(|path| overlap(path, &folder.watch))
+        {
+            let what = format!(
+                "results go to {}, and folder.watch looks there for scans",
+                path.display()
+            );
+            p.add(None, what, "keep the two folders apart");
+        }
+    }
+    root.finish(p);
+    let mut found = problems.found;
+    if found.is_empty() {
+        return Ok(Config {
+            identity,
+            serial,
+            tcp,
+            folder,
+            spool,
+            destinations,
+            model,
+            compute,
+            panel,
+            status,
+            log,
+        });
+    }
+    found.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+    Err(found)
+}
+
+/// A section that has defaults for everything.
+fn section<'a, 'i, T>(
+    root: &mut Table<'a, 'i>,
+    name: &'static str,
+    p: &mut Problems<'_>,
+    read: impl FnOnce(&mut Table<'a, 'i>, &mut Problems<'_>) -> T,
+) -> T {
+    let value = root.raw(name);
+    let mut table = Table::new(name, value, p);
+    let value = read(&mut table, p);
+    table.finish(p);
+    value
+}
+
+/// A section that switches something on.
+fn optional<'a, 'i, T>(
+    root: &mut Table<'a, 'i>,
+    name: &'static str,
+    p: &mut Problems<'_>,
+    read: impl FnOnce(&mut Table<'a, 'i>, &mut Problems<'_>) -> Option<T>,
+) -> Option<T> {
+    root.raw(name)?;
+    section(root, name, p, read)
+}
+
+/// The tables of a list.
+fn elements<'a, 'i, T>(
+    parent: &mut Table<'a, 'i>,
+    key: &'static str,
+    p: &mut Problems<'_>,
+    mut read: impl FnMut(&mut Table<'a, 'i>, &mut Problems<'_>) -> Option<T>,
+) -> Vec<T> {
+    let list = parent.list(key, p);
+    let mut read_one = |(name, value)| {
+        let mut table = Table::new(name, Some(value), p);
+        let value = read(&mut table, p);
+        table.finish(p);
+        value
+    };
+    list.into_iter().filter_map(&mut read_one).collect()
+}
+
+fn identity(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Identity {
+    let name = table
+        .text("name", p)
+        .unwrap_or_else(|| "nephrobox".to_owned());
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        p.add(
+            table.at("name"),
+            format!("box.name is {name:?}"),
+            "give 1 to 64 letters, digits, - and _",
+        );
+    }
+    let state = table
+        .path("state", p)
+        .unwrap_or_else(|| PathBuf::from("/var/lib/nephrobox"));
+    Identity { name, state }
+}
+
+fn serial(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Serial> {
+    let device = device_path(table, p);
+    let baud = table.number("baud", BAUDS, p).unwrap_or(115_200);
+    let max_baud = table.number("max_baud", BAUDS, p).unwrap_or(baud);
+    if max_baud < baud {
+        let what = format!("serial.max_baud ({max_baud}) is below serial.baud ({baud})");
+        p.add(table.at("max_baud"), what, "raise max_baud or lower baud");
+    }
+    Some(Serial {
+        device: device?,
+        baud: baud as u32,
+        max_baud: max_baud as u32,
+    })
+}
+
+fn tcp(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Tcp> {
+    let listen = address(table, p);
+    let [certificate, key, client_ca] = ["certificate", "key", "client_ca"].map(|name| {
+        let path = table.path(name, p);
+        table.need(name, path, p)
+    });
+    Some(Tcp {
+        listen: listen?,
+        certificate: certificate?,
+        key: key?,
+        client_ca: client_ca?,
+    })
+}
+
+fn folder(table: &mut Table<'_, '_>, state: &Path, p: &mut Problems<'_>) -> Option<Folder> {
+    let watch = table.path("watch", p);
+    let watch = table.need("watch", watch, p);
+    let quiet_s = table.number("quiet_s", 1..3601, p).unwrap_or(10);
+    let watch = watch?;
+    if overlap(&watch, state) {
+        let what = format!(
+            "folder.watch ({}) and box.state ({}) overlap",
+            watch.display(),
+            state.display()
+        );
+        p.add(
+            table.at("watch"),
+            what,
+            "watch a folder outside of the box's own",
+        );
+    }
+    Some(Folder { watch, quiet_s })
+}
+
+fn spool(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Spool {
+    let max_bytes = table.size("max_bytes", p).unwrap_or(20 * GB);
+    let keep_free_bytes = table.size("keep_free_bytes", p).unwrap_or(GB);
+    let scan = table.size("max_scan_bytes", p);
+    // A small spool without a word on scans means scans up to all of it.
+    let max_scan_bytes = scan.unwrap_or((4 * GB).min(max_bytes));
+    if max_bytes == 0 {
+        p.add(
+            table.at("max_bytes"),
+            "spool.max_bytes is 0: no scan could be accepted",
+            "give room, such as \"20 GB\"",
+        );
+    }
+    if max_scan_bytes == 0 && scan.is_some() {
+        p.add(
+            table.at("max_scan_bytes"),
+            "spool.max_scan_bytes is 0: no scan could be accepted",
+            "give a size above 0",
+        );
+    }
+    if max_scan_bytes > max_bytes {
+        let what = format!(
+            "spool.max_scan_bytes ({max_scan_bytes}) is above spool.max_bytes ({max_bytes})"
+        );
+        p.add(
+            table.at("max_scan_bytes"),
+            what,
+            "raise max_bytes or lower max_scan_bytes",
+        );
+    }
+    Spool {
+        max_bytes,
+        keep_free_bytes,
+        max_scan_bytes,
+    }
+}
+
+fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destination> {
+    let kind = table.word("kind", &["folder", "line"], p);
+    let kind = table.need("kind", kind, p);
+    let path = table.path("path", p);
+    match kind?.as_str() {
+        "folder" => Some(Destination::Folder {
+            path: table.need("path", path, p)?,
+        }),
+        _ => {
+            if let Some(at) = table.at("path") {
+                p.add(
+                    Some(at),
+                    format!("{} has no meaning with kind line", table.full("path")),
+                    "remove it",
+                );
+            }
+            Some(Destination::Line)
+        }
+    }
+}
+
+fn folder_of(destination: &Destination) -> Option<&Path> {
+    match destination {
+        Destination::Folder { path } => Some(path),
+        Destination::Line => None,
+    }
+}
+
+fn model(table: &mut Table<'_, '_>, key_form: KeyForm, p: &mut Problems<'_>) -> Model {
+    let allow_without_self_test = table.switch("allow_without_self_test", p).unwrap_or(false);
+    let trusted_keys: Vec<TrustedKey> = elements(table, "trusted_keys", p, |table, p| {
+        let key = table.text("key", p);
+        let key = table.need("key", key, p);
+        let retired = table.switch("retired", p).unwrap_or(false);
+        let key = key?;
+        if let Err(wrong) = key_form(&key) {
+            let what = format!("{} is not a key: {wrong}", table.full("key"));
+            p.add(
+                table.at("key"),
+                what,
+                "copy the whole line of the public key",
+            );
+        }
+        Some(TrustedKey { key, retired })
+    });
+    for (index, trusted) in trusted_keys.iter().enumerate() {
+        if trusted_keys[..index]
+            .iter()
+            .any(|before| before.key == trusted.key)
+        {
+            p.add(
+                table.at("trusted_keys"),
+                format!("model.trusted_keys[{index}] stands there twice"),
+                "remove one",
+            );
+        }
+    }
+    Model {
+        allow_without_self_test,
+        trusted_keys,
+    }
+}
+
+fn compute(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Compute {
+    Compute {
+        device: table
+            .word("device", &device::NAMES, p)
+            .unwrap_or_else(|| "auto".to_owned()),
+        threads: table
+            .number("threads", 1..1025, p)
+            .map(|threads| threads as u16),
+        fast: table.switch("fast", p).unwrap_or(false),
+        arithmetic: table
+            .word("arithmetic", &["auto", "int8", "f32"], p)
+            .unwrap_or_else(|| "auto".to_owned()),
+    }
+}
+
+fn target(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PanelTarget> {
+    let kind = table.word("kind", &["framebuffer", "png"], p);
+    let kind = table.need("kind", kind, p);
+    match kind?.as_str() {
+        "framebuffer" => Some(PanelTarget::Framebuffer {
+            device: device_path(table, p)?,
+        }),
+        _ => {
+            let path = table.path("path", p);
+            Some(PanelTarget::Png {
+                path: table.need("path", path, p)?,
+            })
+        }
+    }
+}
+
+fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
+    let listen = address(table, p)?;
+    if !listen.ip().is_loopback() {
+        let what = format!("status.listen is {listen}, which others can reach");
+        p.add(
+            table.at("listen"),
+            what,
+            "give an address of this machine alone, such as \"127.0.0.1:9180\"",
+        );
+    }
+    Some(Status { listen })
+}
+
+fn log(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Log {
+    let level = table.word("level", &["error", "warn", "info", "debug", "trace"], p);
+    let format = match table.word("format", &["text", "json"], p).as_deref() {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    Log {
+        level: level.unwrap_or_else(|| "info".to_owned()),
+        format,
+    }
+}
+
+fn device_path(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PathBuf> {
+    let device = table.path("device", p);
+    let device = table.need("device", device, p)?;
+    if !device.starts_with("/dev") {
+        p.add(
+            table.at("device"),
+            format!("{} is not below /dev", table.full("device")),
+            "name a device file",
+        );
+    }
+    Some(device)
+}
+
+fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
+    let text = table.text("listen", p);
+    let text = table.need("listen", text, p)?;
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Some(address),
+        _ => {
+            let what = format!("{} is {text:?}", table.full("listen"));
+            p.add(
+                table.at("listen"),
+                what,
+                "give address and port, such as \"127.0.0.1:9180\"",
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,179 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const KEY: &str = "nephrobox-key-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn problems(text: &str) -> Vec<String> {
+    Config::parse(text, key_form)
+        .expect_err("it is wrong")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn an_empty_file_listens_nowhere() {
+    let config = Config::parse("", key_form).expect("defaults");
+    assert_eq!(
+        (config.serial, config.tcp, config.folder, config.status),
+        (None, None, None, None)
+    );
+    assert_eq!(config.spool.max_bytes, 20_000_000_000);
+    assert!(config.destinations.is_empty() && config.model.trusted_keys.is_empty());
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_line() {
+    let text = "[box]\nnmae = \"a\"\n[serial]\nbaud = 10\n[status]\nlisten = \"0.0.0.0:9180\"\n\
+                [spool]\nmax_bytes = \"1 GB\"\nmax_scan_bytes = \"2 GB\"\n[lgo]\n[compute]\nfast = 1\n";
+    let told = problems(text);
+    for (part, line) in [
+        ("box.nmae is not a key; did you mean name?", 2),
+        ("serial.device is missing", 3),
+        ("serial.baud is 10", 4),
+        ("status.listen is 0.0.0.0:9180, which others can reach", 6),
+        ("spool.max_scan_bytes (2000000000) is above", 9),
+        ("lgo is not a key; did you mean log?", 10),
+        ("compute.fast is of type integer", 12),
+    ] {
+        assert!(
+            told.iter()
+                .any(|one| one.starts_with(&format!("line {line}: ")) && one.contains(part)),
+            "{part}: {told:#?}"
+        );
+    }
+    assert_eq!(told.len(), 7, "{told:#?}");
+}
+
+#[test]
+fn contradictions_are_found() {
+    for (text, part) in [
+        ("[folder]\nwatch = \"/var/lib/nephrobox/in\"", "overlap"),
+        (
+            "[folder]\nwatch = \"/srv/a\"\n[[destination]]\nkind = \"folder\"\npath = \"/srv/a/out\"",
+            "apart",
+        ),
+        (
+            "[serial]\ndevice = \"/dev/ttyS0\"\nbaud = 9600\nmax_baud = 4800",
+            "below serial.baud",
+        ),
+        (
+            "[[destination]]\nkind = \"line\"\npath = \"/srv\"",
+            "no meaning",
+        ),
+        ("[box]\nstate = \"../x\"", "absolute path"),
+        (
+            "[model]\ntrusted_keys = [{ key = \"ssh-rsa\" }]",
+            "nephrobox-key-1:",
+        ),
+        (
+            "[tcp]\nlisten = \"0.0.0.0:7000\"",
+            "tcp.client_ca is missing",
+        ),
+        ("box = 3", "not a table"),
+        ("[box", "TOML"),
+    ] {
+        assert!(
+            problems(text).iter().any(|one| one.contains(part)),
+            "{text}: {:?}",
+            problems(text)
+        );
+    }
+}
+
+#[test]
+fn what_show_prints_is_the_same_configuration() {
+    let text = format!(
+        "[serial]\ndevice = \"/dev/ttyGS0\"\n[[destination]]\nkind = \"line\"\n[[destination]]\nkind = \"folder\"\npath = \"/srv/r\"\n\
+         [model]\ntrusted_keys = [{{ key = \"{KEY}\", retired = true }}]\n[panel]\ntargets = [{{ kind = \"png\", path = \"/run/p.png\" }}]\n\
+         [status]\nlisten = \"[::1]:9180\"\n[log]\nformat = \"json\"\n[compute]\nthreads = 2\n"
+    );
+    let config = Config::parse(&text, key_form).expect("right");
+    let shown = toml::to_string(&config).expect("as TOML");
+    assert_eq!(Config::parse(&shown, key_form), Ok(config), "{shown}");
+}
+
+#[test]
+fn the_example_parses_as_it_is_and_with_everything_on() {
+    let example = keys::example();
+    let quiet = Config::parse(&example, key_form).expect("the example");
+    assert_eq!(quiet, Config::parse("[spool]", key_form).expect("defaults"));
+    let on: String = example
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|rest| !rest.starts_with(' '))
+                .unwrap_or(line)
+                .to_owned()
+                + "\n"
+        })
+        .collect();
+    let on = on.replace("nephrobox-key-1:PUT-YOUR-KEY-HERE", KEY);
+    let config = Config::parse(&on, key_form).expect("everything on");
+    assert!(config.tcp.is_some() && config.serial.is_some() && config.status.is_some());
+    assert_eq!(config.model.trusted_keys[0].key, KEY);
+}
+
+#[test]
+fn the_page_lists_every_key() {
+    let page = include_str!("../../../docs/config.md");
+    for key in keys::KEYS {
+        let row = format!("| `{}.{}` |", key.section, key.name);
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(&row))
+            .unwrap_or_else(|| panic!("no {row}"));
+        assert!(line.contains(key.meaning), "{line}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "([a-z]{1,4}|[\\[\\]=\"{}#.\n]|box|serial|spool|[0-9é]){0,40}") {
+        let _ = Config::parse(&text, key_form);
+    }
+}
+
+/// What is installed with the program.
+mod packaging {
+    use clap::Parser;
+
+    use super::*;
+
+    const UNIT: &str = include_str!("../../packaging/nephrobox.service");
+
+    #[test]
+    fn the_default_configuration_is_valid_and_is_the_example() {
+        let text = include_str!("../../packaging/nephrobox.toml");
+        assert_eq!(
+            text,
+            keys::example(),
+            "write it again: nephrobox config example"
+        );
+        Config::parse(text, key_form).expect("valid");
+    }
+
+    #[test]
+    fn the_unit_checks_with_a_command_that_exists() {
+        let line = UNIT
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStartPre="))
+            .expect("a check");
+        crate::cli::Cli::try_parse_from(line.split(' ')).expect("a command line of nephrobox");
+    }
+
+    #[test]
+    fn the_unit_watches_and_is_unprivileged() {
+        for line in [
+            "Type=notify",
+            "User=nephrobox",
+            "NoNewPrivileges=yes",
+            "CapabilityBoundingSet=",
+            "StateDirectory=nephrobox",
+        ] {
+            assert!(UNIT.lines().any(|one| one == line), "{line}");
+        }
+        assert!(UNIT.contains("\nWatchdogSec="));
+    }
+}

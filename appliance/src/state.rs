@@ -1,0 +1,297 @@
+//! What the outside sees of the box, as one value.
+//!
+//! The box's parts change a [`Snapshot`] through [`Shared`]; panel, status page, metrics and the link read it. It holds no
+//! patient's name, no file name and no path.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// Results that are kept for showing.
+const RESULTS: usize = 10;
+
+/// The box at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The box's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// When the program started, in seconds since 1970 UTC.
+    pub started_unix_s: u64,
+    /// Whether everything that a scan needs has started.
+    pub started: bool,
+    /// What it is doing.
+    pub activity: Activity,
+    /// The last results, newest first.
+    pub results: Vec<ResultSummary>,
+    /// The model in use, as name and version.
+    pub active_model: Option<String>,
+    /// The two places for models.
+    pub slots: [Slot; 2],
+    /// Scans that wait.
+    pub queued: u64,
+    /// Scans that could not be processed and are kept aside.
+    pub aside: u64,
+    /// Room taken by scans and results, in bytes.
+    pub used_bytes: u64,
+    /// Room that they may take, in bytes.
+    pub limit_bytes: u64,
+    /// What is wrong at the moment.
+    pub faults: Vec<Fault>,
+    /// Counts since the start.
+    pub counters: Counters,
+}
+
+/// What the box is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Activity {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// A transfer is coming in.
+    Receiving {
+        /// The scan's id on the box.
+        scan: String,
+        /// Bytes that are here.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// The network looks at a scan.
+    Working {
+        /// The scan's id on the box.
+        scan: String,
+        /// Slices done.
+        slice: u32,
+        /// Slices in all.
+        slices: u32,
+    },
+    /// A model is installed.
+    Flashing {
+        /// The step, in words.
+        step: String,
+    },
+}
+
+/// One result in short.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResultSummary {
+    /// The scan's id on the box.
+    pub scan: String,
+    /// When it was finished, in seconds since 1970 UTC.
+    pub finished_unix_s: u64,
+    /// Kidney volume, in ml.
+    pub kidney_ml: f64,
+    /// Tumour volume, in ml.
+    pub tumour_ml: f64,
+    /// Processing time, in seconds.
+    pub seconds: f64,
+    /// Number of warnings in its report.
+    pub warnings: u32,
+    /// The overlay as PNG; not part of what is sent on.
+    #[serde(skip)]
+    pub overlay_png: Option<Arc<[u8]>>,
+}
+
+/// A place for a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The model, as name and version; `None` if empty.
+    pub model: Option<String>,
+    /// Its state.
+    pub state: SlotState,
+}
+
+/// The state of a slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotState {
+    /// Nothing is in it.
+    #[default]
+    Empty,
+    /// Written, on trial.
+    Trial,
+    /// Confirmed.
+    Confirmed,
+    /// It failed and is not used.
+    Bad,
+}
+
+impl SlotState {
+    /// The word shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Trial => "on trial",
+            Self::Confirmed => "confirmed",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A stable short name, such as `disk_full`.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// Whether the box takes no scans because of it.
+    pub blocks: bool,
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Scans accepted.
+    pub accepted: u64,
+    /// Scans refused at the door.
+    pub refused: u64,
+    /// Scans with a result.
+    pub finished: u64,
+    /// Scans set aside.
+    pub failed: u64,
+    /// Results delivered, each destination counted.
+    pub delivered: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Slices processed.
+    pub slices: u64,
+    /// Time the worker was at work, in seconds.
+    pub working_s: f64,
+}
+
+impl Snapshot {
+    /// Adds a result; the oldest falls off.
+    pub fn push_result(&mut self, result: ResultSummary) {
+        self.results.insert(0, result);
+        self.results.truncate(RESULTS);
+    }
+
+    /// Raises a fault; one of the same code is replaced.
+    pub fn raise(&mut self, fault: Fault) {
+        self.clear(&fault.code);
+        self.faults.push(fault);
+    }
+
+    /// Takes a fault back.
+    pub fn clear(&mut self, code: &str) {
+        self.faults.retain(|fault| fault.code != code);
+    }
+}
+
+/// A handle on the snapshot, for threads and tasks alike; cloning it gives another handle on the same one.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    state: watch::Sender<Snapshot>,
+    beats: Arc<AtomicU64>,
+    last_beat_ms: Arc<AtomicU64>,
+    born: Instant,
+}
+
+impl Shared {
+    /// A handle on a new snapshot.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self {
+            state: watch::Sender::new(snapshot),
+            beats: Arc::default(),
+            last_beat_ms: Arc::default(),
+            born: Instant::now(),
+        }
+    }
+
+    /// A copy of the state now.
+    #[must_use]
+    pub fn get(&self) -> Snapshot {
+        self.state.borrow().clone()
+    }
+
+    /// Changes the state and wakes who watches.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        let mut value = None;
+        self.state.send_modify(|state| value = Some(change(state)));
+        value.expect("send_modify calls its argument once")
+    }
+
+    /// A receiver that wakes at every change.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.state.subscribe()
+    }
+
+    /// The worker's sign of life: after each slice, and once a second or so while it waits.
+    pub fn beat(&self) {
+        self.last_beat_ms
+            .store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long ago the last sign of life was; before the first one, since this value was made.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_millis(
+            self.last_beat_ms.load(Ordering::Relaxed),
+        ))
+    }
+
+    /// How often the worker gave a sign of life.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_changes_and_a_task_sees_it() {
+        let shared = Shared::new(Snapshot::default());
+        let mut watch = shared.watch();
+        let worker = shared.clone();
+        std::thread::spawn(move || {
+            worker.beat();
+            worker.change(|state| state.queued = 3);
+        });
+        let queued = watch
+            .wait_for(|state| state.queued == 3)
+            .await
+            .expect("a sender")
+            .queued;
+        assert_eq!((queued, shared.beats()), (3, 1));
+    }
+
+    #[test]
+    fn a_fault_is_raised_once_and_results_do_not_grow() {
+        let mut state = Snapshot::default();
+        for message in ["old", "new"] {
+            state.raise(Fault {
+                code: "disk_full".into(),
+                message: message.into(),
+                blocks: true,
+            });
+        }
+        assert_eq!(state.faults.len(), 1);
+        assert_eq!(state.faults[0].message, "new");
+        state.clear("disk_full");
+        assert!(state.faults.is_empty());
+        for index in 0..20 {
+            state.push_result(ResultSummary {
+                scan: index.to_string(),
+                ..ResultSummary::default()
+            });
+        }
+        assert_eq!(
+            (state.results.len(), state.results[0].scan.as_str()),
+            (RESULTS, "19")
+        );
+    }
+}
