@@ -15,8 +15,10 @@ pub const MINOR: u16 = 0;
 /// Sections and tensors begin at multiples of this many bytes.
 pub const ALIGNMENT: usize = 64;
 
-pub(super) const HEADER_LEN: usize = 64;
-pub(super) const TRAILER_LEN: usize = 128;
+/// Bytes of the header, after which the manifest begins.
+pub const HEADER_LEN: usize = 64;
+/// Bytes of the trailer: hash and signature.
+pub const TRAILER_LEN: usize = 128;
 const HASH_LEN: usize = 32;
 
 /// The package's fixed first 64 bytes.

@@ -2,6 +2,7 @@
 
 mod damage;
 mod reading;
+mod signing;
 mod versions;
 mod writing;
 
