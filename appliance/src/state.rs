@@ -214,10 +214,8 @@ impl Shared {
     }
 
     /// Changes the state and wakes who watches.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
-        let mut value = None;
-        self.state.send_modify(|state| value = Some(change(state)));
-        value.expect("send_modify calls its argument once")
+    pub fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.state.send_modify(change);
     }
 
     /// A receiver that wakes at every change.

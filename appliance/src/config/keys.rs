@@ -1,5 +1,7 @@
 //! Every key of the configuration, once: what the checker knows, the example shows and `docs/config.md` lists.
 
+use std::fmt::Write as _;
+
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -133,7 +135,7 @@ pub fn example() -> String {
         } else {
             format!("[{}]", section.name)
         };
-        text += &format!("\n# {}\n{mark}{head}\n", section.meaning);
+        let _ = writeln!(text, "\n# {}\n{mark}{head}", section.meaning);
         for key in of(section.name) {
             let open = ["none", "all cores"].contains(&key.default);
             let mark = if off || open { "#" } else { "" };
@@ -142,8 +144,9 @@ pub fn example() -> String {
             } else {
                 format!(" Default: {}.", key.default)
             };
-            text += &format!(
-                "# {}{default}\n{mark}{} = {}\n",
+            let _ = writeln!(
+                text,
+                "# {}{default}\n{mark}{} = {}",
                 key.meaning, key.name, key.example
             );
         }

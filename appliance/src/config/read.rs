@@ -234,21 +234,18 @@ fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destin
     let kind = table.word("kind", &["folder", "line"], p);
     let kind = table.need("kind", kind, p);
     let path = table.path("path", p);
-    match kind?.as_str() {
-        "folder" => Some(Destination::Folder {
-            path: table.need("path", path, p)?,
-        }),
-        _ => {
-            if let Some(at) = table.at("path") {
-                p.add(
-                    Some(at),
-                    format!("{} has no meaning with kind line", table.full("path")),
-                    "remove it",
-                );
-            }
-            Some(Destination::Line)
-        }
+    if kind? == "folder" {
+        let path = table.need("path", path, p)?;
+        return Some(Destination::Folder { path });
     }
+    if let Some(at) = table.at("path") {
+        p.add(
+            Some(at),
+            format!("{} has no meaning with kind line", table.full("path")),
+            "remove it",
+        );
+    }
+    Some(Destination::Line)
 }
 
 fn folder_of(destination: &Destination) -> Option<&Path> {
@@ -311,17 +308,13 @@ fn compute(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Compute {
 fn target(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PanelTarget> {
     let kind = table.word("kind", &["framebuffer", "png"], p);
     let kind = table.need("kind", kind, p);
-    match kind?.as_str() {
-        "framebuffer" => Some(PanelTarget::Framebuffer {
-            device: device_path(table, p)?,
-        }),
-        _ => {
-            let path = table.path("path", p);
-            Some(PanelTarget::Png {
-                path: table.need("path", path, p)?,
-            })
-        }
+    if kind? == "framebuffer" {
+        let device = device_path(table, p)?;
+        return Some(PanelTarget::Framebuffer { device });
     }
+    let path = table.path("path", p);
+    let path = table.need("path", path, p)?;
+    Some(PanelTarget::Png { path })
 }
 
 fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {

@@ -51,10 +51,7 @@ impl<'t> Problems<'t> {
     ) {
         let line = span.map(|span| {
             let end = span.start.min(self.text.len());
-            1 + self.text.as_bytes()[..end]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
+            1 + self.text.get(..end).unwrap_or("").matches('\n').count()
         });
         self.found.push(Problem {
             line,
@@ -149,13 +146,11 @@ impl<'a, 'i> Table<'a, 'i> {
         problems: &mut Problems<'_>,
     ) -> Option<String> {
         let value = self.raw(key)?;
-        match value.get_ref().as_str() {
-            Some(text) => Some(text.to_owned()),
-            None => {
-                self.wrong(key, value, "a text in quotes", problems);
-                None
-            }
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            self.wrong(key, value, "a text in quotes", problems);
         }
+        text
     }
 
     /// `true` or `false`.
@@ -185,20 +180,16 @@ impl<'a, 'i> Table<'a, 'i> {
             self.wrong(key, value, &wanted, problems);
             return None;
         };
-        match u64::try_from(number)
-            .ok()
-            .filter(|number| range.contains(number))
-        {
-            Some(number) => Some(number),
-            None => {
-                problems.add(
-                    Some(value.span()),
-                    format!("{} is {number}", self.full(key)),
-                    format!("give {wanted}"),
-                );
-                None
-            }
+        let fitting = u64::try_from(number).ok();
+        let fitting = fitting.filter(|number| range.contains(number));
+        if fitting.is_none() {
+            problems.add(
+                Some(value.span()),
+                format!("{} is {number}", self.full(key)),
+                format!("give {wanted}"),
+            );
         }
+        fitting
     }
 
     /// A size: a number of bytes, or a text such as `"20 GB"`.
@@ -233,7 +224,7 @@ impl<'a, 'i> Table<'a, 'i> {
         if path.is_absolute() && !up && !path.to_string_lossy().contains('\0') {
             return Some(path);
         }
-        let what = format!("{} is {:?}", self.full(key), path);
+        let what = format!("{} is \"{}\"", self.full(key), path.display());
         problems.add(self.at(key), what, "give an absolute path without ..");
         None
     }

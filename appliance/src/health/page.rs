@@ -41,43 +41,29 @@ pub(super) fn html(state: &Snapshot) -> String {
             .map(|fault| fault.message.clone()),
     );
     if !faults.is_empty() {
-        let items: String = faults
-            .iter()
-            .map(|fault| format!("<li>{}</li>", escape(fault)))
-            .collect();
-        card(
-            &mut out,
-            "wide",
-            "Needs attention",
-            &format!("<ul class=\"bad\">{items}</ul>"),
-        );
+        let mut list = "<ul class=\"bad\">".to_owned();
+        for fault in &faults {
+            let _ = write!(list, "<li>{}</li>", escape(fault));
+        }
+        list += "</ul>";
+        card(&mut out, "wide", "Needs attention", &list);
     }
     card(&mut out, "", "Now", &now(&state.activity));
     let model = state
         .active_model
         .as_deref()
         .map_or_else(|| "none".to_owned(), escape);
-    let slots: String = ["A", "B"]
-        .iter()
-        .zip(&state.slots)
-        .map(|(letter, slot)| {
-            let model = slot
-                .model
-                .as_deref()
-                .map(|model| format!("{}, ", escape(model)))
-                .unwrap_or_default();
-            format!(
-                "<p class=\"soft\">Slot {letter}: {model}{}</p>",
-                slot.state.word()
-            )
-        })
-        .collect();
-    card(
-        &mut out,
-        "",
-        "Model",
-        &format!("<p class=\"big\">{model}</p>{slots}"),
-    );
+    let mut models = format!("<p class=\"big\">{model}</p>");
+    for (letter, slot) in ["A", "B"].iter().zip(&state.slots) {
+        let model = slot.model.as_deref().map(escape);
+        let model = model.map(|model| model + ", ").unwrap_or_default();
+        let _ = write!(
+            models,
+            "<p class=\"soft\">Slot {letter}: {model}{}</p>",
+            slot.state.word()
+        );
+    }
+    card(&mut out, "", "Model", &models);
     let (used, limit) = (
         state.used_bytes as f64 / 1e9,
         state.limit_bytes as f64 / 1e9,
@@ -91,9 +77,9 @@ pub(super) fn html(state: &Snapshot) -> String {
     );
     card(&mut out, "", "Queue", &queue);
     card(&mut out, "wide", "Last results", &results(&state.results));
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "</main><footer>For research use only. Not for diagnosis. nephrobox {} · {} scans finished, {} failed since the start</footer></body></html>\n",
+        "</main><footer>For research use only. Not for diagnosis. nephrobox {} · {} scans finished, {} failed since the start</footer></body></html>",
         escape(&state.version),
         state.counters.finished,
         state.counters.failed

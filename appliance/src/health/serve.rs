@@ -28,7 +28,7 @@ const CONNECTIONS: usize = 32;
 /// The longest a connection may last. Every answer is ready at once, so only a stuck client needs more.
 const LIFETIME: Duration = Duration::from_secs(15);
 /// Silence of the worker after which the box does not count as live. A slice takes seconds on the slowest device.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Why the page is not served.
 #[derive(Debug, thiserror::Error)]
