@@ -162,3 +162,66 @@ fn check(executor: &mut Executor, model: &Model) -> Result<(), ExecutorError> {
     );
     Err(EngineError::Device { device, reason }.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bundled package; its slices take a second each in f32 on a CPU.
+    fn demo() -> Model {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/demo-resnet18.nbx");
+        Model::load(path).unwrap().model
+    }
+
+    /// Every step of a start, on Burn's CPU backend in place of a GPU.
+    #[test]
+    fn a_start_runs_everything_and_checks_the_packages_own_slices() {
+        let (model, mut heard) = (demo(), Vec::new());
+        let wanted = Some(Arithmetic::F32);
+        let executor = ready(&model, &Device::flex(), wanted, &mut |event| {
+            heard.push(event);
+        });
+        assert_eq!(executor.unwrap().arithmetic(), Arithmetic::F32);
+        let [
+            Event::WarmingUp { batch: 1, .. },
+            Event::Ready { arithmetic, .. },
+        ] = heard[..]
+        else {
+            panic!("{heard:?}");
+        };
+        assert_eq!(arithmetic, Arithmetic::F32);
+
+        // The same network, asked for label maps without anything in them.
+        let (mut manifest, program, tensors) = model.into_parts();
+        for slice in &mut manifest.self_test {
+            slice.labels.fill(0);
+        }
+        let wrong = Model::new(manifest, program, tensors).unwrap();
+        let Err(refused) = ready(&wrong, &Device::flex(), wanted, &mut |_| ()) else {
+            panic!("a wrong label map was taken");
+        };
+        assert!(refused.is_of_the_device(), "{refused}");
+        assert!(refused.to_string().contains("own slices"), "{refused}");
+    }
+
+    #[test]
+    fn integers_are_refused_before_anything_runs() {
+        let wanted = Some(Arithmetic::Int8);
+        let Err(refused) = ready(&demo(), &Device::flex(), wanted, &mut |_| {
+            panic!("it runs");
+        }) else {
+            panic!("integers on floating point");
+        };
+        assert!(
+            refused.to_string().contains("choose the arithmetic"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_panic_below_becomes_an_error_with_its_words() {
+        let panics = || -> Result<(), EngineError> { panic!("no kernel for sm_12") };
+        let error = unpanicked(&Device::flex(), panics).unwrap_err();
+        assert!(error.to_string().contains("no kernel for sm_12"), "{error}");
+    }
+}
