@@ -108,7 +108,7 @@ async fn not_ready_says_why_and_is_still_live() {
             code: "disk".into(),
             message: "the disk is full".into(),
             blocks: true,
-        })
+        });
     });
     let address = served(shared, LIFETIME).await;
     let answer = ask(address, "GET", "/health/ready", "localhost").await;
