@@ -254,7 +254,7 @@ fn a_checkpoint_that_is_cut_short_or_no_checkpoint_is_refused_in_a_sentence() {
         ),
     ] {
         fs::write(&file, bytes).unwrap();
-        let refused = read().err().expect(problem).to_string();
+        let refused = read().expect_err(problem).to_string();
         assert!(
             refused.contains(problem) && refused.contains("last.safetensors"),
             "{refused}"
