@@ -151,7 +151,7 @@ fn labels_over_flips_mirror_with_the_image_and_neighbours_are_read() {
 #[test]
 fn both_executors_score_alike() {
     let root = tempfile::tempdir().unwrap();
-    let data = Prepared::open(&prepared(root.path())).unwrap();
+    let data = Prepared::open(prepared(root.path())).unwrap();
     let graph = UnetSpec::paper(Encoder::ResNet18, 3).graph();
     let parameters = Parameters::initialise(&graph, 5, &Device::flex());
     let (program, tensors) = lower(&graph, &parameters).unwrap();
