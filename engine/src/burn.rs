@@ -11,12 +11,13 @@
 //! 16 bits, and so do the values between operations. What has numbers of its own range stays in `f32`: affine operations, whose factors
 //! come from variances, and roundings to a grid, which has more numbers than `f16` tells apart.
 
+mod enlarge;
 mod ready;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ::burn::tensor::module::{conv2d, interpolate, max_pool2d};
-use ::burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
+use ::burn::tensor::module::{conv2d, max_pool2d};
+use ::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use ::burn::tensor::{Device, FloatDType, Tensor, TensorData, activation};
 
 use crate::device;
@@ -25,6 +26,7 @@ use crate::model::{EngineError, LogitsModel, SliceModel, length};
 use crate::package::Model;
 use crate::program::{self, Op, Plan, Program, ProgramError, TensorId, Tensors, ValueId, argmax};
 
+use enlarge::{double, interleave};
 pub(crate) use ready::ready;
 
 /// Slices that go through a GPU at once, if their values fit into [`BATCH_BYTES`].
@@ -416,23 +418,7 @@ impl SliceModel for Executor {
     ) -> Result<(), EngineError> {
         let pixels = self.rows * self.cols;
         let slice = self.planes() * pixels;
-        length(
-            "the batch of images",
-            batch.saturating_mul(slice),
-            images.len(),
-        )?;
-        length(
-            "the label buffer",
-            batch.saturating_mul(pixels),
-            labels.len(),
-        )?;
-        if batch == 0 {
-            return Err(EngineError::Length {
-                what: "the batch of images",
-                expected: slice,
-                found: 0,
-            });
-        }
+        self.shape().fits(images, batch, labels)?;
         let at_once = self.batch.unwrap_or(batch).max(1);
         let device = self.device.clone();
         unpanicked(&device, || {
@@ -509,49 +495,6 @@ impl Values {
     }
 }
 
-/// Repeats each pixel twice along rows and columns.
-fn double(x: Tensor<4>) -> Tensor<4> {
-    if x.device() != Device::flex() {
-        return double_by_copying(x);
-    }
-    let [_, _, rows, cols] = x.dims();
-    let size = [rows * 2, cols * 2];
-    interpolate(
-        x,
-        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
-    )
-}
-
-/// The same without interpolation, whose rounding was seen to pick wrong pixels for some sizes on Vulkan (burn issue 4686).
-fn double_by_copying(x: Tensor<4>) -> Tensor<4> {
-    let [batch, channels, rows, cols] = x.dims();
-    x.reshape([batch, channels, rows, 1, cols, 1])
-        .expand([batch, channels, rows, 2, cols, 2])
-        .reshape([batch, channels, rows * 2, cols * 2])
-}
-
-/// Puts the four phases of [`Op::UpConv2d`] in their places: from `[batch, 4 * channels, rows + 1, cols + 1]` to
-/// `[batch, channels, 2 * rows, 2 * cols]`.
-fn interleave(phases: &Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
-    let [batch, kernels, rows, cols] = phases.dims();
-    let (channels, rows, cols) = (kernels / 4, rows - 1, cols - 1);
-    let phase = |p: usize, q: usize| {
-        let first = (2 * p + q) * channels;
-        let phase =
-            phases
-                .clone()
-                .slice([0..batch, first..first + channels, p..p + rows, q..q + cols]);
-        phase.reshape([batch, channels, rows, 1, cols, 1])
-    };
-    let row = |p: usize| Tensor::cat(vec![phase(p, 0), phase(p, 1)], 5);
-    let image = Tensor::cat(vec![row(0), row(1)], 3);
-    let image = image.reshape([batch, channels, 2 * rows, 2 * cols]);
-    match bias {
-        Some(bias) => image + bias,
-        None => image,
-    }
-}
-
 /// Why an executor could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExecutorError {
@@ -573,22 +516,5 @@ impl ExecutorError {
             self,
             Self::Device(_) | Self::Engine(EngineError::Device { .. })
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_ways_of_doubling_agree() {
-        for [rows, cols] in [[1, 1], [3, 5], [107, 110]] {
-            let count = (2 * 3 * rows * cols) as i64;
-            let x = Tensor::<1, ::burn::tensor::Int>::arange(0..count, &Device::flex()).float();
-            let x = x.reshape([2, 3, rows, cols]);
-            let copied = double_by_copying(x.clone());
-            assert_eq!(copied.dims(), [2, 3, rows * 2, cols * 2]);
-            assert_eq!(copied.into_data(), double(x).into_data());
-        }
     }
 }

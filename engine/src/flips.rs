@@ -1,6 +1,6 @@
 //! Labels from several views of one slice.
 
-use crate::model::{Labeller, LogitsModel, SliceModel, length};
+use crate::model::{Labeller, LogitsModel, SliceModel};
 use crate::program::argmax;
 
 /// A network whose labels come from the mean probabilities over an image and its three mirror images, at four times the work.
@@ -10,21 +10,10 @@ pub fn over_flips<M: LogitsModel>(mut model: M) -> impl SliceModel {
     let shape = model.shape();
     let size = [shape.rows, shape.cols];
     let (pixels, classes) = (shape.rows * shape.cols, model.classes());
-    let each = shape.planes * pixels;
     // A batch's mirror images, and sums of its probabilities over two views and over all, `[batch, classes, rows, cols]`.
     let (mut mirrored, mut pairs, mut sums) = (Vec::new(), Vec::new(), Vec::new());
     Labeller::new(shape, move |images, batch, labels| {
-        let batch = batch.max(1);
-        length(
-            "the batch of images",
-            batch.saturating_mul(each),
-            images.len(),
-        )?;
-        length(
-            "the label buffer",
-            batch.saturating_mul(pixels),
-            labels.len(),
-        )?;
+        shape.fits(images, batch, labels)?;
         mirrored.resize(images.len(), 0.0);
         sums.clear();
         sums.resize(batch * classes * pixels, 0.0);

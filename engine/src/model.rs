@@ -66,6 +66,19 @@ impl SliceShape {
             batch: 1,
         }
     }
+
+    /// Refuses buffers that do not hold the images and labels of `batch` slices, at least one.
+    pub(crate) fn fits(
+        self,
+        images: &[f32],
+        batch: usize,
+        labels: &[u8],
+    ) -> Result<(), EngineError> {
+        let all = (self.rows * self.cols).saturating_mul(batch.max(1));
+        let expected = all.saturating_mul(self.planes);
+        length("the batch of images", expected, images.len())?;
+        length("the label buffer", all, labels.len())
+    }
 }
 
 /// A model that also tells how near each class was.

@@ -188,13 +188,9 @@ impl SliceModel for Network {
         batch: usize,
         labels: &mut [u8],
     ) -> Result<(), EngineError> {
+        self.shape().fits(images, batch, labels)?;
         let core = &mut self.core;
         let pixels = core.size[0] * core.size[1];
-        length(
-            "the label buffer",
-            batch.saturating_mul(pixels),
-            labels.len(),
-        )?;
         let images = core.slices(images, batch)?;
         for (image, labels) in images.zip(labels.chunks_exact_mut(pixels)) {
             core.run(image, core.scale);

@@ -218,10 +218,8 @@ impl SliceModel for Network {
         batch: usize,
         labels: &mut [u8],
     ) -> Result<(), EngineError> {
+        self.shape().fits(images, batch, labels)?;
         let pixels = self.rows * self.cols;
-        let all = batch.max(1).saturating_mul(pixels);
-        length("the batch of images", all, images.len())?;
-        length("the label buffer", all, labels.len())?;
         for (image, labels) in images
             .chunks_exact(pixels)
             .zip(labels.chunks_exact_mut(pixels))
