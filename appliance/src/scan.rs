@@ -7,7 +7,7 @@ use nephrobox_imaging::{ImagingError, ScanReader};
 use crate::failure::{Exit, Failure, told};
 
 /// Names of the imaging in a case folder, in the order in which they are looked for.
-const IMAGING: [&str; 2] = ["imaging.nii.gz", "imaging.nii"];
+pub(crate) const IMAGING: [&str; 2] = ["imaging.nii.gz", "imaging.nii"];
 
 /// The file that `scan` means: itself, or the imaging inside if it is a folder.
 ///

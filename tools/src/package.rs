@@ -1,10 +1,9 @@
 //! A package as the commands see it: read once, checked whole, with its header at hand.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use nephrobox_engine::package::{Loaded, Model};
-use nephrobox_shared::package::{Header, Signature};
+use nephrobox_shared::package::{Header, KeyId, Signature};
 
 use crate::failure::{Exit, Failure, told};
 
@@ -58,10 +57,6 @@ fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 #[must_use]
 pub fn signature_state(signature: Option<&Signature>) -> String {
     signature.map_or("none (unsigned package)".to_owned(), |signature| {
-        let mut key = String::new();
-        for byte in signature.key_id {
-            let _ = write!(key, "{byte:02x}");
-        }
-        format!("by key {key}, not verified")
+        format!("by key {}, not verified", KeyId(signature.key_id))
     })
 }

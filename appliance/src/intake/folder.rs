@@ -21,8 +21,6 @@ use crate::storage::Storage;
 pub const TAKEN: &str = "taken";
 /// Folder of files that are no scans.
 pub const REFUSED: &str = "refused";
-/// Names of the imaging in a case folder.
-const IMAGING: [&str; 2] = ["imaging.nii.gz", "imaging.nii"];
 
 /// What happened to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +215,7 @@ fn look_at(path: &Path) -> Option<(PathBuf, Look)> {
         found.is_file().then_some((path, look))
     };
     if path.symlink_metadata().ok()?.is_dir() {
-        IMAGING.iter().find_map(|name| plain(path.join(name)))
+        scan::IMAGING.iter().find_map(|name| plain(path.join(name)))
     } else {
         plain(path.to_owned())
     }

@@ -1,7 +1,5 @@
 //! How a scan comes in.
 
-use std::collections::BTreeSet;
-
 use super::disk::{Disk, Place};
 use super::record::{self, Record};
 use super::{Begin, Incoming, Scan, ScanId, Spool, SpoolError, room};
@@ -50,11 +48,7 @@ impl<S: Storage> Spool<S> {
                 file_name: record::tame(&incoming.file_name, 255),
                 source: record::tame(&incoming.source, 200),
                 fast: incoming.fast,
-                kept: 0,
-                attempts: 0,
-                trouble: None,
-                outcome: None,
-                confirmed: BTreeSet::new(),
+                ..Record::default()
             };
             disk.make_folder(&Place::Incoming.of(id))?;
             disk.save_record(Place::Incoming, id, &record)?;

@@ -161,15 +161,7 @@ fn rebuild<S: Storage>(disk: Disk<'_, S>, id: ScanId, place: Place) -> Result<Re
     let path = place.scan(id);
     let mut record = Record {
         bytes: disk.len(&path)?.unwrap_or(0),
-        blake3: String::new(),
-        file_name: String::new(),
-        source: String::new(),
-        fast: false,
-        kept: 0,
-        attempts: 0,
-        trouble: None,
-        outcome: None,
-        confirmed: std::collections::BTreeSet::new(),
+        ..Record::default()
     };
     let lost = "The disk damaged the record of the scan.".to_owned();
     if place == Place::Done {
