@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Config, ConfigError, key_form, keys};
+use super::{Config, ConfigError, keys};
 use crate::failure::{Exit, Failure, told};
 
 /// Shown after the options.
@@ -71,7 +71,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn load(file: &std::path::Path) -> Result<Config, Failure> {
-    Config::load(file, key_form).map_err(|error| match &error {
+    Config::load(file).map_err(|error| match &error {
         ConfigError::Read { .. } => told(Exit::Usage, &error, file.display(), ""),
         ConfigError::Wrong { problems, .. } => {
             let many = if problems.len() == 1 {

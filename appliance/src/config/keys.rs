@@ -94,7 +94,7 @@ pub const KEYS: &[Key] = &[
     key("compute", "device", "auto", "\"auto\"", "auto, or a device as in `nephrobox segment --device`."),
     key("compute", "threads", "all cores", "4", "CPU threads of the network; 1 to 1024."),
     key("compute", "fast", "false", "false", "Look at a slice every 15 mm first, and closely only around kidneys."),
-    key("compute", "arithmetic", "auto", "\"auto\"", "auto takes what the model has; int8 and f32 refuse a model of the other kind."),
+    key("compute", "arithmetic", "auto", "\"auto\"", "auto, f32, or f16 on a GPU, as in `nephrobox segment --arithmetic`."),
     key("panel", "targets", "none", "[{ kind = \"framebuffer\", device = \"/dev/fb0\" }]", "Where the panel is drawn: kind framebuffer with device, or kind png with path."),
     key("status", "listen", "", "\"127.0.0.1:9180\"", "Address and port; only this machine's own (127.0.0.0/8 or [::1])."),
     key("log", "level", "info", "\"info\"", "error, warn, info, debug or trace."),

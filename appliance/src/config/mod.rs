@@ -13,7 +13,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use nephrobox_shared::package::PublicKey;
+use serde::{Serialize, Serializer};
 
 pub use reader::Problem;
 
@@ -126,13 +127,18 @@ pub struct Model {
     pub trusted_keys: Vec<TrustedKey>,
 }
 
-/// A public key, as text.
+/// A key whose signature counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustedKey {
-    /// `nephrobox-key-1:…`
-    pub key: String,
+    /// The key; its text is `nephrobox-key-1:…`.
+    #[serde(serialize_with = "as_text")]
+    pub key: PublicKey,
     /// Whether it no longer installs anything new.
     pub retired: bool,
+}
+
+fn as_text<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(key)
 }
 
 /// How the network runs.
@@ -143,9 +149,9 @@ pub struct Compute {
     /// CPU threads; all cores if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u16>,
-    /// Whether every second slice is skipped at first.
+    /// Whether slices are looked at coarsely first, as `nephrobox segment --fast` does.
     pub fast: bool,
-    /// `auto`, `int8` or `f32`.
+    /// `auto`, `f32` or `f16`, as `nephrobox segment --arithmetic` takes them.
     pub arithmetic: String,
 }
 
@@ -232,39 +238,17 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-/// Judges the form of a trusted key; an error says what is wrong with it.
-pub type KeyForm = fn(&str) -> Result<(), String>;
-
-/// The form of a key as far as text shows it: `nephrobox-key-1:` and at least 40 letters, digits, `+`, `/`, `-`, `_` or `=`.
-///
-/// # Errors
-/// What is missing.
-pub fn key_form(key: &str) -> Result<(), String> {
-    let body = key
-        .strip_prefix("nephrobox-key-1:")
-        .ok_or("it does not begin with nephrobox-key-1:")?;
-    let fits = body.len() >= 40
-        && body
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte));
-    if fits {
-        Ok(())
-    } else {
-        Err("what follows nephrobox-key-1: is not a whole key".to_owned())
-    }
-}
-
 impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
     /// The file cannot be read, or every problem in it.
-    pub fn load(path: &Path, key_form: KeyForm) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text, key_form).map_err(|problems| ConfigError::Wrong {
+        Self::parse(&text).map_err(|problems| ConfigError::Wrong {
             path: path.to_owned(),
             problems,
         })
@@ -274,8 +258,8 @@ impl Config {
     ///
     /// # Errors
     /// Every problem, in the order of lines.
-    pub fn parse(text: &str, key_form: KeyForm) -> Result<Self, Vec<Problem>> {
-        read::config(text, key_form)
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        read::config(text)
     }
 }
 

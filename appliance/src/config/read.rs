@@ -4,18 +4,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use nephrobox_engine::device;
+use nephrobox_shared::package::KeyError;
 use toml::de::DeTable;
 
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Destination, Folder, Identity, KeyForm, Log, LogFormat, Model, Panel,
-    PanelTarget, Serial, Spool, Status, Tcp, TrustedKey,
+    Compute, Config, Destination, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget,
+    Serial, Spool, Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
 const BAUDS: std::ops::Range<u64> = 1200..20_000_001;
 
-pub(super) fn config(text: &str, key_form: KeyForm) -> Result<Config, Vec<Problem>> {
+pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::new(text);
     let (parsed, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -33,7 +34,7 @@ pub(super) fn config(text: &str, key_form: KeyForm) -> Result<Config, Vec<Proble
     let destinations = elements(&mut root, "destination", p, |table, p| {
         destination(table, p)
     });
-    let model = section(&mut root, "model", p, |table, p| model(table, key_form, p));
+    let model = section(&mut root, "model", p, model);
     let compute = section(&mut root, "compute", p, compute);
     let panel = section(&mut root, "panel", p, |table, p| Panel {
         targets: elements(table, "targets", p, target),
@@ -255,22 +256,22 @@ fn folder_of(destination: &Destination) -> Option<&Path> {
     }
 }
 
-fn model(table: &mut Table<'_, '_>, key_form: KeyForm, p: &mut Problems<'_>) -> Model {
+fn model(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Model {
     let allow_without_self_test = table.switch("allow_without_self_test", p).unwrap_or(false);
     let trusted_keys: Vec<TrustedKey> = elements(table, "trusted_keys", p, |table, p| {
         let key = table.text("key", p);
         let key = table.need("key", key, p);
         let retired = table.switch("retired", p).unwrap_or(false);
-        let key = key?;
-        if let Err(wrong) = key_form(&key) {
-            let what = format!("{} is not a key: {wrong}", table.full("key"));
-            p.add(
-                table.at("key"),
-                what,
-                "copy the whole line of the public key",
-            );
+        match key?.parse() {
+            Ok(key) => Some(TrustedKey { key, retired }),
+            Err(wrong) => {
+                let wrong = KeyError::to_string(&wrong);
+                let (what, remedy) = wrong.split_once("; ").unwrap_or((&wrong, "copy it again"));
+                let what = format!("{} is unusable: {what}", table.full("key"));
+                p.add(table.at("key"), what, remedy);
+                None
+            }
         }
-        Some(TrustedKey { key, retired })
     });
     for (index, trusted) in trusted_keys.iter().enumerate() {
         if trusted_keys[..index]
@@ -300,7 +301,7 @@ fn compute(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Compute {
             .map(|threads| threads as u16),
         fast: table.switch("fast", p).unwrap_or(false),
         arithmetic: table
-            .word("arithmetic", &["auto", "int8", "f32"], p)
+            .word("arithmetic", &["auto", "f32", "f16"], p)
             .unwrap_or_else(|| "auto".to_owned()),
     }
 }
