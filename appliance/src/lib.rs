@@ -7,6 +7,13 @@
 //! cli ─► segment, demo ─► job ─► overlay, page, warnings ─► output
 //! ```
 //!
+//! Beside it stand the parts of the box that takes scans by itself. Nothing joins them to a program yet (`docs/plan.md`):
+//!
+//! ```text
+//! intake ─► spool ─► worker ─► spool ─► outbox          all of them through storage
+//! config, logs, audit       snapshot, pulse ─► health
+//! ```
+//!
 //! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
 
 pub mod audit;
@@ -24,10 +31,11 @@ pub mod output;
 pub mod overlay;
 pub mod page;
 pub mod progress;
+pub mod pulse;
 pub mod scan;
 pub mod segment;
+pub mod snapshot;
 pub mod spool;
-pub mod state;
 pub mod state_folder;
 pub mod storage;
 pub mod warnings;

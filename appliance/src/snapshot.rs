@@ -4,11 +4,11 @@
 //! patient's name, no file name and no path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::pulse::Pulse;
 
 /// Results that are kept for showing.
 const RESULTS: usize = 10;
@@ -190,9 +190,7 @@ impl Snapshot {
 #[derive(Debug, Clone)]
 pub struct Shared {
     state: watch::Sender<Snapshot>,
-    beats: Arc<AtomicU64>,
-    last_beat_ms: Arc<AtomicU64>,
-    born: Instant,
+    pulse: Pulse,
 }
 
 impl Shared {
@@ -201,9 +199,7 @@ impl Shared {
     pub fn new(snapshot: Snapshot) -> Self {
         Self {
             state: watch::Sender::new(snapshot),
-            beats: Arc::default(),
-            last_beat_ms: Arc::default(),
-            born: Instant::now(),
+            pulse: Pulse::default(),
         }
     }
 
@@ -224,25 +220,10 @@ impl Shared {
         self.state.subscribe()
     }
 
-    /// The worker's sign of life: after each slice, and once a second or so while it waits.
-    pub fn beat(&self) {
-        self.last_beat_ms
-            .store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
-        self.beats.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How long ago the last sign of life was; before the first one, since this value was made.
+    /// The worker's signs of life, to be given to the worker.
     #[must_use]
-    pub fn silence(&self) -> Duration {
-        self.born.elapsed().saturating_sub(Duration::from_millis(
-            self.last_beat_ms.load(Ordering::Relaxed),
-        ))
-    }
-
-    /// How often the worker gave a sign of life.
-    #[must_use]
-    pub fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 }
 
@@ -256,7 +237,7 @@ mod tests {
         let mut watch = shared.watch();
         let worker = shared.clone();
         std::thread::spawn(move || {
-            worker.beat();
+            worker.pulse().beat();
             worker.change(|state| state.queued = 3);
         });
         let queued = watch
@@ -264,7 +245,7 @@ mod tests {
             .await
             .expect("a sender")
             .queued;
-        assert_eq!((queued, shared.beats()), (3, 1));
+        assert_eq!((queued, shared.pulse().beats()), (3, 1));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use crate::failure::{Exit, Failure, sentence};
 use crate::job::{self, Package};
 use crate::output::Destination;
 use crate::progress::Progress;
+use crate::pulse::Pulse;
 use crate::scan;
 use crate::spool::{ScanId, Spool, SpoolError, State, Work};
 use crate::storage::Storage;
@@ -125,16 +126,11 @@ impl<F: FnMut(Event<'_>) + Send> Observer for F {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
-    beats: AtomicU64,
     woken: Mutex<bool>,
     bell: Condvar,
 }
 
 impl Shared {
-    fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
-    }
-
     fn stops(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -161,7 +157,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread.
+    /// Starts the thread, which gives signs of life to `pulse`.
     ///
     /// # Errors
     /// When the system has no thread to give.
@@ -169,12 +165,14 @@ impl Worker {
         spool: Arc<Spool<S>>,
         models: impl Models + 'static,
         observer: impl Observer + 'static,
+        pulse: Pulse,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut turns = Turns {
             spool,
             models,
             observer,
+            pulse,
             shared: Arc::clone(&shared),
         };
         let thread = std::thread::Builder::new()
@@ -184,12 +182,6 @@ impl Worker {
             shared,
             thread: Some(thread),
         })
-    }
-
-    /// A number that grows while the worker is idle or makes progress, and stands still while a slice hangs or the device
-    /// fails: a watchdog compares it with what it was a while ago.
-    pub fn heartbeat(&self) -> u64 {
-        self.shared.beats.load(Ordering::Relaxed)
     }
 
     /// Tells an idle worker that there may be work.
@@ -233,6 +225,7 @@ struct Turns<S, M, O> {
     spool: Arc<Spool<S>>,
     models: M,
     observer: O,
+    pulse: Pulse,
     shared: Arc<Shared>,
 }
 
@@ -243,16 +236,16 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
             match self.turn() {
                 Turn::Again => {
                     wait = IDLE;
-                    self.shared.beat();
+                    self.pulse.beat();
                 }
                 Turn::Idle => {
                     wait = IDLE;
-                    self.shared.beat();
+                    self.pulse.beat();
                     self.shared.sleep(IDLE);
                 }
                 Turn::Trouble { alive } => {
                     if alive {
-                        self.shared.beat();
+                        self.pulse.beat();
                     }
                     self.shared.sleep(wait);
                     wait = (wait * 2).min(LONGEST);
@@ -286,13 +279,14 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
             let mut progress = Heard {
                 id,
                 observer: &mut self.observer,
+                pulse: &self.pulse,
                 shared: &self.shared,
             };
             let job = AssertUnwindSafe(|| segment(work, &mut model, &mut progress));
             catch_unwind(job)
         };
         model.clear_poison();
-        self.shared.beat();
+        self.pulse.beat();
         let told = match tried {
             Ok(Ok(report)) => self.hand_over(id, &report),
             Ok(Err(_)) if self.shared.stops() => self.spool.give_back(id).map(|()| Turn::Again),
@@ -350,7 +344,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
             if back.is_ok() {
                 break;
             }
-            self.shared.beat();
+            self.pulse.beat();
             self.shared.sleep(wait);
             wait = (wait * 2).min(LONGEST);
         }
@@ -376,18 +370,19 @@ fn segment(work: &Work, model: &mut Model, progress: &mut dyn Progress) -> Resul
 struct Heard<'a, O> {
     id: ScanId,
     observer: &'a mut O,
+    pulse: &'a Pulse,
     shared: &'a Shared,
 }
 
 impl<O: Observer> Progress for Heard<'_, O> {
     fn slices(&mut self, done: usize, slices: usize) {
-        self.shared.beat();
+        self.pulse.beat();
         let id = self.id;
         self.observer.hear(Event::Slices { id, done, slices });
     }
 
     fn stage(&mut self, _words: &str) {
-        self.shared.beat();
+        self.pulse.beat();
     }
 
     fn stop(&self) -> bool {

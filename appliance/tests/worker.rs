@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nephrobox::intake::folder::{Seen, Watched};
 use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
+use nephrobox::pulse::Pulse;
 use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
 use nephrobox::storage::Folder;
 use nephrobox::worker::{Event, Model, Worker};
@@ -155,18 +156,17 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
 
     let (to, news) = channel();
     let oracle = model(false);
+    let pulse = Pulse::default();
     let worker = Worker::start(
         Arc::clone(&spool),
         move || Some(Arc::clone(&oracle)),
         listener(to),
+        pulse.clone(),
     )
     .expect("a thread");
     assert_eq!(hear(&news), "all slices");
     assert_eq!(hear(&news), format!("finished {id}"));
-    assert!(
-        worker.heartbeat() > SHAPE[0] as u64,
-        "every slice is a beat"
-    );
+    assert!(pulse.beats() > SHAPE[0] as u64, "every slice is a beat");
     drop(worker);
 
     let share = home.path().join("share");
@@ -213,7 +213,8 @@ fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_work
         asked += 1;
         Some(Arc::clone(if asked <= 2 { &bad } else { &good }))
     };
-    let _worker = Worker::start(Arc::clone(&spool), models, listener(to)).expect("a thread");
+    let _worker = Worker::start(Arc::clone(&spool), models, listener(to), Pulse::default())
+        .expect("a thread");
     for set_aside in [false, true] {
         let told = hear(&news);
         assert!(
@@ -276,6 +277,7 @@ fn a_scan_whose_voxels_end_early_gets_an_error_report() {
         Arc::clone(&spool),
         move || Some(Arc::clone(&oracle)),
         listener(to),
+        Pulse::default(),
     )
     .expect("a thread");
     let told = hear(&news);

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::readiness;
-use crate::state::{Activity, Snapshot};
+use crate::snapshot::{Activity, Snapshot};
 
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

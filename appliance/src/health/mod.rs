@@ -1,7 +1,7 @@
 //! How the box is doing: watchdog, liveness and readiness, metrics, status page.
 //!
 //! *Live* means that the worker gives signs of life; if not, a restart helps. *Ready* means that a scan sent now would be
-//! accepted; if not, the reasons say what to do, and a restart does not help. All of it reads [`crate::state::Shared`].
+//! accepted; if not, the reasons say what to do, and a restart does not help. All of it reads [`crate::snapshot::Shared`].
 
 pub mod metrics;
 mod page;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use serve::{ServeError, serve};
 
-use crate::state::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// Whether a scan would be accepted, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

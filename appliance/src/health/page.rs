@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::readiness;
-use crate::state::{Activity, ResultSummary, Snapshot};
+use crate::snapshot::{Activity, ResultSummary, Snapshot};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--ink:#1a2230;--soft:#566173;--line:#dfe3e9;--good:#17703f;--bad:#b3261e;--bar:#2f6fb5}

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 use super::{metrics, page, readiness};
-use crate::state::Shared;
+use crate::snapshot::Shared;
 
 /// Connections at once; further ones wait.
 const CONNECTIONS: usize = 32;
@@ -99,7 +99,7 @@ fn verdict(good: bool) -> StatusCode {
 }
 
 async fn live(State(shared): State<Shared>) -> Response {
-    let silence = shared.silence();
+    let silence = shared.pulse().silence();
     let live = !shared.get().started || silence < SILENCE;
     let body = serde_json::json!({ "live": live, "silent_s": silence.as_secs() });
     (verdict(live), Json(body)).into_response()

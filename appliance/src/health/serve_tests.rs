@@ -1,7 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::state::{Fault, ResultSummary, Snapshot};
+use crate::snapshot::{Fault, ResultSummary, Snapshot};
 
 async fn served(shared: Shared, lifetime: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -1,13 +1,13 @@
 //! systemd's watchdog: it hears from the box only while the worker makes progress.
 //!
-//! The worker calls [`Shared::beat`] after each slice and about once a second while it waits. A ping is sent if the count
+//! The worker calls [`Pulse::beat`](crate::pulse::Pulse::beat) after each slice and about once a second while it waits. A ping is sent if the count
 //! moved since the last one. A worker that hangs, at work or idle, stops the pings, and systemd restarts the box.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::state::{Activity, Shared, Snapshot};
+use crate::snapshot::{Activity, Shared, Snapshot};
 
 /// Where the messages go; systemd, or a test.
 pub trait Notify {
@@ -53,7 +53,7 @@ impl<N: Notify> Watchdog<N> {
     /// Returns whether it pinged.
     pub fn round(&mut self) -> bool {
         let state = self.shared.get();
-        let beats = self.shared.beats();
+        let beats = self.shared.pulse().beats();
         // Until the worker runs there is nothing to watch; systemd's start timeout covers that time.
         let moved = self.beats.is_some_and(|before| before != beats) || !state.started;
         self.beats = Some(beats);
@@ -144,12 +144,12 @@ mod tests {
             }
         });
         assert!(!dog.round(), "nothing has moved yet");
-        shared.beat();
+        shared.pulse().beat();
         assert!(dog.round());
         assert!(!dog.round(), "no beat, no ping");
         shared.change(|state| state.queued = 1);
         assert!(!dog.round(), "a change by others is no progress");
-        shared.beat();
+        shared.pulse().beat();
         assert!(dog.round());
         dog.stopping();
         let heard = dog.to.0;
