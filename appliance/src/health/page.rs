@@ -15,8 +15,9 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1rem;margin:0 0 .5rem;color:var(--soft
 section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1rem}.wide{grid-column:1/-1}
 .big{font-size:1.35rem;font-weight:600}.soft,footer{color:var(--soft)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 progress{width:100%;height:.75rem;accent-color:var(--bar)}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
-img{max-width:100%;border-radius:.5rem;background:#000;display:block}.scroll{overflow-x:auto}";
+th,td{text-align:left;white-space:nowrap;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
+.results{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}.results img{flex:1 1 16rem;min-width:0;max-width:26rem;border-radius:.5rem;background:#000}\
+.scroll{flex:1 1 24rem;overflow-x:auto}";
 
 /// The page for one snapshot.
 pub(super) fn html(state: &Snapshot) -> String {
@@ -139,7 +140,8 @@ fn results(results: &[ResultSummary]) -> String {
     let Some(last) = results.first() else {
         return "<p class=\"soft\">None yet.</p>".to_owned();
     };
-    let mut out = String::new();
+    // Side by side where there is room, so that the numbers are seen without scrolling.
+    let mut out = "<div class=\"results\">".to_owned();
     if last.overlay_png.is_some() {
         let scan = escape(&last.scan);
         let _ = write!(
@@ -160,7 +162,7 @@ fn results(results: &[ResultSummary]) -> String {
             result.warnings
         );
     }
-    out + "</tbody></table></div>"
+    out + "</tbody></table></div></div>"
 }
 
 fn escape(text: &str) -> String {
