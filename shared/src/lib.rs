@@ -7,6 +7,7 @@
 //! * [`preprocess`]: HU slice to network input, label slices there and back.
 //! * [`metrics`]: weighted confusion matrix, Dice, recall, precision, the three aggregations.
 //! * [`measure`]: areas in mm², volumes in mL, components, the patient's sides.
+//! * [`link`]: the protocol between box and tools: frames, messages, transfers; without any I/O.
 //! * [`package`]: the `.nbx` model package, read without copying.
 //! * `report` (feature `alloc`): the report of one scan as plain structs.
 //!
@@ -18,6 +19,7 @@
 extern crate alloc;
 
 pub mod class;
+pub mod link;
 pub mod measure;
 pub mod metrics;
 pub mod package;
