@@ -17,7 +17,7 @@ use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
     EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
-    Report, SCHEMA_VERSION, Timing,
+    Report, SCHEMA_VERSION, Timing, Warning,
 };
 
 use crate::failure::{Exit, Failure, sentence, told};
@@ -35,6 +35,8 @@ pub struct Package<'a> {
     pub hash: &'a [u8; 32],
     /// What runs its network.
     pub engine: &'a Engine,
+    /// What a report must say of how this package came to be run; it stands before the other warnings.
+    pub notes: &'a [Warning],
 }
 
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
@@ -121,6 +123,8 @@ pub fn run<M: SliceModel + Send>(
         Arithmetic::F32 | Arithmetic::F16 => manifest.scores.float.as_ref(),
     };
     let info = ModelInfo::new(manifest, package.hash, scores);
+    let mut warnings = package.notes.to_vec();
+    warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
     let report = Report {
         schema_version: SCHEMA_VERSION,
         notice: RESEARCH_USE_NOTICE.into(),
@@ -128,7 +132,7 @@ pub fn run<M: SliceModel + Send>(
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
         },
-        warnings: warnings::all(&findings, &geometry, &info, scores.is_some()),
+        warnings,
         model: info,
         engine: Some(engine_info(package.engine)),
         input: input_info(&path, &geometry, blake3),

@@ -17,6 +17,7 @@
 //! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
 
 pub mod audit;
+pub mod bell;
 pub mod bench;
 pub mod cli;
 pub mod config;

@@ -145,6 +145,7 @@ pub(crate) fn segment(
         manifest: &manifest,
         hash: &loaded.hash.0,
         engine: &running.engine,
+        notes: &[],
     };
     job::run(
         reader,

@@ -14,16 +14,16 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nephrobox_engine::executor::Running;
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::package::Manifest;
-use nephrobox_shared::report::Report;
+use nephrobox_shared::report::{Report, Warning};
 
+use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
 use crate::job::{self, Package};
 use crate::output::Destination;
@@ -53,6 +53,11 @@ pub struct Model {
 pub trait Models: Send {
     /// The model of this moment.
     fn current(&mut self) -> Option<Arc<Mutex<Model>>>;
+
+    /// What the next report has to say about how this model came to be used.
+    fn notes(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
 }
 
 impl<F: FnMut() -> Option<Arc<Mutex<Model>>> + Send> Models for F {
@@ -122,37 +127,9 @@ impl<F: FnMut(Event<'_>) + Send> Observer for F {
     }
 }
 
-/// What the worker's thread and its owner share.
-#[derive(Default)]
-struct Shared {
-    stop: AtomicBool,
-    woken: Mutex<bool>,
-    bell: Condvar,
-}
-
-impl Shared {
-    fn stops(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn ring(&self) {
-        *self.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_all();
-    }
-
-    /// Sleeps until somebody rings or the time is over.
-    fn sleep(&self, longest: Duration) {
-        let woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        let slept = self
-            .bell
-            .wait_timeout_while(woken, longest, |woken| !*woken);
-        *slept.unwrap_or_else(PoisonError::into_inner).0 = false;
-    }
-}
-
 /// The worker's thread. Dropped, it is asked to stop and waited for.
 pub struct Worker {
-    shared: Arc<Shared>,
+    bell: Bell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -167,32 +144,31 @@ impl Worker {
         observer: impl Observer + 'static,
         pulse: Pulse,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let bell = Bell::default();
         let mut turns = Turns {
             spool,
             models,
             observer,
             pulse,
-            shared: Arc::clone(&shared),
+            bell: bell.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("worker".into())
             .spawn(move || turns.run())?;
         Ok(Self {
-            shared,
+            bell,
             thread: Some(thread),
         })
     }
 
-    /// Tells an idle worker that there may be work.
-    pub fn wake(&self) {
-        self.shared.ring();
+    /// The bell that tells an idle worker that there may be work.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Asks the worker to stop after the batch it is at; the scan goes back into the queue unharmed.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.ring();
+        self.bell.stop();
     }
 
     /// Whether the thread has ended.
@@ -226,13 +202,13 @@ struct Turns<S, M, O> {
     models: M,
     observer: O,
     pulse: Pulse,
-    shared: Arc<Shared>,
+    bell: Bell,
 }
 
 impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
     fn run(&mut self) {
         let mut wait = IDLE;
-        while !self.shared.stops() {
+        while !self.bell.stops() {
             match self.turn() {
                 Turn::Again => {
                     wait = IDLE;
@@ -241,13 +217,13 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 Turn::Idle => {
                     wait = IDLE;
                     self.pulse.beat();
-                    self.shared.sleep(IDLE);
+                    self.bell.sleep(IDLE);
                 }
                 Turn::Trouble { alive } => {
                     if alive {
                         self.pulse.beat();
                     }
-                    self.shared.sleep(wait);
+                    self.bell.sleep(wait);
                     wait = (wait * 2).min(LONGEST);
                 }
             }
@@ -274,22 +250,23 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
     fn work(&mut self, work: &Work, model: &Mutex<Model>) -> Turn {
         let &Work { id, attempt, .. } = work;
         self.observer.hear(Event::Began { id, attempt });
+        let notes = self.models.notes();
         let tried = {
             let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
             let mut progress = Heard {
                 id,
                 observer: &mut self.observer,
                 pulse: &self.pulse,
-                shared: &self.shared,
+                bell: &self.bell,
             };
-            let job = AssertUnwindSafe(|| segment(work, &mut model, &mut progress));
+            let job = AssertUnwindSafe(|| segment(work, &mut model, &notes, &mut progress));
             catch_unwind(job)
         };
         model.clear_poison();
         self.pulse.beat();
         let told = match tried {
             Ok(Ok(report)) => self.hand_over(id, &report),
-            Ok(Err(_)) if self.shared.stops() => self.spool.give_back(id).map(|()| Turn::Again),
+            Ok(Err(_)) if self.bell.stops() => self.spool.give_back(id).map(|()| Turn::Again),
             Ok(Err(failure)) => self.blame(id, &failure),
             Err(panic) => self.died(id, &format!("a fault in nephrobox: {}", words(&*panic))),
         };
@@ -336,7 +313,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
     fn stuck(&mut self, id: ScanId, error: &SpoolError) -> Turn {
         let turn = self.trouble(&sentence(error), true);
         let mut wait = IDLE;
-        while !self.shared.stops() {
+        while !self.bell.stops() {
             let back = match self.spool.state(id) {
                 Ok(Some(State::Working { .. })) => self.spool.give_back(id),
                 other => other.map(|_| ()),
@@ -345,7 +322,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 break;
             }
             self.pulse.beat();
-            self.shared.sleep(wait);
+            self.bell.sleep(wait);
             wait = (wait * 2).min(LONGEST);
         }
         turn
@@ -353,7 +330,12 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
 }
 
 /// The whole job on one scan.
-fn segment(work: &Work, model: &mut Model, progress: &mut dyn Progress) -> Result<Report, Failure> {
+fn segment(
+    work: &Work,
+    model: &mut Model,
+    notes: &[Warning],
+    progress: &mut dyn Progress,
+) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;
     let destination = Destination::check(&work.results, false)?;
     let visit = if work.fast { Visit::Fast } else { Visit::Every };
@@ -361,6 +343,7 @@ fn segment(work: &Work, model: &mut Model, progress: &mut dyn Progress) -> Resul
         manifest: &model.manifest,
         hash: &model.hash,
         engine: &model.running.engine,
+        notes,
     };
     let models = &mut model.running.models;
     job::run(reader, models, package, visit, &destination, progress)
@@ -371,7 +354,7 @@ struct Heard<'a, O> {
     id: ScanId,
     observer: &'a mut O,
     pulse: &'a Pulse,
-    shared: &'a Shared,
+    bell: &'a Bell,
 }
 
 impl<O: Observer> Progress for Heard<'_, O> {
@@ -386,7 +369,7 @@ impl<O: Observer> Progress for Heard<'_, O> {
     }
 
     fn stop(&self) -> bool {
-        self.shared.stops()
+        self.bell.stops()
     }
 }
 
