@@ -114,6 +114,8 @@ pub enum SlotState {
     /// Nothing is in it.
     #[default]
     Empty,
+    /// Written, not yet tried.
+    Written,
     /// Written, on trial.
     Trial,
     /// Confirmed.
@@ -128,6 +130,7 @@ impl SlotState {
     pub fn word(self) -> &'static str {
         match self {
             Self::Empty => "empty",
+            Self::Written => "written",
             Self::Trial => "on trial",
             Self::Confirmed => "confirmed",
             Self::Bad => "bad",

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::record::{self, Outcome, Record, Unusable};
+use super::record::{self, Outcome, Record};
 use super::{ScanId, SpoolError};
 use crate::output::REPORT_JSON;
+use crate::record::{Kind, Unusable};
 use crate::storage::Storage;
 
 /// Where a scan lies; its state is the folder it is in.
@@ -113,10 +114,11 @@ impl<S: Storage> Disk<'_, S> {
     pub(super) fn save<T: Serialize>(
         self,
         path: &str,
-        kind: &str,
+        kind: Kind,
         value: &T,
     ) -> Result<(), SpoolError> {
-        let sealed = record::seal(kind, value)
+        let sealed = kind
+            .seal(value)
             .map_err(|error| SpoolError::at(path)(std::io::Error::other(error)))?;
         self.replace(path, &sealed)
     }
@@ -125,14 +127,14 @@ impl<S: Storage> Disk<'_, S> {
     pub(super) fn load<T: serde::de::DeserializeOwned>(
         self,
         path: &str,
-        kind: &str,
+        kind: Kind,
     ) -> Result<Option<T>, SpoolError> {
         let too_long = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
         let bytes = match self.0.read(path, record::LONGEST) {
             Err(error) if too_long(&error) => None,
             read => read.map_err(SpoolError::at(path))?,
         };
-        match bytes.map(|bytes| record::unseal(kind, &bytes)) {
+        match bytes.map(|bytes| kind.unseal(&bytes)) {
             Some(Ok(value)) => Ok(Some(value)),
             Some(Err(Unusable::Newer)) => Err(SpoolError::Newer { place: path.into() }),
             Some(Err(Unusable::Damaged)) | None => Ok(None),
@@ -145,7 +147,7 @@ impl<S: Storage> Disk<'_, S> {
         id: ScanId,
         record: &Record,
     ) -> Result<(), SpoolError> {
-        self.save(&place.record(id), "scan", record)
+        self.save(&place.record(id), record::SCAN, record)
     }
 
     /// Moves a scan with all that belongs to it, in one step that survives.

@@ -106,7 +106,7 @@ impl Inner {
     fn discard<S: Storage>(&mut self, disk: Disk<'_, S>, id: ScanId) -> Result<(), SpoolError> {
         let place = self.get(id)?.place;
         if id.sequence() > self.mark {
-            disk.save(SEQUENCE, "sequence", &id.sequence())?;
+            disk.save(SEQUENCE, record::NUMBER, &id.sequence())?;
             self.mark = id.sequence();
         }
         disk.discard(id, place)?;

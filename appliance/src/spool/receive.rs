@@ -1,8 +1,9 @@
 //! How a scan comes in.
 
 use super::disk::{Disk, Place};
-use super::record::{self, Record};
+use super::record::Record;
 use super::{Begin, Incoming, Scan, ScanId, Spool, SpoolError, room};
+use crate::record;
 use crate::storage::Storage;
 
 impl<S: Storage> Spool<S> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nephrobox_shared::report::Report;
 
 use super::disk::{Disk, Place, SEQUENCE, TRASH, WORK};
-use super::record::{Outcome, Record};
+use super::record::{self, Outcome, Record};
 use super::{Scan, ScanId, SpoolError};
 use crate::output::REPORT_JSON;
 use crate::storage::Storage;
@@ -53,7 +53,7 @@ pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Foun
     }
     let mut found = Found {
         scans: BTreeMap::new(),
-        mark: disk.load(SEQUENCE, "sequence")?.unwrap_or(0),
+        mark: disk.load(SEQUENCE, record::NUMBER)?.unwrap_or(0),
         recovery: Recovery::default(),
     };
     for place in Place::LAST_FIRST {
@@ -91,7 +91,7 @@ fn take<S: Storage>(
     place: Place,
     recovery: &mut Recovery,
 ) -> Result<Option<Scan>, SpoolError> {
-    let loaded: Option<Record> = disk.load(&place.record(id), "scan")?;
+    let loaded: Option<Record> = disk.load(&place.record(id), record::SCAN)?;
     let mut scan = match (loaded, place) {
         (Some(record), _) => Scan::new(place, record),
         (None, Place::Incoming) => {

@@ -1,8 +1,9 @@
 //! How a scan is worked on, and how that ends. If the disk refuses, each call may be repeated.
 
 use super::disk::{Disk, Place, WORK};
-use super::record::{self, Outcome};
+use super::record::Outcome;
 use super::{ATTEMPTS, Inner, Scan, ScanId, Spool, SpoolError, Work};
+use crate::record;
 use crate::storage::Storage;
 
 /// A scan that somebody worked on.

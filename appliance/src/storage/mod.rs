@@ -1,13 +1,15 @@
 //! The few things that the box asks of its disk, behind one trait.
 //!
 //! Everything that must survive a power cut (model slots, the queue of scans, the audit log) goes through [`Storage`] and nothing else, so that a
-//! twin can cut the power at any of these calls and the tests can look at what a restart then finds. [`Folder`] is the real one.
+//! twin, [`faulty`], can cut the power at any of these calls and the tests can look at what a restart then finds. [`Folder`] is the real one.
 //!
 //! Paths are relative, with `/` between folders, and made by the box itself: names from outside never become part of one.
 //!
 //! What survives a power cut: bytes of a file once [`Storage::sync`] has returned, names (new, renamed, removed) once [`Storage::sync_folder`] of
 //! their folder has. Of what was not synced, any part may be there afterwards, in any order; a rename is there whole or not at all.
 
+#[doc(hidden)] // for tests, of other crates too
+pub mod faulty;
 mod folder;
 
 use std::io;

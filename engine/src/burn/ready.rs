@@ -14,15 +14,8 @@ use crate::self_test::{self, SelfTestError};
 /// Timed batches for each arithmetic, where there is a choice. Where there is none one batch tells what to expect.
 const RUNS: usize = 3;
 
-/// Labels that may differ, as a share of the pixels that show kidney or tumour. Other kernels sum in another order, and a grid's
-/// rounding makes a step of a last bit; a wrong kernel is wrong everywhere.
-const ALLOWED: f64 = 0.02;
-
 /// How much of f32's time f16 may take: nearer than that they are equal, and which is faster would change from start to start.
 const FASTER: f64 = 0.9;
-
-/// Pixels that may always differ: the package's own slices may show little of either.
-const ALWAYS_ALLOWED: f64 = 20.0;
 
 /// Puts a model on a GPU in the arithmetic that is wanted, or in the faster one that the device and the model bear.
 ///
@@ -151,12 +144,11 @@ fn check(executor: &mut Executor, model: &Model) -> Result<(), ExecutorError> {
         },
     };
     let found = self_test::compare(model.manifest(), executor).map_err(failed)?;
-    let (differ, outlined) = found.iter().fold((0, 0), |(d, o), slice| {
-        (d + slice.differ, o + slice.outlined)
-    });
-    if differ as f64 <= (ALLOWED * outlined as f64).max(ALWAYS_ALLOWED) {
+    let all = self_test::total(&found);
+    if all.is_close() {
         return Ok(());
     }
+    let self_test::Compared { differ, outlined } = all;
     let reason = format!(
         "{differ} pixels of the package's own slices have another label than where it was made, beside {outlined} of kidney and tumour"
     );
