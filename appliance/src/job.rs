@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use image::RgbImage;
 use nephrobox_engine::executor::{Arithmetic, Engine};
 use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
@@ -22,7 +23,7 @@ use nephrobox_shared::report::{
 
 use crate::failure::{Exit, Failure, sentence, told};
 use crate::output::{self, Destination, Staging};
-use crate::overlay::{self, Caption, OverlaySlice};
+use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
 use crate::{page, scan as input, warnings};
 
@@ -105,16 +106,21 @@ pub fn run<M: SliceModel + Send>(
         "Scan {file}, model {} version {}",
         manifest.name, manifest.version
     );
+    let pictures = Pictures {
+        staging: &staging,
+        destination,
+        geometry: &geometry,
+        labels: &segmented.labels,
+    };
     for view in &views {
         let caption = view.caption(&findings, geometry.slices(), source.clone());
-        write_picture(
-            &staging,
-            destination,
-            view,
-            &caption,
-            &geometry,
-            &segmented.labels,
-        )?;
+        pictures.write(view, view.file, |slice| overlay::draw(slice, &caption))?;
+    }
+    // It is one of the slices that were read for the others.
+    let key = findings.key_slice();
+    let key = views.iter().find(|view| Some(view.slice) == key);
+    if let Some(view) = key {
+        pictures.write(view, output::OVERLAY_KEY, overlay::draw_key)?;
     }
     let write_s = writing.elapsed().as_secs_f64();
 
@@ -175,11 +181,7 @@ struct View {
 
 impl View {
     fn caption(&self, findings: &Findings, slices: usize, source: String) -> Caption {
-        let found = findings
-            .slices
-            .iter()
-            .find(|found| found.slice == self.slice);
-        let areas = found.map(|found| found.areas).unwrap_or_default();
+        let areas = findings.areas(self.slice);
         Caption {
             title: self.title.clone(),
             slice: self.slice,
@@ -276,35 +278,41 @@ fn write_label_map(
     missing.map_or(Ok(()), |error| Err(internal(&error, &place)))
 }
 
-fn write_picture(
-    staging: &Staging,
-    destination: &Destination,
-    view: &View,
-    caption: &Caption,
-    geometry: &Geometry,
-    labels: &LabelMap,
-) -> Result<(), Failure> {
-    let place = destination.folder().join(view.file);
-    let mut slice_labels = vec![0; geometry.slice_len()];
-    labels
-        .read(view.slice, &mut slice_labels)
-        .map_err(|error| internal(&error, &place))?;
-    let [_, rows, cols] = geometry.shape();
-    let spacing = geometry.spacing();
-    let slice = OverlaySlice {
-        hu: &view.hu,
-        labels: &slice_labels,
-        rows,
-        cols,
-        row_mm: spacing.row_mm,
-        col_mm: spacing.col_mm,
-    };
-    let picture = overlay::draw(&slice, caption).map_err(|error| internal(&error, &place))?;
-    let mut png = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, image::ImageFormat::Png)
-        .map_err(|error| internal(&error, &place))?;
-    staging.write(view.file, &png.into_inner())
+/// What all pictures of a result share.
+struct Pictures<'a> {
+    staging: &'a Staging,
+    destination: &'a Destination,
+    geometry: &'a Geometry,
+    labels: &'a LabelMap,
+}
+
+impl Pictures<'_> {
+    /// Draws a slice with its outlines and writes it as PNG.
+    fn write(
+        &self,
+        view: &View,
+        file: &str,
+        draw: impl Fn(&OverlaySlice<'_>) -> Result<RgbImage, OverlayError>,
+    ) -> Result<(), Failure> {
+        let place = self.destination.folder().join(file);
+        let mut labels = vec![0; self.geometry.slice_len()];
+        self.labels
+            .read(view.slice, &mut labels)
+            .map_err(|error| internal(&error, &place))?;
+        let [_, rows, cols] = self.geometry.shape();
+        let spacing = self.geometry.spacing();
+        let slice = OverlaySlice {
+            hu: &view.hu,
+            labels: &labels,
+            rows,
+            cols,
+            row_mm: spacing.row_mm,
+            col_mm: spacing.col_mm,
+        };
+        let picture = draw(&slice).map_err(|error| internal(&error, &place))?;
+        let png = overlay::png(&picture).map_err(|error| internal(&error, &place))?;
+        self.staging.write(file, &png)
+    }
 }
 
 fn outputs(views: &[View]) -> Vec<OutputFile> {
@@ -325,6 +333,9 @@ fn outputs(views: &[View]) -> Vec<OutputFile> {
         if views.iter().any(|view| view.file == name) {
             outputs.push(file("overlay", name));
         }
+    }
+    if !views.is_empty() {
+        outputs.push(file("overlay", output::OVERLAY_KEY));
     }
     outputs
 }

@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! intake ─► spool ─► worker ─► spool ─► outbox          all of them through storage
-//! config, logs, audit       snapshot, pulse ─► health
+//! config, logs, audit       snapshot, pulse ─► health, panel
 //! ```
 //!
 //! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod output;
 pub mod overlay;
 pub mod page;
+pub mod panel;
 pub mod progress;
 pub mod pulse;
 mod record;

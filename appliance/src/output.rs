@@ -26,9 +26,12 @@ pub const OVERLAY_TUMOUR: &str = "overlay-tumour.png";
 pub const OVERLAY_RIGHT: &str = "overlay-right-kidney.png";
 /// The middle slice of the kidney on the patient's left.
 pub const OVERLAY_LEFT: &str = "overlay-left-kidney.png";
+/// The slice that tells most, without a page around it, of the size that the panel shows.
+pub const OVERLAY_KEY: &str = "overlay-key.png";
 
 /// Every name that a result may hold, in the order in which files are put in place.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
+    OVERLAY_KEY,
     OVERLAY_TUMOUR,
     OVERLAY_RIGHT,
     OVERLAY_LEFT,

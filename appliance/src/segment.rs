@@ -27,8 +27,8 @@ Examples:
 
 Written into the folder: report.json, report.txt, labels.nii.gz (the scan's own shape,
 axes and affine; 0 background, 1 kidney, 2 tumour), overlay-tumour.png,
-overlay-right-kidney.png, overlay-left-kidney.png. A structure that was not found has
-no picture, and the report says so. For research use only.";
+overlay-right-kidney.png, overlay-left-kidney.png, overlay-key.png. A structure that was
+not found has no picture, and the report says so. For research use only.";
 
 /// Options of `nephrobox segment`.
 #[derive(Debug, Clone, clap::Args)]

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use nephrobox_shared::measure::Sides;
+use nephrobox_shared::report::{Report, SliceAreas};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -85,17 +87,79 @@ pub struct ResultSummary {
     pub scan: String,
     /// When it was finished, in seconds since 1970 UTC.
     pub finished_unix_s: u64,
-    /// Kidney volume, in ml.
+    /// The model that outlined it, as name and version.
+    pub model: String,
+    /// Kidney volume of both sides, in ml.
     pub kidney_ml: f64,
-    /// Tumour volume, in ml.
+    /// Tumour volume of both sides, in ml.
     pub tumour_ml: f64,
+    /// Each side of the patient.
+    pub sides: Sides<SideSummary>,
+    /// The slice that `overlay_png` shows and the areas belong to, from 0 at the head; `None` if nothing was found.
+    pub key_slice: Option<usize>,
+    /// Slices of the scan.
+    pub slices: usize,
     /// Processing time, in seconds.
     pub seconds: f64,
     /// Number of warnings in its report.
     pub warnings: u32,
-    /// The overlay as PNG; not part of what is sent on.
+    /// The first of them, in words.
+    pub first_warning: Option<String>,
+    /// The key slice with its outlines as PNG; not part of what is sent on.
     #[serde(skip)]
     pub overlay_png: Option<Arc<[u8]>>,
+}
+
+/// One side of the patient in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideSummary {
+    /// Volume of the kidney without its tumour, in ml.
+    pub kidney_ml: f64,
+    /// Volume of the tumour, in ml.
+    pub tumour_ml: f64,
+    /// Area of the kidney without its tumour in the key slice, in mm².
+    pub kidney_mm2: f64,
+    /// Area of the tumour in the key slice, in mm².
+    pub tumour_mm2: f64,
+}
+
+impl ResultSummary {
+    /// The short of a report. `overlay` is the file [`OVERLAY_KEY`](crate::output::OVERLAY_KEY) beside it, `scan` the scan's id
+    /// on the box. The report's file names do not get in.
+    #[must_use]
+    pub fn of(
+        report: &Report,
+        overlay: Option<Arc<[u8]>>,
+        scan: impl Into<String>,
+        finished_unix_s: u64,
+    ) -> Self {
+        let findings = &report.findings;
+        let key_slice = findings.key_slice();
+        let areas = key_slice.map_or_else(SliceAreas::default, |slice| findings.areas(slice));
+        let sides = Sides::from_fn(|side| {
+            let (found, areas) = (findings.sides.get(side), areas.get(side));
+            SideSummary {
+                kidney_ml: found.kidney_volume_ml,
+                tumour_ml: found.tumour_volume_ml,
+                kidney_mm2: areas.kidney_area_mm2,
+                tumour_mm2: areas.tumour_area_mm2,
+            }
+        });
+        Self {
+            scan: scan.into(),
+            finished_unix_s,
+            model: format!("{} {}", report.model.name, report.model.version),
+            kidney_ml: sides.right.kidney_ml + sides.left.kidney_ml,
+            tumour_ml: sides.right.tumour_ml + sides.left.tumour_ml,
+            sides,
+            key_slice,
+            slices: report.input.slices,
+            seconds: report.timing.total_s,
+            warnings: u32::try_from(report.warnings.len()).unwrap_or(u32::MAX),
+            first_warning: report.warnings.first().map(|first| first.message.clone()),
+            overlay_png: overlay,
+        }
+    }
 }
 
 /// A place for a model.
@@ -114,9 +178,9 @@ pub enum SlotState {
     /// Nothing is in it.
     #[default]
     Empty,
-    /// Written, not yet tried.
+    /// Written whole, not tried yet.
     Written,
-    /// Written, on trial.
+    /// On trial.
     Trial,
     /// Confirmed.
     Confirmed,

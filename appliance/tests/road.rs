@@ -15,8 +15,9 @@ use support::{
 };
 use tempfile::TempDir;
 
-const ALL_FILES: [&str; 6] = [
+const ALL_FILES: [&str; 7] = [
     "labels.nii.gz",
+    "overlay-key.png",
     "overlay-left-kidney.png",
     "overlay-right-kidney.png",
     "overlay-tumour.png",
@@ -237,6 +238,18 @@ fn pictures_show_the_patients_left_on_the_right() {
     // Drawn to scale: 96 columns of 0.8125 mm across 64 rows of 0.75 mm down.
     let right = image::open(out.join("overlay-right-kidney.png")).expect("a picture");
     assert_eq!(right.width(), picture.width());
+    // The panel's picture shows the body alone: 56 rows of 0.75 mm and 84 columns of 0.8125 mm, and what is left of 8 mm around.
+    let key = image::open(out.join("overlay-key.png"))
+        .expect("a picture")
+        .to_rgb8();
+    assert_eq!(key.dimensions(), (444, 273));
+    let tumour = |x: std::ops::Range<u32>| {
+        let pixels = key.enumerate_pixels();
+        pixels
+            .filter(|(at, _, pixel)| x.contains(at) && pixel.0 == Class::Tumour.colour())
+            .count()
+    };
+    assert!(tumour(222..444) > 30 && tumour(0..222) == 0);
 }
 
 #[test]

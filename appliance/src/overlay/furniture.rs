@@ -57,6 +57,33 @@ pub(super) fn draw(
     notice(picture, typeface, frame, caption);
 }
 
+/// What lies on the anatomy of a picture without a page: side letters, scale bar, and the notice in short.
+pub(super) fn draw_within(picture: &mut RgbImage, typeface: &Typeface, raster: &Raster) {
+    let frame = Frame {
+        width: raster.width,
+        height: raster.height,
+        anatomy: (0, 0),
+    };
+    sides(picture, typeface, &frame, raster);
+    scale_bar(picture, typeface, &frame, raster);
+    let at = (12.0, raster.height as f32 - 12.0);
+    text::write_rimmed(
+        picture,
+        &typeface.bold,
+        NOTICE_SIZE,
+        at,
+        NOTICE,
+        research_use(),
+    );
+}
+
+/// The first sentence of the notice.
+fn research_use() -> &'static str {
+    RESEARCH_USE_NOTICE
+        .split_once(". ")
+        .map_or(RESEARCH_USE_NOTICE, |(first, _)| first)
+}
+
 fn header(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, caption: &Caption) {
     let baseline = 37.0;
     text::write(
@@ -255,7 +282,7 @@ fn notice(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, caption: &
         RESEARCH_USE_NOTICE,
     );
     let room = (frame.width - 2 * MARGIN) as f32;
-    let source = shortened(&typeface.regular, 13.0, room, &caption.source);
+    let source = text::shortened(&typeface.regular, 13.0, room, &caption.source);
     text::write(
         picture,
         &typeface.regular,
@@ -264,21 +291,6 @@ fn notice(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, caption: &
         FAINT,
         &source,
     );
-}
-
-/// The text itself, or as much of it as fits in `room` pixels with an ellipsis.
-fn shortened(font: &FontRef<'_>, size: f32, room: f32, words: &str) -> String {
-    if text::width(font, size, words) <= room {
-        return words.to_owned();
-    }
-    let mut kept: Vec<char> = words.chars().collect();
-    while kept.pop().is_some() {
-        let candidate: String = kept.iter().copied().chain(['…']).collect();
-        if text::width(font, size, &candidate) <= room {
-            return candidate;
-        }
-    }
-    String::new()
 }
 
 fn right_aligned(

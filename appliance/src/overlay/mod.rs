@@ -4,9 +4,10 @@
 //! The window is the one that the network sees. Pictures are PNG, RGB, with square pixels whatever the spacing.
 //! Areas are handed in, never measured here.
 
+mod body;
 mod furniture;
 mod raster;
-mod text;
+pub(crate) mod text;
 
 use image::{Rgb, RgbImage};
 use nephrobox_shared::class::Class;
@@ -14,6 +15,9 @@ use nephrobox_shared::measure::Sides;
 
 use raster::Raster;
 use text::Typeface;
+
+/// Width and height in pixels that [`draw_key`] fills as far as the patient's shape allows: the place for it on the panel.
+pub const KEY_SIZE: (u32, u32) = (444, 368);
 
 /// Share of the class colour that is laid over the inside of an outline.
 const FILL: f32 = 0.14;
@@ -85,6 +89,14 @@ pub enum OverlayError {
 }
 
 impl OverlaySlice<'_> {
+    /// Height and width in mm.
+    fn extent_mm(&self) -> [f64; 2] {
+        [
+            self.rows as f64 * self.row_mm,
+            self.cols as f64 * self.col_mm,
+        ]
+    }
+
     fn check(&self) -> Result<(), OverlayError> {
         let size = self.rows.checked_mul(self.cols);
         if size.is_none_or(|size| size == 0 || size != self.hu.len() || size != self.labels.len()) {
@@ -125,6 +137,32 @@ pub fn draw(slice: &OverlaySlice<'_>, caption: &Caption) -> Result<RgbImage, Ove
     draw_anatomy(&mut picture, &raster, frame.anatomy);
     furniture::draw(&mut picture, &typeface, &frame, &raster, caption);
     Ok(picture)
+}
+
+/// Draws the patient's body alone, without a page around it, within [`KEY_SIZE`]: outlines, side letters, a scale bar, and
+/// that it is for research use only.
+///
+/// # Errors
+/// When the slice contradicts itself: sizes, labels or spacing.
+pub fn draw_key(slice: &OverlaySlice<'_>) -> Result<RgbImage, OverlayError> {
+    slice.check()?;
+    let body = body::Body::of(slice);
+    let raster = Raster::within(&body.slice(slice), KEY_SIZE)?;
+    let typeface = Typeface::load()?;
+    let mut picture = RgbImage::new(raster.width, raster.height);
+    draw_anatomy(&mut picture, &raster, (0, 0));
+    furniture::draw_within(&mut picture, &typeface, &raster);
+    Ok(picture)
+}
+
+/// A picture as a PNG file.
+///
+/// # Errors
+/// None that a picture with pixels gives; the encoder's own.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png)?;
+    Ok(png.into_inner())
 }
 
 fn draw_anatomy(picture: &mut RgbImage, raster: &Raster, (left, top): (u32, u32)) {

@@ -30,15 +30,29 @@ impl Raster {
     /// bilinear weight, which gives smooth outlines where nearest neighbour gives stairs.
     pub(super) fn of(slice: &OverlaySlice<'_>) -> Result<Self, OverlayError> {
         slice.check()?;
-        let (high_mm, wide_mm) = (
-            slice.rows as f64 * slice.row_mm,
-            slice.cols as f64 * slice.col_mm,
-        );
+        let [high_mm, wide_mm] = slice.extent_mm();
         let long_mm = high_mm.max(wide_mm);
         // Never fewer screen pixels than image pixels, unless the longest side forbids it.
         let px_per_mm = (LONG_SIDE / long_mm)
             .max(1.0 / slice.row_mm.min(slice.col_mm))
             .min(LONGEST_SIDE / long_mm);
+        Ok(Self::at(slice, px_per_mm))
+    }
+
+    /// The same as large as it fits into `width` by `height` pixels.
+    pub(super) fn within(
+        slice: &OverlaySlice<'_>,
+        (width, height): (u32, u32),
+    ) -> Result<Self, OverlayError> {
+        slice.check()?;
+        let [high_mm, wide_mm] = slice.extent_mm();
+        let px_per_mm = (f64::from(width) / wide_mm).min(f64::from(height) / high_mm);
+        Ok(Self::at(slice, px_per_mm))
+    }
+
+    /// Resamples a slice that has been checked.
+    fn at(slice: &OverlaySlice<'_>, px_per_mm: f64) -> Self {
+        let [high_mm, wide_mm] = slice.extent_mm();
         let width = (wide_mm * px_per_mm).round().max(1.0) as u32;
         let height = (high_mm * px_per_mm).round().max(1.0) as u32;
 
@@ -63,13 +77,13 @@ impl Raster {
                 classes.push(largest(&share));
             }
         }
-        Ok(Self {
+        Self {
             width,
             height,
             px_per_mm,
             grey,
             classes,
-        })
+        }
     }
 
     /// The class at a pixel; everything outside the picture is background, so outlines close at its edge.

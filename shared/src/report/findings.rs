@@ -128,6 +128,24 @@ impl Findings {
             slices: slices(measures),
         }
     }
+
+    /// The slice that tells most: the one with the largest area of tumour, else the median slice of the larger kidney.
+    /// `None` if nothing was found.
+    pub fn key_slice(&self) -> Option<usize> {
+        let (right, left) = (&self.sides.right, &self.sides.left);
+        let larger = if left.kidney_volume_ml > right.kidney_volume_ml {
+            left
+        } else {
+            right
+        };
+        self.peak_tumour_slice.or(larger.mid_kidney_slice)
+    }
+
+    /// Areas in one slice; zero where it shows neither kidney nor tumour.
+    pub fn areas(&self, slice: usize) -> SliceAreas {
+        let found = self.slices.iter().find(|found| found.slice == slice);
+        found.map(|found| found.areas).unwrap_or_default()
+    }
 }
 
 impl SideFindings {

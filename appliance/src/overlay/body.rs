@@ -1,0 +1,137 @@
+//! Where the patient's body lies in a slice, so that a small picture is not half air.
+
+use std::ops::Range;
+
+use super::OverlaySlice;
+
+/// Everything denser than this is no air: skin, fat, clothes, the table.
+const DENSE_HU: i16 = -400;
+/// Share of dense pixels from which a row or column belongs to the body; a table's edge or a line in the air has fewer.
+const SHARE: f64 = 0.02;
+/// What is left around the body, in mm.
+const MARGIN_MM: f64 = 8.0;
+
+/// The body's rectangle with the pixels in it.
+pub(super) struct Body {
+    rows: Range<usize>,
+    cols: Range<usize>,
+    hu: Vec<i16>,
+    labels: Vec<u8>,
+}
+
+impl Body {
+    /// Finds the body in a slice that has been checked. All that is labelled belongs to it; a slice of air is left whole.
+    pub(super) fn of(slice: &OverlaySlice<'_>) -> Self {
+        let mut in_row = vec![0_usize; slice.rows];
+        let mut in_col = vec![0_usize; slice.cols];
+        let mut labelled: Option<[Range<usize>; 2]> = None;
+        for (index, (&hu, &label)) in slice.hu.iter().zip(slice.labels).enumerate() {
+            let (row, col) = (index / slice.cols, index % slice.cols);
+            if hu > DENSE_HU {
+                in_row[row] += 1;
+                in_col[col] += 1;
+            }
+            if label != 0 {
+                let found = labelled.get_or_insert([row..row + 1, col..col + 1]);
+                widen(&mut found[0], row);
+                widen(&mut found[1], col);
+            }
+        }
+        let [rows, cols] = labelled.map_or([None, None], |[rows, cols]| [Some(rows), Some(cols)]);
+        let rows = span(&in_row, slice.cols, slice.row_mm, rows);
+        let cols = span(&in_col, slice.rows, slice.col_mm, cols);
+        let pixels = || {
+            rows.clone()
+                .flat_map(|row| cols.clone().map(move |col| row * slice.cols + col))
+        };
+        Self {
+            hu: pixels().map(|pixel| slice.hu[pixel]).collect(),
+            labels: pixels().map(|pixel| slice.labels[pixel]).collect(),
+            rows,
+            cols,
+        }
+    }
+
+    /// The part of `slice` that holds the body.
+    pub(super) fn slice(&self, slice: &OverlaySlice<'_>) -> OverlaySlice<'_> {
+        OverlaySlice {
+            hu: &self.hu,
+            labels: &self.labels,
+            rows: self.rows.len(),
+            cols: self.cols.len(),
+            row_mm: slice.row_mm,
+            col_mm: slice.col_mm,
+        }
+    }
+}
+
+fn widen(range: &mut Range<usize>, index: usize) {
+    range.start = range.start.min(index);
+    range.end = range.end.max(index + 1);
+}
+
+/// From the first to the last line that belongs to the body or must be shown, with a margin.
+fn span(dense: &[usize], across: usize, mm: f64, labelled: Option<Range<usize>>) -> Range<usize> {
+    let least = (across as f64 * SHARE).ceil().max(1.0) as usize;
+    let first = dense.iter().position(|&count| count >= least);
+    let last = dense.iter().rposition(|&count| count >= least);
+    let Some((first, last)) = first.zip(last) else {
+        return 0..dense.len();
+    };
+    let mut found = first..last + 1;
+    if let Some(labelled) = labelled {
+        widen(&mut found, labelled.start);
+        widen(&mut found, labelled.end - 1);
+    }
+    // A spacing below a thousandth of the margin would make it endless; the border of the slice ends it.
+    let margin = (MARGIN_MM / mm).round() as usize;
+    found.start.saturating_sub(margin)..found.end.saturating_add(margin).min(dense.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 100;
+
+    fn body(hu: &[i16], labels: &[u8]) -> (Range<usize>, Range<usize>) {
+        let slice = OverlaySlice {
+            hu,
+            labels,
+            rows: SIDE,
+            cols: SIDE,
+            row_mm: 4.0,
+            col_mm: 2.0,
+        };
+        let body = Body::of(&slice);
+        assert_eq!(body.hu.len(), body.rows.len() * body.cols.len());
+        (body.rows, body.cols)
+    }
+
+    #[test]
+    fn air_around_the_body_is_cut_and_a_speck_in_it_is_air() {
+        let mut hu = vec![-1000_i16; SIDE * SIDE];
+        for row in 30..60 {
+            hu[row * SIDE + 20..row * SIDE + 90].fill(40);
+        }
+        hu[3 * SIDE + 3] = 40;
+        // 8 mm are two rows and four columns.
+        assert_eq!(body(&hu, &vec![0; SIDE * SIDE]), (28..62, 16..94));
+    }
+
+    #[test]
+    fn what_is_outlined_is_always_shown() {
+        let mut labels = vec![0_u8; SIDE * SIDE];
+        labels[5 * SIDE + 97] = 2;
+        let mut hu = vec![-1000_i16; SIDE * SIDE];
+        hu[50 * SIDE + 10..50 * SIDE + 20].fill(0);
+        hu[51 * SIDE + 10..51 * SIDE + 20].fill(0);
+        assert_eq!(body(&hu, &labels), (3..54, 6..100));
+    }
+
+    #[test]
+    fn a_slice_of_air_is_left_whole() {
+        let air = vec![-1000_i16; SIDE * SIDE];
+        assert_eq!(body(&air, &vec![0; SIDE * SIDE]), (0..SIDE, 0..SIDE));
+    }
+}

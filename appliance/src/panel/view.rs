@@ -1,0 +1,285 @@
+//! What a screen shows, as plain data.
+
+use crate::health::readiness;
+use crate::snapshot::{Activity, Fault, ResultSummary, Slot, Snapshot};
+
+/// All that the panel shows at one moment. Two equal views give the same picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The box's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+    /// The model in use, as name and version.
+    pub model: Option<String>,
+    /// Scans that wait.
+    pub queued: u64,
+    /// What fills the screen.
+    pub screen: Screen,
+    /// Something that needs attention while the box goes on, in one sentence.
+    pub banner: Option<String>,
+}
+
+/// What fills the screen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Screen {
+    /// The box is not up yet.
+    Starting,
+    /// Nothing to do, and no result to show.
+    Idle {
+        /// Why no scan would be accepted; `None` if one would.
+        not_ready: Option<String>,
+        /// Scans that could not be processed and are kept aside.
+        aside: u64,
+        /// Share of the room for scans that is taken, in percent.
+        used_percent: u8,
+    },
+    /// A scan is coming in.
+    Receiving {
+        /// Its id on the box.
+        scan: String,
+        /// Bytes that are here.
+        done_bytes: u64,
+        /// Bytes in all; 0 if not known.
+        total_bytes: u64,
+    },
+    /// The network looks at a scan.
+    Working {
+        /// Its id on the box.
+        scan: String,
+        /// Slices done.
+        slice: u32,
+        /// Slices in all.
+        slices: u32,
+    },
+    /// The last result.
+    Result(Box<ResultSummary>),
+    /// The box takes no scans.
+    Fault {
+        /// A stable short name.
+        code: String,
+        /// What is wrong and what to do.
+        message: String,
+        /// How many more faults there are of the same weight.
+        more: usize,
+    },
+    /// A model is installed.
+    Flashing {
+        /// The step, in words.
+        step: String,
+        /// The two places for models.
+        slots: [Slot; 2],
+    },
+}
+
+impl View {
+    /// The view of a box in this state. In falling order, the screen belongs to
+    ///
+    /// 1. the installation of a model, which is what cures some faults and what nobody should interrupt unawares;
+    /// 2. a fault that keeps the box from taking scans, the newest if there are several;
+    /// 3. the start, a transfer, the work on a scan;
+    /// 4. the last result, which stays until something else happens;
+    /// 5. readiness.
+    ///
+    /// Other faults are a banner under any screen, the newest in words and the rest as a number.
+    #[must_use]
+    pub fn of(state: &Snapshot) -> Self {
+        let (blocking, passing): (Vec<&Fault>, Vec<&Fault>) =
+            state.faults.iter().partition(|fault| fault.blocks);
+        let mut notices: Vec<String> = Vec::new();
+        let screen = match (&state.activity, blocking.last()) {
+            (Activity::Flashing { step }, _) => {
+                notices.extend(blocking.iter().map(|fault| fault.message.clone()));
+                Screen::Flashing {
+                    step: step.clone(),
+                    slots: state.slots.clone(),
+                }
+            }
+            (_, Some(fault)) => Screen::Fault {
+                code: fault.code.clone(),
+                message: fault.message.clone(),
+                more: blocking.len() - 1,
+            },
+            _ if !state.started => Screen::Starting,
+            (Activity::Idle, None) => {
+                let reasons = readiness(state).reasons;
+                match state.results.first() {
+                    Some(result) => {
+                        notices.extend(reasons);
+                        Screen::Result(Box::new(result.clone()))
+                    }
+                    None => Screen::Idle {
+                        not_ready: reasons.into_iter().next(),
+                        aside: state.aside,
+                        used_percent: percent(state.used_bytes, state.limit_bytes).unwrap_or(0),
+                    },
+                }
+            }
+            (
+                Activity::Receiving {
+                    scan,
+                    done_bytes,
+                    total_bytes,
+                },
+                None,
+            ) => Screen::Receiving {
+                scan: scan.clone(),
+                done_bytes: *done_bytes,
+                total_bytes: *total_bytes,
+            },
+            (
+                Activity::Working {
+                    scan,
+                    slice,
+                    slices,
+                },
+                None,
+            ) => Screen::Working {
+                scan: scan.clone(),
+                slice: *slice,
+                slices: *slices,
+            },
+        };
+        notices.extend(passing.iter().map(|fault| fault.message.clone()));
+        Self {
+            name: state.name.clone(),
+            version: state.version.clone(),
+            model: state.active_model.clone(),
+            queued: state.queued,
+            screen,
+            banner: banner(&notices),
+        }
+    }
+}
+
+/// The newest notice, and how many more there are. The number comes first, since the end of a long sentence may not fit.
+fn banner(notices: &[String]) -> Option<String> {
+    let (newest, others) = notices.split_last()?;
+    Some(match others.len() {
+        0 => newest.clone(),
+        more => format!("1 of {}: {newest}", more + 1),
+    })
+}
+
+/// `done` of `total` in whole percent, 100 only for all of it; `None` if there is no total.
+pub(super) fn percent(done: u64, total: u64) -> Option<u8> {
+    let share = u128::from(done.min(total)) * 100;
+    share
+        .checked_div(u128::from(total))
+        .and_then(|percent| u8::try_from(percent).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> Snapshot {
+        Snapshot {
+            started: true,
+            active_model: Some("demo 3".into()),
+            ..Snapshot::default()
+        }
+    }
+
+    fn fault(code: &str, blocks: bool) -> Fault {
+        Fault {
+            code: code.into(),
+            message: format!("{code} happened"),
+            blocks,
+        }
+    }
+
+    #[test]
+    fn a_box_without_results_says_whether_it_is_ready() {
+        let screen = |state: &Snapshot| View::of(state).screen;
+        assert_eq!(
+            screen(&Snapshot {
+                used_bytes: 99,
+                limit_bytes: 200,
+                aside: 1,
+                ..well()
+            }),
+            Screen::Idle {
+                not_ready: None,
+                aside: 1,
+                used_percent: 49
+            }
+        );
+        let Screen::Idle { not_ready, .. } = screen(&Snapshot {
+            active_model: None,
+            ..well()
+        }) else {
+            panic!("an idle box");
+        };
+        assert!(not_ready.expect("a reason").contains("nephroctl flash"));
+        assert_eq!(screen(&Snapshot::default()), Screen::Starting);
+    }
+
+    #[test]
+    fn a_blocking_fault_outweighs_a_result_and_work_but_not_a_flash() {
+        let mut state = well();
+        state.push_result(ResultSummary::default());
+        assert!(matches!(View::of(&state).screen, Screen::Result(_)));
+        state.raise(fault("disk_full", true));
+        for activity in [
+            Activity::Idle,
+            Activity::Working {
+                scan: "1".into(),
+                slice: 1,
+                slices: 2,
+            },
+        ] {
+            state.activity = activity;
+            let view = View::of(&state);
+            assert!(
+                matches!(&view.screen, Screen::Fault { code, more: 0, .. } if code == "disk_full")
+            );
+            assert_eq!(view.banner, None, "a fault is told once");
+        }
+        state.activity = Activity::Flashing {
+            step: "self-test".into(),
+        };
+        let view = View::of(&state);
+        assert!(matches!(view.screen, Screen::Flashing { .. }));
+        assert_eq!(view.banner.as_deref(), Some("disk_full happened"));
+    }
+
+    #[test]
+    fn a_flash_that_fell_back_is_seen_under_any_screen() {
+        let mut state = well();
+        state.raise(fault("destination_silent", false));
+        state.raise(fault("model_fell_back", false));
+        for activity in [
+            Activity::Idle,
+            Activity::Receiving {
+                scan: "1".into(),
+                done_bytes: 1,
+                total_bytes: 2,
+            },
+        ] {
+            state.activity = activity;
+            let banner = View::of(&state).banner.expect("a banner");
+            assert_eq!(banner, "1 of 2: model_fell_back happened");
+        }
+        state.raise(fault("no_camera", true));
+        assert!(View::of(&state).banner.is_some());
+    }
+
+    #[test]
+    fn a_result_says_when_no_other_scan_would_be_accepted() {
+        let mut state = well();
+        state.push_result(ResultSummary::default());
+        state.limit_bytes = 5;
+        state.used_bytes = 5;
+        let banner = View::of(&state).banner.expect("a banner");
+        assert!(banner.starts_with("no room for another scan"), "{banner}");
+    }
+
+    #[test]
+    fn a_hundred_percent_is_all_of_it() {
+        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(999, 1000), Some(99));
+        assert_eq!(percent(u64::MAX, u64::MAX), Some(100));
+        assert_eq!(percent(7, 5), Some(100));
+    }
+}
