@@ -34,7 +34,7 @@ pub enum Who {
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The box's service started.
@@ -220,6 +220,14 @@ impl<S: Storage> Audit<S> {
 /// # Errors
 /// The first line that is not what was written, or a file that cannot be read.
 pub fn verify<S: Storage>(storage: &S) -> Result<u64, AuditError> {
+    walk(storage, &mut |_| ())
+}
+
+/// The same, and hands over every line that is what was written, from the first on.
+///
+/// # Errors
+/// As [`verify`].
+pub fn walk<S: Storage>(storage: &S, each: &mut dyn FnMut(Line)) -> Result<u64, AuditError> {
     let lies = storage.len(LOG)?.unwrap_or(0);
     let (mut offset, mut count, mut prev) = (0, 0, first());
     let mut buffer = vec![0; LONGEST];
@@ -245,6 +253,7 @@ pub fn verify<S: Storage>(storage: &S) -> Result<u64, AuditError> {
         prev = blake3::hash(bytes);
         count += 1;
         offset += end as u64 + 1;
+        each(line);
     }
     Ok(count)
 }
@@ -270,13 +279,17 @@ fn last_line(whole_lines: &[u8]) -> Option<(u64, Hash)> {
 
 /// Names cannot make a line too long.
 fn tame(who: &Who) -> Who {
-    let short = |name: &String| name.chars().take(64).collect();
     match who {
         Who::Device => Who::Device,
         Who::Key(name) => Who::Key(short(name)),
         Who::Source(name) => Who::Source(short(name)),
         Who::Destination(name) => Who::Destination(short(name)),
     }
+}
+
+/// A name as it stands in a line.
+pub(crate) fn short(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 /// A moment as `2026-03-01T12:34:56.789Z`. Before 1970 the clock is wrong anyway and counts as 1970.

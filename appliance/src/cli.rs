@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{bench, config, demo, segment};
+use crate::{bench, config, demo, run, segment};
 
 /// Ends every `--help`; `docs/report.md` has the same table.
 const EXIT_CODES: &str = "\
@@ -17,6 +17,7 @@ Exit codes:
   4  the model package cannot be used
   5  the device is not here, or does not work
   6  the results, or the state folder that was named, cannot be written
+  7  the box cannot run: its state folder or an address is in use, or a certificate is unusable
 
 For research use only. Not for diagnosis.";
 
@@ -39,6 +40,9 @@ enum Command {
     /// Measure how fast a model is on this machine.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// Run the box: take scans from lines and a folder until told to stop.
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
     /// Check the box's configuration, show it, or print an example.
     #[command(after_help = config::command::EXAMPLES)]
     Config(config::command::Args),
@@ -53,6 +57,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Segment(args) => segment::run(&args, out),
         Command::Demo(args) => demo::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Run(args) => run::run(&args),
         Command::Config(args) => config::command::run(&args, out),
     }
 }

@@ -22,6 +22,9 @@ pub enum Exit {
     Device,
     /// 6: the results, or the state folder that was named, cannot be written.
     Output,
+    /// 7: the box's service cannot run beside what runs already: the state folder or an address is in use, or a certificate
+    /// cannot be used.
+    Service,
 }
 
 impl Exit {
@@ -35,6 +38,7 @@ impl Exit {
             Self::Model => 4,
             Self::Device => 5,
             Self::Output => 6,
+            Self::Service => 7,
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod panel;
 pub mod progress;
 pub mod pulse;
 mod record;
+pub mod run;
 pub mod scan;
 pub mod segment;
 pub mod slots;

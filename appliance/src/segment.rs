@@ -84,6 +84,17 @@ pub enum Numbers {
     F16,
 }
 
+impl Numbers {
+    /// The engine's word for it; `None` leaves it the choice.
+    pub(crate) fn arithmetic(self) -> Option<Arithmetic> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some(Arithmetic::F32),
+            Self::F16 => Some(Arithmetic::F16),
+        }
+    }
+}
+
 impl Compute {
     /// A choice for the engine.
     ///
@@ -94,11 +105,7 @@ impl Compute {
             device: self.device.clone(),
             threads: self.threads.map(usize::from),
             sharing,
-            arithmetic: match self.arithmetic {
-                Numbers::Auto => None,
-                Numbers::F32 => Some(Arithmetic::F32),
-                Numbers::F16 => Some(Arithmetic::F16),
-            },
+            arithmetic: self.arithmetic.arithmetic(),
             caches: state_folder::folder(self.state.as_deref())?
                 .map(|folder| folder.join(state_folder::KERNELS)),
         })

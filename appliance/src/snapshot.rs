@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::pulse::Pulse;
 
 /// Results that are kept for showing.
-const RESULTS: usize = 10;
+pub(crate) const RESULTS: usize = 10;
 
 /// The box at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -222,7 +222,7 @@ pub struct Counters {
     pub refused: u64,
     /// Scans with a result.
     pub finished: u64,
-    /// Scans set aside.
+    /// Scans that came and got no report: unusable ones, and those set aside.
     pub failed: u64,
     /// Results delivered, each destination counted.
     pub delivered: u64,
@@ -245,6 +245,12 @@ impl Snapshot {
     pub fn raise(&mut self, fault: Fault) {
         self.clear(&fault.code);
         self.faults.push(fault);
+    }
+
+    /// Whether a fault of this code is raised.
+    #[must_use]
+    pub fn has_fault(&self, code: &str) -> bool {
+        self.faults.iter().any(|fault| fault.code == code)
     }
 
     /// Takes a fault back.
@@ -279,6 +285,20 @@ impl Shared {
     /// Changes the state and wakes who watches.
     pub fn change(&self, change: impl FnOnce(&mut Snapshot)) {
         self.state.send_modify(change);
+    }
+
+    /// Whether a fault of this code is raised.
+    #[must_use]
+    pub fn has_fault(&self, code: &str) -> bool {
+        self.state.borrow().has_fault(code)
+    }
+
+    /// Raises a fault; wakes nobody if it is raised already in the same words.
+    pub fn set_fault(&self, fault: Fault) {
+        let known = self.state.borrow().faults.contains(&fault);
+        if !known {
+            self.change(|state| state.raise(fault));
+        }
     }
 
     /// A receiver that wakes at every change.

@@ -294,7 +294,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 self.spool.give_back(id)?;
                 Ok(self.trouble(&reason, failure.exit != Exit::Device))
             }
-            Exit::Internal | Exit::Usage => self.died(id, &reason),
+            Exit::Internal | Exit::Usage | Exit::Service => self.died(id, &reason),
         }
     }
 

@@ -70,7 +70,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     })
 }
 
-fn load(file: &std::path::Path) -> Result<Config, Failure> {
+/// Reads and checks a configuration, and tells every mistake at once.
+///
+/// # Errors
+/// Whatever is wrong with it (exit code 2).
+pub(crate) fn load(file: &std::path::Path) -> Result<Config, Failure> {
     Config::load(file).map_err(|error| match &error {
         ConfigError::Read { .. } => told(Exit::Usage, &error, file.display(), ""),
         ConfigError::Wrong { problems, .. } => {

@@ -31,7 +31,7 @@ pub const METRICS: &[Metric] = &[
     ("nephrobox_scans_accepted_total", "counter", "Scans accepted.", |s| s.counters.accepted as f64),
     ("nephrobox_scans_refused_total", "counter", "Scans refused at the door.", |s| s.counters.refused as f64),
     ("nephrobox_scans_finished_total", "counter", "Scans with a result.", |s| s.counters.finished as f64),
-    ("nephrobox_scans_failed_total", "counter", "Scans set aside.", |s| s.counters.failed as f64),
+    ("nephrobox_scans_failed_total", "counter", "Scans that came and got no report: unusable ones, and those set aside.", |s| s.counters.failed as f64),
     ("nephrobox_results_delivered_total", "counter", "Results delivered, each destination counted.", |s| s.counters.delivered as f64),
     ("nephrobox_received_bytes_total", "counter", "Bytes received.", |s| s.counters.received_bytes as f64),
     ("nephrobox_slices_total", "counter", "Slices processed.", |s| s.counters.slices as f64),

@@ -229,22 +229,36 @@ impl<S: Storage> Spool<S> {
     /// When a step failed before and the disk cannot be read again.
     pub fn listing(&self) -> Result<Vec<Listed>, SpoolError> {
         self.with(|_, inner| {
-            let listed = inner.scans.iter().map(|(&id, scan)| {
-                let state = state(inner, id, scan);
-                let ended = matches!(state, State::Ended(_));
-                let wanted = self.settings.destinations.iter();
-                Listed {
-                    id,
-                    state,
-                    record: scan.record.clone(),
-                    missing: wanted
-                        .filter(|&name| ended && !scan.record.confirmed.contains(name))
-                        .cloned()
-                        .collect(),
-                }
-            });
+            let scans = inner.scans.iter();
+            let listed = scans.map(|(&id, scan)| self.show(inner, id, scan));
             Ok(listed.collect())
         })
+    }
+
+    /// One scan of that list; `None` if the box does not know it (any more).
+    ///
+    /// # Errors
+    /// When a step failed before and the disk cannot be read again.
+    pub fn listed(&self, id: ScanId) -> Result<Option<Listed>, SpoolError> {
+        self.with(|_, inner| {
+            let scan = inner.scans.get(&id);
+            Ok(scan.map(|scan| self.show(inner, id, scan)))
+        })
+    }
+
+    fn show(&self, inner: &Inner, id: ScanId, scan: &Scan) -> Listed {
+        let state = state(inner, id, scan);
+        let ended = matches!(state, State::Ended(_));
+        let wanted = self.settings.destinations.iter();
+        Listed {
+            id,
+            state,
+            record: scan.record.clone(),
+            missing: wanted
+                .filter(|&name| ended && !scan.record.confirmed.contains(name))
+                .cloned()
+                .collect(),
+        }
     }
 
     /// How full the queue is.

@@ -1,0 +1,270 @@
+//! The composition: every part of the box, started in the order in which they need each other.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::core::{Core, spool_settings};
+use super::ledger::Ledger;
+use super::models::{self, ForWorker};
+use super::news::News;
+use super::vital::{Ended, Vitals};
+use super::{delivery, inbox, lock, results, upkeep};
+use crate::audit::{Deed, What, Who};
+use crate::config::Config;
+use crate::failure::{Exit, Failure, told};
+use crate::health::{self, watchdog};
+use crate::logs::Logs;
+use crate::panel;
+use crate::slots::{self, Slots};
+use crate::snapshot::{Shared, Snapshot};
+use crate::spool::{Recovery, Spool};
+use crate::storage::Folder;
+use crate::worker::Worker;
+
+/// Folder of the queue, below the state folder.
+const SPOOL: &str = "spool";
+/// Folder of the models, below the state folder.
+const SLOTS: &str = "slots";
+/// Folder of the audit log, below the state folder.
+const AUDIT: &str = "audit";
+/// How long a stopping box waits for a trial that is going on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A box that runs.
+pub struct Appliance {
+    core: Arc<Core>,
+    worker: Worker,
+    threads: Vec<JoinHandle<()>>,
+    models: JoinHandle<()>,
+    tasks: Vec<AbortHandle>,
+    ended: Ended,
+    /// Held as long as anything here may write.
+    lock: File,
+}
+
+impl Appliance {
+    /// Starts all parts. When this returns scans are taken; that the model is ready too, `started` in the snapshot says.
+    ///
+    /// Has to be called within a Tokio runtime, which carries the lines, the page, the panel and the watchdog.
+    ///
+    /// # Errors
+    /// What keeps the box from running at all: a state folder that cannot be used or is in use, an address that is taken. A port, a
+    /// folder or a model that is missing is none; that is shown, and it is tried again.
+    pub async fn start(config: Config, logs: Logs) -> Result<Self, Failure> {
+        let state = config.identity.state.clone();
+        let lock = lock::take(&state)?;
+        let shared = Shared::new(Snapshot {
+            name: config.identity.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started_unix_s: results::unix_s(SystemTime::now()),
+            ..Snapshot::default()
+        });
+        let core = Arc::new(core(config, logs, &shared)?);
+        // Whoever is left out here is told of by the page; so the page comes first.
+        let (vitals, ended) = Vitals::new();
+        let mut tasks = Vec::new();
+        if let Some(status) = &core.config.status {
+            let listener = TcpListener::bind(status.listen).await.map_err(|error| {
+                let remedy =
+                    "see which program has this port, or change status.listen in the configuration";
+                told(Exit::Service, &error, status.listen, remedy)
+            })?;
+            let (guard, shared) = (vitals.guard("status page"), shared.clone());
+            let serving = tokio::spawn(async move {
+                let _guard = guard;
+                if let Err(error) = health::serve(listener, shared).await {
+                    tracing::error!(%error, "the status page cannot be served");
+                }
+            });
+            tasks.push(serving.abort_handle());
+        }
+        tasks.push(watch(&vitals, shared.clone()));
+        tasks.push(show(&core));
+
+        let no_thread = |error| {
+            let remedy = "allow the user of nephrobox more threads";
+            told(Exit::Service, &error, "the system's threads", remedy)
+        };
+        let worker = Worker::start(
+            Arc::clone(&core.spool),
+            ForWorker(Arc::clone(&core)),
+            News::new(Arc::clone(&core), vitals.guard("worker")),
+            shared.pulse().clone(),
+        )
+        .map_err(no_thread)?;
+        // Nobody has set it before: the worker was started once.
+        let _ = core.bells.worker.set(worker.bell().clone());
+        let spawn = |part, work: fn(&Core)| {
+            let core = Arc::clone(&core);
+            vitals.spawn(part, move || work(&core)).map_err(no_thread)
+        };
+        let mut threads = vec![
+            spawn("upkeep", upkeep::run)?,
+            spawn("outbox", delivery::run)?,
+        ];
+        if core.config.folder.is_some() {
+            threads.push(spawn("watched folder", |core| {
+                if let Some(folder) = &core.config.folder {
+                    inbox::run(core, folder);
+                }
+            })?);
+        }
+        let models = spawn("models", models::run)?;
+        Ok(Self {
+            core,
+            worker,
+            threads,
+            models,
+            tasks,
+            ended,
+            lock,
+        })
+    }
+
+    /// The box's state.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.core.shared
+    }
+
+    /// What all parts share.
+    #[must_use]
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Waits until a part has ended without which the box is not whole, and returns its name.
+    pub async fn ended(&mut self) -> &'static str {
+        match self.ended.recv().await {
+            Some(part) => part,
+            // Every part has ended and been heard of.
+            None => "box",
+        }
+    }
+
+    /// Stops in order: a scan in work goes back into the queue. Nothing depends on this; a start after a power cut finds the same.
+    pub fn stop(self) {
+        let bells = &self.core.bells;
+        for bell in [&bells.upkeep, &bells.outbox, &bells.inbox, &bells.models] {
+            bell.stop();
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        drop(self.worker);
+        for thread in self.threads {
+            // One that panicked has been heard of.
+            let _ = thread.join();
+        }
+        // A trial cannot be interrupted, and need not be: it begins anew at the next start.
+        let until = Instant::now() + PATIENCE;
+        while !self.models.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        drop(self.lock);
+    }
+}
+
+/// Opens everything that lies on the disk.
+fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
+    let state = config.identity.state.clone();
+    let folder = |name: &str| {
+        let path = state.join(name);
+        Folder::open(&path).map_err(|error| broken(&error, &path))
+    };
+    let opened = Spool::open(folder(SPOOL)?, spool_settings(&config));
+    let (spool, recovery) = opened.map_err(|error| broken(&error, &state.join(SPOOL)))?;
+    recovered(&recovery);
+    let listing = spool.listing();
+    let listing = listing.map_err(|error| broken(&error, &state.join(SPOOL)))?;
+
+    let opened = Slots::open(folder(SLOTS)?, slots::Settings::from(&config.model));
+    let (slots, recovery) = opened.map_err(|error| broken(&error, &state.join(SLOTS)))?;
+    let troubles = recovery.sentences();
+    for trouble in &troubles {
+        tracing::error!("{trouble}");
+    }
+
+    let ledger = Ledger::open(folder(AUDIT)?, shared.clone(), &listing);
+    let ledger = ledger.map_err(|error| broken(&error, &state.join(AUDIT)))?;
+    let started = Deed {
+        who: Who::Device,
+        what: What::Started,
+        scan: None,
+        hash: None,
+    };
+    ledger
+        .note(&started)
+        .map_err(|error| broken(&error, &state.join(AUDIT)))?;
+
+    let restored = results::restore(&spool, &listing);
+    shared.change(|state| {
+        for result in restored {
+            state.push_result(result);
+        }
+    });
+    let core = Core::new(config, shared.clone(), logs, Arc::new(spool), slots, ledger);
+    if !troubles.is_empty() {
+        core.raise("slots_recovered", troubles.join("; "), false);
+    }
+    upkeep::turn(&core);
+    Ok(core)
+}
+
+/// A part of the state folder that cannot be used.
+fn broken(error: &dyn std::error::Error, place: &Path) -> Failure {
+    told(
+        Exit::Output,
+        error,
+        place.display(),
+        "check the disk, and that the user of nephrobox may write there",
+    )
+}
+
+fn recovered(recovery: &Recovery) {
+    tracing::info!(
+        waiting = recovery.waiting,
+        partial = recovery.partial,
+        settled = recovery.settled.len(),
+        "the queue is open"
+    );
+    if recovery.cut_bytes > 0 || !recovery.dropped.is_empty() {
+        let (cut_bytes, dropped) = (recovery.cut_bytes, recovery.dropped.len());
+        tracing::warn!(
+            cut_bytes,
+            dropped,
+            "what had not been accepted and may not have survived was dropped"
+        );
+    }
+    for id in &recovery.mended {
+        tracing::error!(scan = %id, "its record was damaged and was made again; its results are sent once more");
+    }
+}
+
+/// Tells systemd how the box is.
+fn watch(vitals: &Vitals, shared: Shared) -> AbortHandle {
+    let guard = vitals.guard("watchdog");
+    tokio::spawn(async move {
+        let _guard = guard;
+        let mut watchdog = watchdog::Watchdog::new(shared, watchdog::Systemd);
+        watchdog.run(watchdog::limit()).await;
+    })
+    .abort_handle()
+}
+
+/// Shows the panel. A box whose screen cannot be drawn goes on.
+fn show(core: &Core) -> AbortHandle {
+    let (shared, targets) = (core.shared.clone(), core.config.panel.targets.clone());
+    tokio::spawn(async move {
+        if let Err(error) = panel::run(shared, targets).await {
+            tracing::error!(%error, "the panel cannot be drawn");
+        }
+    })
+    .abort_handle()
+}

@@ -1,0 +1,129 @@
+//! The outbox's thread: results to their destinations.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, FOLDER, LINE, destination_name};
+use crate::audit::{Deed, What, Who};
+use crate::config;
+use crate::failure::sentence;
+use crate::logs::scan_span;
+use crate::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
+use crate::output::REPORT_JSON;
+use crate::spool::{FAILURE_JSON, SpoolError};
+use crate::storage::Folder;
+
+/// Between two looks if nobody rings.
+const TURN: Duration = Duration::from_secs(1);
+/// Code of the fault while a destination takes nothing.
+const FAULT: &str = "destination_failed";
+
+/// The thread.
+pub(super) fn run(core: &Core) {
+    let bell = &core.bells.outbox;
+    let mut outbox = None;
+    while !bell.stops() {
+        if outbox.is_none() {
+            outbox = open(core);
+        }
+        if let Some(outbox) = &mut outbox {
+            turn(core, outbox);
+        }
+        bell.sleep(TURN);
+    }
+}
+
+/// The outbox, or `None` while a destination's folder is not there; that is shown.
+fn open(core: &Core) -> Option<Outbox<Folder>> {
+    let opened = core
+        .config
+        .destinations
+        .iter()
+        .map(|destination| {
+            let name = destination_name(destination);
+            Ok::<Box<dyn Destination>, std::io::Error>(match destination {
+                config::Destination::Folder { path } => {
+                    Box::new(FolderDestination::new(name, Folder::open(path)?))
+                }
+                config::Destination::Line => Box::new(LineDestination::new(name)),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())
+        .and_then(|to| Outbox::new(Arc::clone(&core.spool), to).map_err(|error| sentence(&error)));
+    match opened {
+        Ok(outbox) => Some(outbox),
+        Err(why) => {
+            failed(core, &why);
+            None
+        }
+    }
+}
+
+fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
+    let turned = without_a_line(core).and_then(|()| outbox.turn(Instant::now()));
+    let sent = match turned {
+        Ok(sent) => sent,
+        Err(error) => {
+            tracing::warn!(error = sentence(&error), "results cannot be delivered now");
+            return;
+        }
+    };
+    for one in sent {
+        match one {
+            Sent::Confirmed { id, destination } => {
+                let _entered = scan_span(&id.to_string()).entered();
+                tracing::info!(destination, "delivered");
+                core.shared.change(|state| state.counters.delivered += 1);
+                core.clear(FAULT);
+                // If one of these cannot be written that is shown, and the confirmation is written later.
+                let _ = core.ledger.note(&sent_deed(core, id, destination));
+                if let Ok(Some(listed)) = core.spool.listed(id) {
+                    let _ = core.ledger.settle(&*core.spool, &listed);
+                }
+                core.bells.upkeep();
+            }
+            Sent::Failed {
+                id,
+                destination,
+                reason,
+                again_in,
+            } => {
+                let _entered = scan_span(&id.to_string()).entered();
+                let again_s = again_in.as_secs();
+                tracing::warn!(destination, reason, again_s, "not delivered");
+                failed(core, &reason);
+            }
+        }
+    }
+}
+
+/// That results were handed to a destination.
+pub(crate) fn sent_deed(core: &Core, id: crate::spool::ScanId, destination: String) -> Deed {
+    let file = |name| super::results::file(&core.spool, id, name).ok().flatten();
+    let report = file(REPORT_JSON).or_else(|| file(FAILURE_JSON));
+    Deed {
+        who: Who::Destination(destination),
+        what: What::Sent,
+        scan: Some(id),
+        hash: report.map(|report| blake3::hash(&report)),
+    }
+}
+
+/// A scan from the watched folder came over no line, so nobody on one waits for its results.
+fn without_a_line(core: &Core) -> Result<(), SpoolError> {
+    for listed in core.spool.listing()? {
+        let waits = listed.missing.iter().any(|name| name == LINE);
+        if waits && listed.record.source == FOLDER {
+            core.spool.confirm(listed.id, LINE)?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(core: &Core, why: &str) {
+    let message = format!(
+        "a destination cannot take results ({why}); see that its disk is there and has room"
+    );
+    core.raise(FAULT, message, false);
+}

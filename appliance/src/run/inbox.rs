@@ -1,0 +1,92 @@
+//! The watched folder's thread.
+
+use std::time::{Duration, Instant};
+
+use super::core::{Core, FOLDER};
+use crate::audit::{Deed, What, Who};
+use crate::config::Folder;
+use crate::failure::sentence;
+use crate::intake::folder::{Seen, Watched};
+use crate::logs::scan_span;
+
+/// Between two looks.
+const TURN: Duration = Duration::from_secs(1);
+/// Code of the fault while the folder cannot be used.
+const FAULT: &str = "watched_folder";
+/// Code of the fault while there is no room for a scan that waits; see also [`super::upkeep`].
+pub(crate) const NO_ROOM: &str = "no_room";
+
+/// The thread.
+pub(super) fn run(core: &Core, folder: &Folder) {
+    let bell = &core.bells.inbox;
+    let mut watched = None;
+    while !bell.stops() {
+        // Scans wait in the folder until there is a model for them; the page says that there is none.
+        if has_model(core) {
+            turn(core, folder, &mut watched);
+        }
+        bell.sleep(TURN);
+    }
+}
+
+/// Whether a scan taken now will be worked on. A model that is still being got ready counts.
+pub(crate) fn has_model(core: &Core) -> bool {
+    matches!(core.slots.current(), Ok(Some(_)))
+}
+
+fn turn(core: &Core, folder: &Folder, watched: &mut Option<Watched>) {
+    let watched = match watched {
+        Some(watched) => watched,
+        None => {
+            let quiet = Duration::from_secs(folder.quiet_s);
+            match Watched::open(&folder.watch, FOLDER, quiet, core.config.compute.fast) {
+                Ok(opened) => watched.insert(opened),
+                Err(error) => return failed(core, &error.to_string()),
+            }
+        }
+    };
+    match watched.turn(&core.spool, Instant::now()) {
+        Ok(seen) => {
+            core.clear(FAULT);
+            for seen in seen {
+                tell(core, seen);
+            }
+        }
+        Err(error) => failed(core, &sentence(&error)),
+    }
+}
+
+fn tell(core: &Core, seen: Seen) {
+    match seen {
+        Seen::Taken(id) => {
+            let _entered = scan_span(&id.to_string()).entered();
+            tracing::info!(source = FOLDER, "received");
+            core.clear(NO_ROOM);
+            if let Ok(Some(listed)) = core.spool.listed(id) {
+                let _ = core.ledger.settle(&*core.spool, &listed);
+            }
+            core.bells.worker();
+            core.bells.upkeep();
+        }
+        Seen::Refused(reason) => {
+            // The reason may name the file, which the log may not.
+            tracing::warn!(source = FOLDER, "refused; the reason is beside the file");
+            tracing::debug!(reason);
+            core.shared.change(|state| state.counters.refused += 1);
+            let _ = core.ledger.note(&Deed {
+                who: Who::Source(FOLDER.into()),
+                what: What::Refused,
+                scan: None,
+                hash: None,
+            });
+        }
+        Seen::Waits(refusal) => core.raise(NO_ROOM, refusal.to_string(), true),
+    }
+}
+
+fn failed(core: &Core, why: &str) {
+    let message = format!(
+        "the watched folder cannot be used ({why}); see that it is there and may be written"
+    );
+    core.raise(FAULT, message, false);
+}

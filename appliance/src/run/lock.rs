@@ -1,0 +1,62 @@
+//! One box for one state folder.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::failure::{Exit, Failure, told};
+
+/// The file that is locked. It stays; only the lock on it means something.
+const LOCK: &str = "lock";
+
+/// Makes the state folder and takes it for this process. The lock ends with the returned file, and with the process however that ends.
+///
+/// # Errors
+/// The folder cannot be made or written, or another box uses it.
+pub(super) fn take(state: &Path) -> Result<File, Failure> {
+    let unwritable = |error: &io::Error| {
+        told(
+            Exit::Output,
+            error,
+            state.display(),
+            "give the user of nephrobox the right to write there, or change box.state in the configuration",
+        )
+    };
+    std::fs::create_dir_all(state).map_err(|error| unwritable(&error))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(state.join(LOCK))
+        .map_err(|error| unwritable(&error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(Failure::new(
+            Exit::Service,
+            "another nephrobox runs on this state folder",
+            state.display(),
+            "stop that one (systemctl stop nephrobox), or give this one another box.state",
+        )),
+        Err(error) => Err(unwritable(&error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_box_on_the_same_folder_is_refused_until_the_first_is_gone() {
+        let home = tempfile::tempdir().expect("a folder");
+        let state = home.path().join("var/state");
+        let first = take(&state).expect("free");
+        let failure = take(&state).expect_err("taken");
+        assert_eq!(failure.exit, Exit::Service);
+        assert!(failure.what.contains("another nephrobox"), "{failure}");
+        drop(first);
+        take(&state).expect("free again");
+    }
+}

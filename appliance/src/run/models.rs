@@ -1,0 +1,253 @@
+//! Which model runs: brought up at the start, exchanged after a trial.
+//!
+//! Trials run in a thread of their own. A scan that is in work meanwhile goes on with the model it began with, on the same cores or
+//! the same GPU; the next scan gets the new one. So neither intake nor work waits for a trial.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use nephrobox_engine::executor::{Event, Settings, Sharing};
+use nephrobox_shared::report::Warning;
+
+use super::core::Core;
+use crate::config::Compute;
+use crate::failure::sentence;
+use crate::segment::Numbers;
+use crate::slots::{Current, SelfTester, SlotsError, Stage, Verdict};
+use crate::state_folder;
+use crate::worker;
+
+/// The longest a self-test may take. A GPU that compiles its kernels for the first time needs minutes.
+const LIMIT: Duration = Duration::from_mins(15);
+/// Wait before slots whose disk refused are asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long the thread sleeps if nobody rings.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// Code of the warning in a report, and of the fault, after a model that was not taken into use.
+pub const FELL_BACK: &str = "model_fell_back";
+/// Code of the fault while the slots' disk refuses.
+const DISK: &str = "slots_disk";
+
+/// A model that several threads may hold.
+pub(crate) type SharedModel = Arc<Mutex<worker::Model>>;
+
+/// The model in use, and how the last one was judged.
+#[derive(Default)]
+pub(crate) struct Models {
+    current: Mutex<Option<SharedModel>>,
+    verdict: Mutex<Option<Verdict>>,
+}
+
+impl Models {
+    /// The model in use; `None` if there is none.
+    pub(crate) fn current(&self) -> Option<SharedModel> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    /// What came of the last installation or rollback since the start.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        let verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        verdict.clone()
+    }
+}
+
+/// Gives the worker the model in use and what the next report must say of it.
+pub(super) struct ForWorker(pub(super) Arc<Core>);
+
+impl worker::Models for ForWorker {
+    fn current(&mut self) -> Option<SharedModel> {
+        self.0.models.current()
+    }
+
+    fn notes(&mut self) -> Vec<Warning> {
+        // A disk that refuses here has been told of, and keeps nothing from being looked at.
+        let notice = self.0.slots.notice().ok().flatten();
+        let note = |message| Warning {
+            code: FELL_BACK.into(),
+            message,
+        };
+        notice.map(note).into_iter().collect()
+    }
+}
+
+/// The thread: brings the box to a model, then tries whatever is installed.
+pub(super) fn run(core: &Core) {
+    let bell = &core.bells.models;
+    let tester = tester(core);
+    bring_up(core, &tester);
+    core.shared.change(|state| state.started = true);
+    core.bells.worker();
+    while !bell.stops() {
+        match try_all(core, &tester) {
+            Ok(()) => {
+                core.clear(DISK);
+                bell.sleep(IDLE);
+            }
+            Err(error) => {
+                refused(core, &error);
+                bell.sleep(AGAIN);
+            }
+        }
+    }
+}
+
+fn tester(core: &Core) -> SelfTester<impl Fn(Event) + use<>> {
+    SelfTester {
+        settings: settings(&core.config.compute, &core.config.identity.state),
+        allow_without_self_test: core.config.model.allow_without_self_test,
+        limit: LIMIT,
+        hear: |event: Event| tracing::info!("{event}"),
+    }
+}
+
+/// How models are run, as the section `compute` says.
+fn settings(compute: &Compute, state: &std::path::Path) -> Settings {
+    // The configuration knows the same words as the command line.
+    let numbers = Numbers::from_str(&compute.arithmetic, false).unwrap_or_default();
+    Settings {
+        device: compute.device.clone(),
+        threads: compute.threads.map(usize::from),
+        sharing: Sharing::Slices,
+        arithmetic: numbers.arithmetic(),
+        caches: Some(state.join(state_folder::KERNELS)),
+    }
+}
+
+fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
+    match core.slots.notice() {
+        Ok(Some(notice)) => core.raise(FELL_BACK, notice, false),
+        Ok(None) => {}
+        Err(error) => refused(core, &error),
+    }
+    core.doing.trial(Some("getting the model ready".into()));
+    let brought = core.slots.bring_up(tester);
+    core.doing.trial(None);
+    match brought {
+        Ok(brought) => {
+            for verdict in brought.verdicts {
+                judged(core, verdict);
+            }
+            for fault in &brought.faults {
+                tracing::error!("{fault}");
+            }
+            if !brought.faults.is_empty() {
+                core.raise("model_unusable", brought.faults.join("; "), false);
+            }
+            match brought.model {
+                Some((current, model)) => take(core, &current, model),
+                None => tracing::warn!(
+                    "the box has no model; scans are not taken until one is installed"
+                ),
+            }
+        }
+        Err(error) => refused(core, &error),
+    }
+}
+
+/// Tries what waits for it, one after the other.
+fn try_all<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) -> Result<(), SlotsError> {
+    while let Some(title) = untried(core)? {
+        tracing::info!(model = title, "a trial begins");
+        core.doing.trial(Some(format!("self-test of {title}")));
+        core.bells.upkeep();
+        let tried = core.slots.try_out(tester);
+        core.doing.trial(None);
+        let Some((verdict, model)) = tried? else {
+            return Ok(()); // its bytes are still being checked; the desk rings once more
+        };
+        if let (Some(model), Some(current)) = (model, &verdict.current) {
+            take(core, current, model);
+        }
+        judged(core, verdict);
+    }
+    Ok(())
+}
+
+/// Name and version of a package that waits for its trial.
+fn untried(core: &Core) -> Result<Option<String>, SlotsError> {
+    let listing = core.slots.listing()?;
+    let waiting = listing.into_iter().filter_map(|listed| listed.package);
+    let mut waiting =
+        waiting.filter(|(_, stage)| matches!(stage, Stage::Written | Stage::Trial { .. }));
+    Ok(waiting.next().map(|(package, _)| package.title()))
+}
+
+/// Takes a model into use from the next scan on.
+fn take(core: &Core, current: &Current, model: worker::Model) {
+    let engine = model.running.engine.to_string();
+    let title = current.package.title();
+    tracing::info!(model = title, engine, slot = %current.slot, "a model is in use");
+    let shared = Arc::new(Mutex::new(model));
+    *core
+        .models
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(shared);
+    core.shared.change(|state| {
+        state.active_model = Some(title);
+        state.clear("model_unusable");
+    });
+    core.bells.worker();
+    core.bells.upkeep();
+}
+
+/// Tells of a verdict: panel, log, audit; the slots themselves keep it for the next report.
+fn judged(core: &Core, verdict: Verdict) {
+    if verdict.is_good() {
+        tracing::info!("{verdict}");
+        core.clear(FELL_BACK);
+    } else {
+        tracing::error!("{verdict}");
+        core.raise(FELL_BACK, verdict.to_string(), false);
+    }
+    // A log that cannot be written is shown as a fault; the verdict stands in the slots.
+    let _ = core.ledger.note(&verdict.deed());
+    *core
+        .models
+        .verdict
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+    core.bells.upkeep();
+}
+
+fn refused(core: &Core, error: &SlotsError) {
+    let words = sentence(error);
+    tracing::error!(error = words, "the model slots cannot be used");
+    core.raise(DISK, words, false);
+}
+
+#[cfg(test)]
+mod tests {
+    use nephrobox_engine::executor::Arithmetic;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn models_run_as_the_configuration_says() {
+        for (word, arithmetic) in [
+            ("auto", None),
+            ("f32", Some(Arithmetic::F32)),
+            ("f16", Some(Arithmetic::F16)),
+        ] {
+            let text =
+                format!("[compute]\ndevice = \"cpu\"\nthreads = 3\narithmetic = \"{word}\"\n");
+            let config = Config::parse(&text).expect("right");
+            let settings = settings(&config.compute, &config.identity.state);
+            assert_eq!(settings.arithmetic, arithmetic);
+            assert_eq!(
+                (settings.device.as_str(), settings.threads),
+                ("cpu", Some(3))
+            );
+            assert!(
+                settings
+                    .caches
+                    .expect("a place")
+                    .starts_with("/var/lib/nephrobox")
+            );
+        }
+    }
+}

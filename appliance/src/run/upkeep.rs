@@ -1,0 +1,88 @@
+//! The thread that keeps the snapshot like the disk: queue, room, slots; and the audit log like the queue.
+
+use std::time::Duration;
+
+use super::core::Core;
+use super::inbox::NO_ROOM;
+use crate::failure::sentence;
+use crate::snapshot::Snapshot;
+use crate::spool::{Listed, Outcome, SpoolError, State, Usage};
+
+/// Between two looks if nobody rings.
+const TURN: Duration = Duration::from_secs(1);
+/// Code of the fault while the disk is fuller than it may be.
+const DISK_FULL: &str = "disk_full";
+/// Code of the fault while the queue's disk refuses.
+const DISK: &str = "spool_disk";
+
+/// The thread.
+pub(super) fn run(core: &Core) {
+    let bell = &core.bells.upkeep;
+    while !bell.stops() {
+        turn(core);
+        bell.sleep(TURN);
+    }
+}
+
+/// Brings everything up to date once.
+pub(super) fn turn(core: &Core) {
+    match queue(core) {
+        Ok(()) => core.clear(DISK),
+        Err(error) => core.raise(DISK, sentence(&error), true),
+    }
+    // A disk of the slots that refuses is told of by the thread of the models, which needs it.
+    if let Ok(slots) = core.slots.snapshot() {
+        change(core, |state| state.slots.clone_from(&slots));
+    }
+}
+
+fn queue(core: &Core) -> Result<(), SpoolError> {
+    let listing = core.spool.listing()?;
+    for listed in &listing {
+        // A log that cannot be written is shown as a fault; the next turn goes on.
+        if core.ledger.settle(&*core.spool, listed).is_err() {
+            break;
+        }
+    }
+    core.ledger.forget(&listing);
+    let count = |is: fn(&State) -> bool| {
+        let scans = listing.iter().filter(|listed: &&Listed| is(&listed.state));
+        scans.count() as u64
+    };
+    let queued = count(|state| matches!(state, State::Waiting { .. }));
+    let aside = count(|state| matches!(state, State::Ended(Outcome::SetAside { .. })));
+    let usage = core.spool.usage()?;
+    let before = core.shared.get().used_bytes;
+    if usage.used_bytes < before {
+        core.clear(NO_ROOM);
+    }
+    change(core, |state| {
+        (state.queued, state.aside) = (queued, aside);
+        (state.used_bytes, state.limit_bytes) = (usage.used_bytes, usage.quota_bytes);
+    });
+    room(core, usage);
+    Ok(())
+}
+
+/// Says so if others have filled the disk.
+fn room(core: &Core, usage: Usage) {
+    let floor = core.config.spool.keep_free_bytes;
+    if usage.free_bytes >= floor {
+        core.clear(DISK_FULL);
+        return;
+    }
+    let message = format!(
+        "the disk is full: less than the {floor} bytes of spool.keep_free_bytes are free; remove what does not belong on it"
+    );
+    core.raise(DISK_FULL, message, true);
+}
+
+/// Changes the snapshot if that makes a difference, so that nobody is woken for nothing.
+fn change(core: &Core, change: impl Fn(&mut Snapshot)) {
+    let before = core.shared.get();
+    let mut after = before.clone();
+    change(&mut after);
+    if before != after {
+        core.shared.change(change);
+    }
+}
