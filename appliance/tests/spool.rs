@@ -2,19 +2,12 @@
 //!
 //! Sentences in quotation marks are those of `docs/formats/spool.md`.
 
-#[path = "support/cut.rs"]
-mod cut;
-
-use std::fs;
-use std::path::Path;
-
-use cut::{Cut, Fault, bytes_below};
 use nephrobox::spool::{
     Begin, FAILURE_JSON, Incoming, Outcome, RECORD_BYTES, Refusal, ScanId, Settings, Spool,
     SpoolError, State, Work,
 };
 use nephrobox::storage::Storage;
-use tempfile::TempDir;
+use nephrobox::storage::faulty::{Dice, Fault, Faulty, Luck};
 
 /// Bytes set apart for results here.
 const RESULTS: u64 = 1000;
@@ -62,10 +55,17 @@ fn send<S: Storage>(spool: &Spool<S>, content: &[u8]) -> Answer<ScanId> {
     spool.finish(id)
 }
 
+/// The queue on a disk.
+fn open(disk: &Faulty, settings: Settings) -> Spool<Faulty> {
+    Spool::open(disk.clone(), settings).expect("a start").0
+}
+
 /// What the worker would write.
-fn make_results(work: &Work, bytes: usize) {
-    fs::create_dir_all(&work.results).expect("a folder");
-    fs::write(work.results.join("report.json"), vec![b'{'; bytes]).expect("a report");
+fn make_results(disk: &Faulty, work: &Work, bytes: usize) {
+    let report = work.results.join("report.json");
+    let report = report.to_str().expect("a path");
+    disk.write_beside(report, &vec![b'{'; bytes])
+        .expect("a report");
 }
 
 fn is_ended(spool: &Spool<impl Storage>, id: ScanId) -> bool {
@@ -81,11 +81,11 @@ struct Promised {
 }
 
 /// One scan from its announcement to its recycling; ends at the first error.
-fn live(spool: &Spool<Cut>, content: &[u8], promised: &mut Promised) -> Answer<()> {
+fn live(spool: &Spool<Faulty>, content: &[u8], promised: &mut Promised) -> Answer<()> {
     let id = send(spool, content)?;
     promised.accepted = Some(id);
     if let Some(work) = spool.next()? {
-        make_results(&work, 100);
+        make_results(spool.storage(), &work, 100);
         assert_eq!(spool.finished(work.id)?, Outcome::Finished);
     }
     promised.finished = true;
@@ -95,81 +95,88 @@ fn live(spool: &Spool<Cut>, content: &[u8], promised: &mut Promised) -> Answer<(
     Ok(())
 }
 
+/// What the power may leave of that which was not synced.
+fn lucks(seed: u64) -> impl Iterator<Item = Luck> {
+    let seeds = (0..6).map(move |luck| Luck::Seed(seed * 6 + luck));
+    [Luck::Worst, Luck::Best].into_iter().chain(seeds)
+}
+
 #[test]
 fn a_power_cut_at_every_operation_loses_nothing_that_was_promised() {
     let content = content(3);
     let mut cuts = 0;
-    for left in 1.. {
-        let home = TempDir::new().expect("a folder");
-        let storage = Cut::open(home.path(), left, Fault::Cut);
+    for n in 1.. {
+        let disk = Faulty::new();
+        disk.fail_at(n, Fault::Cut);
         let mut promised = Promised::default();
-        let lived = Spool::open(storage.clone(), settings(2, &["clinic"]))
+        let lived = Spool::open(disk.clone(), settings(2, &["clinic"]))
             .and_then(|(spool, _)| live(&spool, &content, &mut promised));
         if lived.is_ok() {
             break;
         }
         cuts += 1;
-        storage.pull_the_plug();
-
-        let sound = Cut::sound(home.path());
-        let (spool, _) = Spool::open(sound, settings(2, &["clinic"])).expect("a start");
-        let listed = spool.listing().expect("a list");
-        if let Some(id) = promised.accepted
-            && !promised.confirmed
-        {
-            let found = &listed[0];
-            assert_eq!(found.id, id, "cut {left}");
-            assert_eq!(found.record.file_name, "../../Müller, case 7.nii.gz");
-            let place = home.path().join(format!("queue/{id}/{id}"));
-            assert!(
-                found.state == State::Ended(Outcome::Finished)
-                    || fs::read(place).expect("the scan") == content,
-                "cut {left}"
+        for luck in lucks(n as u64) {
+            find_what_was_promised(
+                &disk.after_power_cut(luck),
+                &content,
+                &promised,
+                &format!("cut {n}, {luck:?}"),
             );
-        }
-        if promised.finished && !promised.confirmed {
-            let results = spool
-                .results(promised.accepted.expect("accepted"))
-                .expect("results");
-            assert_eq!(results.len(), 1, "cut {left}");
-        }
-        if promised.confirmed {
-            assert!(
-                listed.iter().all(|listed| listed.missing.is_empty()),
-                "cut {left}"
-            );
-        }
-        // "Whatever a cut left, the scan can be sent again and goes its way."
-        live(&spool, &content, &mut Promised::default())
-            .unwrap_or_else(|error| panic!("cut {left}: {error}"));
-        assert!(spool.listing().expect("a list").is_empty(), "cut {left}");
-        for folder in ["incoming", "queue", "work", "done", "aside", "trash"] {
-            let left_over = fs::read_dir(home.path().join(folder))
-                .expect("a folder")
-                .count();
-            assert_eq!(left_over, 0, "cut {left}: {folder}");
         }
     }
     println!("{cuts} operations cut");
     assert!(cuts > 60, "a life has more operations than {cuts}");
 }
 
+fn find_what_was_promised(disk: &Faulty, content: &[u8], promised: &Promised, case: &str) {
+    let spool = open(disk, settings(2, &["clinic"]));
+    let listed = spool.listing().expect("a list");
+    if let Some(id) = promised.accepted
+        && !promised.confirmed
+    {
+        let found = &listed[0];
+        assert_eq!(found.id, id, "{case}");
+        assert_eq!(found.record.file_name, "../../Müller, case 7.nii.gz");
+        let scan = disk.read(&format!("queue/{id}/{id}"), 3000);
+        assert!(
+            found.state == State::Ended(Outcome::Finished)
+                || scan.expect("the scan").as_deref() == Some(content),
+            "{case}"
+        );
+    }
+    if promised.finished && !promised.confirmed {
+        let id = promised.accepted.expect("accepted");
+        let results = spool.results(id).expect("results");
+        assert_eq!(results.len(), 1, "{case}");
+    }
+    if promised.confirmed {
+        assert!(
+            listed.iter().all(|listed| listed.missing.is_empty()),
+            "{case}"
+        );
+    }
+    // "Whatever a cut left, the scan can be sent again and goes its way."
+    live(&spool, content, &mut Promised::default())
+        .unwrap_or_else(|error| panic!("{case}: {error}"));
+    assert!(spool.listing().expect("a list").is_empty(), "{case}");
+    for folder in ["incoming", "queue", "work", "done", "aside", "trash"] {
+        let left_over = disk.list(folder).expect("a folder").len();
+        assert_eq!(left_over, 0, "{case}: {folder}");
+    }
+}
+
 #[test]
 fn a_disk_that_refuses_once_at_any_operation_harms_nothing() {
     let content = content(3);
     for left in 1.. {
-        let home = TempDir::new().expect("a folder");
-        let (spool, _) =
-            Spool::open(Cut::sound(home.path()), settings(2, &["clinic"])).expect("a start");
-        drop(spool);
-        let storage = Cut::open(home.path(), usize::MAX, Fault::Full);
-        let (spool, _) = Spool::open(storage.clone(), settings(2, &["clinic"])).expect("a start");
-        storage.cut_after(left);
+        let disk = Faulty::new();
+        let spool = open(&disk, settings(2, &["clinic"]));
+        disk.fail_at(left, Fault::Full);
         let id = send(&spool, &content)
             .or_else(|_| send(&spool, &content))
             .expect("accepted");
         if let Some(work) = spool.next().or_else(|_| spool.next()).expect("work") {
-            make_results(&work, 100);
+            make_results(&disk, &work, 100);
             let outcome = spool.finished(id).or_else(|_| spool.finished(id));
             assert_eq!(
                 outcome.expect("finished"),
@@ -187,7 +194,7 @@ fn a_disk_that_refuses_once_at_any_operation_harms_nothing() {
             .or_else(|_| spool.recycle())
             .expect("recycled");
         assert_eq!(spool.state(id).expect("a state"), None, "refusal {left}");
-        if !storage.happened() {
+        if !disk.has_failed() {
             break;
         }
     }
@@ -195,10 +202,9 @@ fn a_disk_that_refuses_once_at_any_operation_harms_nothing() {
 
 #[test]
 fn killed_while_receiving_it_goes_on_from_the_last_sync() {
-    let home = TempDir::new().expect("a folder");
     let content = content(3); // 2,932 bytes
-    let storage = Cut::sound(home.path());
-    let (spool, _) = Spool::open(storage.clone(), settings(1, &[])).expect("a start");
+    let disk = Faulty::new();
+    let spool = open(&disk, settings(1, &[]));
     let Ok(Begin::Receive { id, offset: 0 }) = spool.begin(&incoming(&content)) else {
         panic!("not taken");
     };
@@ -209,9 +215,8 @@ fn killed_while_receiving_it_goes_on_from_the_last_sync() {
             .expect("written"),
         2000
     );
-    storage.pull_the_plug();
     let (spool, recovery) =
-        Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+        Spool::open(disk.after_power_cut(Luck::Best), settings(1, &[])).expect("a start");
     assert_eq!((recovery.partial, recovery.cut_bytes), (1, 800));
     let again = spool.begin(&incoming(&content)).expect("taken");
     assert_eq!(again, Begin::Receive { id, offset: 1200 });
@@ -238,8 +243,8 @@ fn killed_while_receiving_it_goes_on_from_the_last_sync() {
 
 #[test]
 fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {
-    let home = TempDir::new().expect("a folder");
-    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    let disk = Faulty::new();
+    let spool = open(&disk, settings(1, &[]));
     let mut content = content(3);
     let announced = incoming(&content);
     content[77] ^= 1;
@@ -254,18 +259,14 @@ fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {
     assert!(matches!(spool.finish(id), Err(SpoolError::Hash(_))));
     assert!(spool.listing().expect("a list").is_empty());
     // "Numbers are not given out twice", not even of what never was accepted.
-    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    let spool = open(&disk, settings(1, &[]));
     assert_eq!(send(&spool, b"good").expect("accepted").sequence(), 2);
 }
 
 #[test]
 fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
-    let home = TempDir::new().expect("a folder");
-    let open = || {
-        Spool::open(Cut::sound(home.path()), settings(3, &["clinic"]))
-            .expect("a start")
-            .0
-    };
+    let disk = Faulty::new();
+    let open = || open(&disk, settings(3, &["clinic"]));
     let spool = open();
     let bad = send(&spool, b"bad").expect("accepted");
     let good = send(&spool, b"good").expect("accepted");
@@ -283,8 +284,10 @@ fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
     let error_report = &spool.results(bad).expect("an error report")[0];
     assert!(error_report.ends_with(FAILURE_JSON));
     assert_eq!(
-        fs::read(home.path().join(format!("aside/{bad}/{bad}"))).expect("kept"),
-        b"bad"
+        disk.read(&format!("aside/{bad}/{bad}"), 3000)
+            .expect("kept")
+            .as_deref(),
+        Some(&b"bad"[..])
     );
     // A worker that stops in good order costs no attempt.
     for _ in 0..5 {
@@ -299,14 +302,13 @@ fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
 
 #[test]
 fn the_quota_recycles_what_was_delivered_and_nothing_else() {
-    let home = TempDir::new().expect("a folder");
-    let (spool, _) =
-        Spool::open(Cut::sound(home.path()), settings(2, &["clinic", "archive"])).expect("a start");
+    let disk = Faulty::new();
+    let spool = open(&disk, settings(2, &["clinic", "archive"]));
     let mut ids = Vec::new();
     for number in 0..2 {
         let id = send(&spool, &[number; 3000]).expect("accepted");
         let work = spool.next().expect("work").expect("a scan");
-        make_results(&work, 1000);
+        make_results(&disk, &work, 1000);
         spool.finished(id).expect("finished");
         spool.confirm(id, "clinic").expect("confirmed");
         ids.push(id);
@@ -345,13 +347,14 @@ fn the_quota_recycles_what_was_delivered_and_nothing_else() {
 
 #[test]
 fn a_nearly_full_disk_refuses_before_anything_is_written() {
-    let home = TempDir::new().expect("a folder");
+    let disk = Faulty::new();
+    disk.set_capacity(1100);
     let floor = Settings {
-        floor_bytes: (1 << 40) - 100, // the folder says that 2^40 bytes are free
+        floor_bytes: 1000,
         ..settings(2, &[])
     };
-    let (spool, _) = Spool::open(Cut::sound(home.path()), floor).expect("a start");
-    let before = bytes_below(home.path());
+    let spool = open(&disk, floor);
+    let before = disk.operations();
     let answer = spool.begin(&incoming(b"small")).expect("said");
     assert!(
         matches!(
@@ -363,35 +366,23 @@ fn a_nearly_full_disk_refuses_before_anything_is_written() {
         ),
         "{answer:?}"
     );
-    assert_eq!(bytes_below(home.path()), before);
+    assert_eq!(disk.operations(), before);
 }
 
 #[test]
 fn a_damaged_record_costs_a_name_and_not_the_scan() {
-    let home = TempDir::new().expect("a folder");
-    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(2, &[])).expect("a start");
+    let disk = Faulty::new();
+    let spool = open(&disk, settings(2, &[]));
     let id = send(&spool, b"a scan").expect("accepted");
-    fs::write(home.path().join(format!("queue/{id}/record")), b"rot").expect("written");
-    let (spool, recovery) =
-        Spool::open(Cut::sound(home.path()), settings(2, &[])).expect("a start");
+    disk.damage(&format!("queue/{id}/record"), |record| record[9] ^= 4)
+        .expect("damaged");
+    let (spool, recovery) = Spool::open(disk, settings(2, &[])).expect("a start");
     assert_eq!(recovery.mended, [id]);
     assert_eq!(
         spool.begin(&incoming(b"a scan")).expect("known"),
         Begin::Accepted(id)
     );
     assert_eq!(spool.next().expect("work").expect("a scan").id, id);
-}
-
-/// Numbers for the random test: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
 }
 
 /// What the outside remembers of a scan.
@@ -411,30 +402,21 @@ const TWO: [&str; 2] = ["clinic", "archive"];
 
 fn random_life(seed: u64) {
     let mut dice = Dice(seed);
-    // In memory where there is such a folder: two thousand lives make half a million small files.
-    let home = tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| TempDir::new())
-        .expect("a folder");
     let limits = settings(4, &TWO);
-    let mut storage = Cut::sound(home.path());
-    let mut spool = Spool::open(storage.clone(), limits.clone())
-        .expect("a start")
-        .0;
+    let mut disk = Faulty::new();
+    let mut spool = open(&disk, limits.clone());
     let mut known: Vec<Remembered> = Vec::new();
     for _ in 0..20 {
         if dice.roll(3) == 0 {
-            storage.cut_after(1 + dice.roll(12) as usize);
+            disk.fail_at(1 + dice.roll(12) as usize, Fault::Cut);
         }
         if step(&spool, &mut dice, &mut known).is_err() || dice.roll(10) == 0 {
-            storage.pull_the_plug();
-            storage = Cut::sound(home.path());
-            spool = Spool::open(storage.clone(), limits.clone())
-                .expect("a start")
-                .0;
+            disk = disk.after_power_cut(Luck::Seed(dice.roll(u64::MAX)));
+            spool = open(&disk, limits.clone());
         } else {
-            storage.cut_after(usize::MAX);
+            disk.sound();
         }
-        let bytes = bytes_below(home.path());
+        let bytes = disk.used();
         assert!(bytes <= limits.quota_bytes, "seed {seed}: {bytes} bytes");
         known.retain(|scan| {
             let there = spool.state(scan.id).expect("a state");
@@ -453,7 +435,7 @@ fn random_life(seed: u64) {
 }
 
 /// One thing that the outside or the worker does.
-fn step(spool: &Spool<Cut>, dice: &mut Dice, known: &mut Vec<Remembered>) -> Answer<()> {
+fn step(spool: &Spool<Faulty>, dice: &mut Dice, known: &mut Vec<Remembered>) -> Answer<()> {
     match dice.roll(6) {
         0 | 1 => {
             let content = content(dice.roll(12));
@@ -483,7 +465,7 @@ fn step(spool: &Spool<Cut>, dice: &mut Dice, known: &mut Vec<Remembered>) -> Ans
                 1 => spool.give_back(work.id)?,
                 2 => spool.died(work.id, "a panic").map(|_| ())?,
                 _ => {
-                    make_results(&work, 1 + dice.roll(1000) as usize);
+                    make_results(spool.storage(), &work, 1 + dice.roll(1000) as usize);
                     spool.finished(work.id)?;
                 }
             }
@@ -507,10 +489,10 @@ fn step(spool: &Spool<Cut>, dice: &mut Dice, known: &mut Vec<Remembered>) -> Ans
 
 #[test]
 fn what_is_not_the_boxs_own_is_left_alone() {
-    let home = TempDir::new().expect("a folder");
-    let foreign = Path::new("queue/lost+found");
-    fs::create_dir_all(home.path().join(foreign)).expect("a folder");
-    let (spool, _) = Spool::open(Cut::sound(home.path()), settings(1, &[])).expect("a start");
+    let disk = Faulty::new();
+    let foreign = "queue/lost+found/a file";
+    disk.write_beside(foreign, b"theirs").expect("written");
+    let spool = open(&disk, settings(1, &[]));
     assert!(spool.listing().expect("a list").is_empty());
-    assert!(home.path().join(foreign).is_dir());
+    assert_eq!(disk.len(foreign).expect("a length"), Some(6));
 }
