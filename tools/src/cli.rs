@@ -1,24 +1,26 @@
 //! The command line of `nephroctl`.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Failure;
-use crate::{info, score, verify};
+use crate::failure::{Exit, Failure};
+use crate::{inspect, keygen, permit, score, sign, verify};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  a fault in nephroctl itself
-  2  the command line makes no sense
-  3  an input file cannot be used
-  4  the model package cannot be used
-  6  the answer cannot be written";
+/// Ends every `--help` of the program itself; `docs/nephroctl.md` has the same table.
+fn exit_codes() -> String {
+    let mut words = String::from("Exit codes:\n  0   done\n");
+    for exit in Exit::ALL {
+        let _ = writeln!(words, "  {:<3} {}", exit.code(), exit.meaning());
+    }
+    words.push_str("\nFor research use only. Not for diagnosis.");
+    words
+}
 
-/// For engineers and validators: look into and check model packages.
+/// For engineers and validators: sign and check model packages, service a box. For research use only.
 #[derive(Debug, Parser)]
-#[command(name = "nephroctl", version, after_help = EXIT_CODES)]
+#[command(name = "nephroctl", version, after_help = exit_codes())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,9 +28,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what a package says about its model: manifest, scores, tensors, hash, signature.
-    #[command(after_help = info::EXAMPLES)]
-    Info(info::Args),
+    /// Make a pair of keys to sign packages with.
+    #[command(after_help = keygen::EXAMPLES)]
+    Keygen(keygen::Args),
+    /// Sign a package.
+    #[command(after_help = sign::EXAMPLES)]
+    Sign(sign::Args),
+    /// Permit a box to go back from one version to one package.
+    #[command(after_help = permit::EXAMPLES)]
+    Permit(permit::Args),
+    /// Show everything in a package: manifest, scores, tensors, hash, signature.
+    #[command(after_help = inspect::EXAMPLES, alias = "info")]
+    Inspect(inspect::Args),
     /// Check a package: format, sizes, hash, tensors, manifest and program.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Args),
@@ -37,13 +48,28 @@ enum Command {
     Score(score::Args),
 }
 
-/// Runs one command; its answer goes to `out`.
+impl Cli {
+    /// Whether answers are wanted as JSON; a failure is then told so too, on standard error.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Inspect(args) => args.json,
+            Command::Score(args) => args.json,
+            _ => false,
+        }
+    }
+}
+
+/// Runs one command; its answer goes to `out`, progress to standard error.
 ///
 /// # Errors
 /// Whatever stopped the command, told for a person, with the exit code.
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
-        Command::Info(args) => info::run(&args, out),
+        Command::Keygen(args) => keygen::run(&args, out),
+        Command::Sign(args) => sign::run(&args, out),
+        Command::Permit(args) => permit::run(&args, out),
+        Command::Inspect(args) => inspect::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
         Command::Score(args) => score::run(&args, out),
     }
@@ -60,7 +86,8 @@ mod tests {
         Cli::command().debug_assert();
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().expect("a help text").to_string();
-            assert!(help.contains("  nephroctl "), "{}", command.get_name());
+            let call = format!("  nephroctl {}", command.get_name());
+            assert!(help.contains(&call), "{}", command.get_name());
         }
     }
 }
