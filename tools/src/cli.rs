@@ -6,7 +6,10 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
-use crate::{inspect, keygen, permit, score, sign, verify};
+use crate::{
+    audit, bench, fetch, flash, inspect, keygen, logs, permit, rollback, score, screenshot, send,
+    sign, slots, status, verify,
+};
 
 /// Ends every `--help` of the program itself; `docs/nephroctl.md` has the same table.
 fn exit_codes() -> String {
@@ -46,6 +49,36 @@ enum Command {
     /// Compare a label map with the true one: Dice, recall, precision per class.
     #[command(after_help = score::EXAMPLES)]
     Score(score::Args),
+    /// Install a signed model on the box and wait for its verdict.
+    #[command(after_help = flash::EXAMPLES)]
+    Flash(flash::Args),
+    /// Show the box's two places for models.
+    #[command(after_help = slots::EXAMPLES)]
+    Slots(slots::Args),
+    /// Go back to the model in the other slot.
+    #[command(after_help = rollback::EXAMPLES)]
+    Rollback(rollback::Args),
+    /// Send scans to the box and bring their results.
+    #[command(after_help = send::EXAMPLES)]
+    Send(send::Args),
+    /// Bring the results of a scan that was sent earlier.
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(fetch::Args),
+    /// Show what the box is doing, and what is wrong with it.
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::Args),
+    /// Show the end of the box's log.
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::Args),
+    /// Fetch what the box's panel shows.
+    #[command(after_help = screenshot::EXAMPLES)]
+    Screenshot(screenshot::Args),
+    /// Fetch the box's audit log, and check it.
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(audit::Args),
+    /// Measure how fast the network is on the box.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -55,6 +88,9 @@ impl Cli {
         match &self.command {
             Command::Inspect(args) => args.json,
             Command::Score(args) => args.json,
+            Command::Slots(args) => args.json,
+            Command::Status(args) => args.json,
+            Command::Bench(args) => args.json,
             _ => false,
         }
     }
@@ -72,6 +108,16 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Verify(args) => verify::run(&args, out),
         Command::Score(args) => score::run(&args, out),
+        Command::Flash(args) => flash::run(&args, out),
+        Command::Slots(args) => slots::run(&args, out),
+        Command::Rollback(args) => rollback::run(&args, out),
+        Command::Send(args) => send::run(&args, out),
+        Command::Fetch(args) => fetch::run(&args, out),
+        Command::Status(args) => status::run(&args, out),
+        Command::Logs(args) => logs::run(&args, out),
+        Command::Screenshot(args) => screenshot::run(&args, out),
+        Command::Audit(args) => audit::run(&args, out),
+        Command::Bench(args) => bench::run(&args, out),
     }
 }
 
@@ -80,6 +126,20 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn the_exit_codes_of_the_guide_are_those_of_the_program() {
+        let guide = include_str!("../../docs/nephroctl.md");
+        for exit in Exit::ALL {
+            let row = format!(
+                "| {} | `{}` | {} |",
+                exit.code(),
+                exit.name(),
+                exit.meaning()
+            );
+            assert!(guide.contains(&row), "{row}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound_and_every_command_shows_an_example() {
