@@ -5,7 +5,7 @@ mod support;
 use std::io::Cursor;
 use std::time::Duration;
 
-use nephrobox_link::cable::{Cable, Noise};
+use nephrobox_link::cable::{Cable, Quality};
 use nephrobox_link::client::{Client, LinkError, Options, Progress};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::message::{Code, Item, Object, Reply, Request, ScanState, cut};
@@ -133,9 +133,10 @@ fn a_transfer_survives_an_unplugged_cable_and_goes_on_where_it_was() {
 
 #[test]
 fn a_noisy_cable_costs_time_and_nothing_else() {
-    let cable = Cable::noisy(Noise {
+    let cable = Cable::of(Quality {
         one_in: 10_000,
         seed: 7,
+        baud: 0,
     })
     .expect("a cable");
     let desk = Memory::default();
