@@ -3,8 +3,7 @@
 //! Two lines: a pseudo-terminal as fast as the machine, beside the same bytes without a protocol; and one that is slowed down to 3 Mbaud,
 //! beside its 300,000 bytes a second.
 
-#[path = "../tests/support/mod.rs"]
-#[expect(unreachable_pub, reason = "the tests share it")]
+#[path = "../tests/lines/support.rs"]
 mod support;
 
 use std::io::{Cursor, Read, Write};

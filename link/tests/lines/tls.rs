@@ -1,19 +1,17 @@
 //! The network line: each end must prove who it is.
 
-mod support;
-
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
 
+use crate::support::{Memory, bytes};
 use nephrobox_link::client::{Client, LinkError, Options};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::message::{Item, Object, cut};
 use nephrobox_link::server::About;
 use nephrobox_link::tls::{TlsFiles, serve_clients};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use support::{Memory, bytes};
 use tokio::net::TcpListener;
 
 /// A CA, and files of one end whose certificate it has signed for `host`.

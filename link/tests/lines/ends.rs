@@ -1,16 +1,14 @@
 //! Both ends of the protocol against each other, over cables of pseudo-terminals.
 
-mod support;
-
 use std::io::Cursor;
 use std::time::Duration;
 
+use crate::support::{Memory, bytes, serve};
 use nephrobox_link::cable::{Cable, Quality};
 use nephrobox_link::client::{Client, LinkError, Options, Progress};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::message::{Code, Item, Object, Reply, Request, ScanState, cut};
 use nephrobox_link::server::Speeds;
-use support::{Memory, bytes, serve};
 
 const SLOW: Speeds = Speeds {
     first: 115_200,

@@ -1,0 +1,5 @@
+//! Both ends of the protocol against each other, over lines of every kind.
+
+mod ends;
+mod support;
+mod tls;
