@@ -25,7 +25,7 @@ fn scan() -> Object {
 fn connect(cable: &Cable) -> Client {
     let endpoint = Endpoint::Serial(cable.tool_end().to_owned());
     let options = Options {
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
         ..Options::default()
     };
     Client::connect(&endpoint, &options).expect("a box")
@@ -43,7 +43,7 @@ fn an_object_goes_to_the_box_and_comes_back() {
         let mut last = None;
         let id = client
             .put(&scan(), &mut Cursor::new(&object), &mut |progress| {
-                last = Some(progress)
+                last = Some(progress);
             })
             .expect("kept");
         assert_eq!(last, Some(Progress::Checking));
