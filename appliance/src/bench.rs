@@ -25,7 +25,7 @@ a second, and the whole scan, are with a slice on every thread, or full batches 
 processor's registers can multiply when nothing else is to be done, measured at the same time.";
 
 /// Slices of the whole scan: a KiTS19 case has 216 on average.
-const SCAN: usize = 216;
+pub(crate) const SCAN: usize = 216;
 
 /// Options of `nephrobox bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -290,6 +290,15 @@ fn label(args: &Args, running: &mut Running, slices: &Slices, path: &Path) -> Re
     })
 }
 
+/// An image neither flat nor noise: a slow wave with a fast one on it.
+pub(crate) fn invented(rows: usize, cols: usize) -> Vec<f32> {
+    let wave = |i: usize| {
+        let (row, col) = ((i / cols) as f32, (i % cols) as f32);
+        0.5 + 0.3 * (row / 23.0).sin() * (col / 17.0).cos() + 0.2 * ((row + 2.0 * col) / 3.0).sin()
+    };
+    (0..rows * cols).map(wave).collect()
+}
+
 /// The images that are run, again and again.
 struct Slices {
     images: Vec<f32>,
@@ -301,14 +310,8 @@ impl Slices {
         let preprocess = model.manifest().input.preprocess;
         let pixels = preprocess.rows * preprocess.cols;
         let Some(path) = &args.slices else {
-            // Neither flat nor noise: a slow wave with a fast one on it.
-            let wave = |i: usize| {
-                let (row, col) = ((i / preprocess.cols) as f32, (i % preprocess.cols) as f32);
-                0.5 + 0.3 * (row / 23.0).sin() * (col / 17.0).cos()
-                    + 0.2 * ((row + 2.0 * col) / 3.0).sin()
-            };
             return Ok(Self {
-                images: (0..pixels).map(wave).collect(),
+                images: invented(preprocess.rows, preprocess.cols),
                 pixels,
             });
         };

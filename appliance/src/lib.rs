@@ -22,6 +22,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod desk;
 pub mod failure;
 pub mod health;
 pub mod intake;

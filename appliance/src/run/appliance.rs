@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::models::{self, ForWorker};
 use super::news::News;
 use super::vital::{Ended, Vitals};
-use super::{delivery, inbox, lock, results, upkeep};
+use super::{delivery, inbox, lines, lock, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
@@ -116,6 +116,8 @@ impl Appliance {
             })?);
         }
         let models = spawn("models", models::run)?;
+        // The outside comes last: what it asks for is there.
+        tasks.extend(lines::start(&core, &vitals).await?);
         Ok(Self {
             core,
             worker,

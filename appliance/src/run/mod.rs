@@ -16,6 +16,7 @@ mod delivery;
 mod doing;
 mod inbox;
 mod ledger;
+mod lines;
 mod lock;
 mod models;
 mod news;
@@ -29,6 +30,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::appliance::Appliance;
 pub use self::core::Core;
+pub(crate) use self::core::LINE;
+pub(crate) use self::delivery::sent_deed;
+pub(crate) use self::doing::Transfer;
+pub(crate) use self::inbox::{NO_ROOM, has_model};
 pub use self::models::FELL_BACK;
 
 use crate::config::{self, Config};

@@ -3,6 +3,7 @@
 //! Trials run in a thread of their own. A scan that is in work meanwhile goes on with the model it began with, on the same cores or
 //! the same GPU; the next scan gets the new one. So neither intake nor work waits for a trial.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,17 @@ pub(crate) type SharedModel = Arc<Mutex<worker::Model>>;
 pub(crate) struct Models {
     current: Mutex<Option<SharedModel>>,
     verdict: Mutex<Option<Verdict>>,
+    /// How many want the model for themselves.
+    kept_idle: AtomicUsize,
+}
+
+/// Keeps the worker from beginning with a scan until it is dropped.
+pub(crate) struct Idle<'a>(&'a AtomicUsize);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Models {
@@ -45,6 +57,12 @@ impl Models {
     pub(crate) fn current(&self) -> Option<SharedModel> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.clone()
+    }
+
+    /// Keeps the worker from beginning with another scan; it gives its signs of life meanwhile.
+    pub(crate) fn keep_idle(&self) -> Idle<'_> {
+        self.kept_idle.fetch_add(1, Ordering::Relaxed);
+        Idle(&self.kept_idle)
     }
 
     /// What came of the last installation or rollback since the start.
@@ -59,7 +77,9 @@ pub(super) struct ForWorker(pub(super) Arc<Core>);
 
 impl worker::Models for ForWorker {
     fn current(&mut self) -> Option<SharedModel> {
-        self.0.models.current()
+        let models = &self.0.models;
+        let idle = models.kept_idle.load(Ordering::Relaxed) > 0;
+        models.current().filter(|_| !idle)
     }
 
     fn notes(&mut self) -> Vec<Warning> {

@@ -1,0 +1,112 @@
+//! The lines to tools: a serial port and a TLS listener, each client at a desk of its own.
+
+use std::sync::Arc;
+
+use nephrobox_link::serial::{self, serve_port};
+use nephrobox_link::server::{About, Speeds};
+use nephrobox_link::tls::{Peer, TlsFiles, serve_clients};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::core::Core;
+use super::vital::Vitals;
+use crate::config::{Serial, Tcp};
+use crate::desk::BoxDesk;
+use crate::failure::{Exit, Failure, told};
+
+/// Name of the serial line in records.
+const SERIAL: &str = "serial";
+/// Name of the network line in records.
+const TCP: &str = "tcp";
+/// Code of the fault while the port is not there.
+const PORT_GONE: &str = "serial_port";
+
+/// Opens the configured lines. A serial port that is not there is waited for.
+///
+/// # Errors
+/// Certificates that cannot be used, an address that is taken.
+pub(super) async fn start(core: &Arc<Core>, vitals: &Vitals) -> Result<Vec<AbortHandle>, Failure> {
+    let mut tasks = Vec::new();
+    if let Some(tcp) = &core.config.tcp {
+        tasks.push(listen(core, vitals, tcp).await?);
+    }
+    if let Some(serial) = core.config.serial.clone() {
+        tasks.push(port(core, vitals, serial));
+    }
+    Ok(tasks)
+}
+
+fn about(core: &Core) -> About {
+    About {
+        software: concat!("nephrobox ", env!("CARGO_PKG_VERSION")).into(),
+        name: core.config.identity.name.clone(),
+    }
+}
+
+fn port(core: &Arc<Core>, vitals: &Vitals, serial: Serial) -> AbortHandle {
+    let (core, guard) = (Arc::clone(core), vitals.guard("serial line"));
+    let serving = tokio::spawn(async move {
+        let _guard = guard;
+        let (first, fastest) = (serial.baud, serial.max_baud);
+        let desk = BoxDesk::new(Arc::clone(&core), SERIAL);
+        let about = about(&core);
+        let heard = |news: serial::News<'_>| match news {
+            serial::News::Open => {
+                tracing::info!(line = SERIAL, "the port is open");
+                core.clear(PORT_GONE);
+            }
+            serial::News::Gone(error) => {
+                tracing::warn!(line = SERIAL, %error, "the port is gone; it is looked for");
+                let message = format!("the serial port is gone ({error}); plug it in again");
+                core.raise(PORT_GONE, message, false);
+            }
+        };
+        let error = serve_port(
+            &serial.device,
+            Speeds { first, fastest },
+            &about,
+            desk,
+            heard,
+        )
+        .await;
+        tracing::error!(line = SERIAL, %error, "the line has ended");
+    });
+    serving.abort_handle()
+}
+
+async fn listen(core: &Arc<Core>, vitals: &Vitals, tcp: &Tcp) -> Result<AbortHandle, Failure> {
+    let files = TlsFiles {
+        certificate: tcp.certificate.clone(),
+        key: tcp.key.clone(),
+        ca: tcp.client_ca.clone(),
+    };
+    let acceptor = files.acceptor().map_err(|error| {
+        let remedy = "check certificate, key and client_ca in section tcp of the configuration";
+        told(Exit::Service, &error, "section tcp", remedy)
+    })?;
+    let listener = TcpListener::bind(tcp.listen).await.map_err(|error| {
+        let remedy = "see which program has this port, or change tcp.listen in the configuration";
+        told(Exit::Service, &error, tcp.listen, remedy)
+    })?;
+    let (core, guard) = (Arc::clone(core), vitals.guard("network line"));
+    let serving = tokio::spawn(async move {
+        let _guard = guard;
+        let about = about(&core);
+        let desk = || BoxDesk::new(Arc::clone(&core), TCP);
+        let error = serve_clients(
+            listener,
+            acceptor,
+            about,
+            desk,
+            |address, peer| match peer {
+                Peer::Arrived => tracing::info!(line = TCP, %address, "a client is here"),
+                Peer::Gone(error) => {
+                    tracing::info!(line = TCP, %address, %error, "a client is gone")
+                }
+            },
+        )
+        .await;
+        tracing::error!(line = TCP, %error, "the line has ended");
+    });
+    Ok(serving.abort_handle())
+}
