@@ -126,7 +126,7 @@ fn numbers(canvas: &mut Canvas, top: f32, structure: &Structure, result: &Result
         let x = column(side);
         let (large, small) = (top + 66.0, top + 94.0);
         if volume(values) > 0.0 {
-            amount(canvas, (x, large), 40.0, &millilitres(volume(values)), "mL");
+            amount(canvas, (x, large), 36.0, &millilitres(volume(values)), "mL");
         } else {
             canvas.right(Type::regular(26.0, FAINT), (x, large - 2.0), COLUMN, "none");
         }
@@ -150,7 +150,8 @@ fn amount(canvas: &mut Canvas, (x, y): (f32, f32), size: f32, number: &str, unit
         Type::regular
     };
     let start = canvas.right(Type::regular(18.0, FAINT), (x, y), COLUMN, unit);
-    canvas.right(weight(size, INK), (start - 5.0, y), COLUMN, number);
+    let room = start - 5.0 - (x - COLUMN);
+    canvas.right(weight(size, INK), (start - 5.0, y), room, number);
 }
 
 /// One digit after the point as long as it fits; below that the number is not nought but small.
@@ -162,35 +163,31 @@ fn millilitres(ml: f64) -> String {
     }
 }
 
-/// Warnings first, then which slice, which scan, and which model if it is no longer the one in use; as many lines as fit.
+/// That there are warnings, then which slice, which scan, and which model if it is no longer the one in use; as many lines as fit.
 fn details(canvas: &mut Canvas, view: &View, result: &ResultSummary, (top, bottom): (f32, f32)) {
     let small = Type::regular(18.0, FAINT);
     let room = RIGHT - START;
     canvas.fill((START as i32, top as i32 - 8), (room as u32, 1), RULE);
-    let mut lines = ((bottom - top - 4.0) / LEADING) as usize;
+    let mut lines = ((bottom - top) / LEADING) as usize;
     let mut y = top + 16.0;
-    let mut line = |canvas: &mut Canvas, kind: Type, most: usize, words: &str| {
-        let most = most.min(lines);
-        if most > 0 {
-            let next = canvas.paragraph(kind, (START, y), room, (most, LEADING), words);
-            lines -= ((next - y) / LEADING).round() as usize;
-            y = next;
+    let mut line = |canvas: &mut Canvas, kind: Type, words: &str| {
+        if lines > 0 {
+            canvas.left(kind, (START, y), room, words);
+            lines -= 1;
+            y += LEADING;
         }
     };
     if result.warnings > 0 {
-        let words = match (result.warnings, &result.first_warning) {
-            (1, Some(first)) => first.clone(),
-            (1, None) => "1 warning: see the report".to_owned(),
-            (count, _) => format!("{count} warnings: see the report"),
-        };
-        line(canvas, Type::bold(18.0, NOTICE), 2, &words);
+        let many = if result.warnings == 1 { "" } else { "s" };
+        let words = format!("{} warning{many}: see the report", result.warnings);
+        line(canvas, Type::bold(18.0, NOTICE), &words);
     }
     if let Some(slice) = result.key_slice {
         let words = format!("Areas: slice {slice} of {}", result.slices);
-        line(canvas, small, 1, &words);
+        line(canvas, small, &words);
     }
     if view.model.as_deref() != Some(&result.model) {
-        line(canvas, small, 1, &format!("By {}", result.model));
+        line(canvas, small, &format!("By {}", result.model));
     }
-    line(canvas, small, 1, &format!("Scan {}", result.scan));
+    line(canvas, small, &format!("Scan {}", result.scan));
 }
