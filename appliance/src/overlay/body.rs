@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use nephrobox_shared::preprocess::Window;
+
 use super::OverlaySlice;
 
-/// Everything denser than this is no air: skin, fat, clothes, the table.
-const DENSE_HU: i16 = -400;
-/// Share of dense pixels from which a row or column belongs to the body; a speck in the air has fewer.
-const SHARE: f64 = 0.02;
+/// What is denser is not black in the picture: skin, most fat, the table.
+const DENSE_HU: i16 = Window::ABDOMEN.low_hu;
+/// Share of dense pixels from which a row or column belongs to the body; a speck in the air, or what is left of the back where the table
+/// begins, has fewer.
+const SHARE: f64 = 0.04;
 /// What is left around the body, in mm.
 const MARGIN_MM: f64 = 8.0;
 
@@ -149,9 +152,10 @@ mod tests {
         let mut labels = vec![0_u8; SIDE * SIDE];
         labels[5 * SIDE + 97] = 2;
         let mut hu = vec![-1000_i16; SIDE * SIDE];
-        hu[50 * SIDE + 10..50 * SIDE + 20].fill(0);
-        hu[51 * SIDE + 10..51 * SIDE + 20].fill(0);
-        assert_eq!(body(&hu, &labels), (3..54, 6..100));
+        for row in 50..54 {
+            hu[row * SIDE + 10..row * SIDE + 20].fill(0);
+        }
+        assert_eq!(body(&hu, &labels), (3..56, 6..100));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn draw(canvas: &mut Canvas, view: &View, result: &ResultSummary, bot
     let mut top = TOP as f32 + 50.0;
     for structure in &STRUCTURES {
         numbers(canvas, top, structure, result);
-        top += 110.0;
+        top += 104.0;
     }
     details(canvas, view, result, (top + 8.0, bottom as f32));
 }
@@ -124,7 +124,7 @@ fn numbers(canvas: &mut Canvas, top: f32, structure: &Structure, result: &Result
     for side in Side::ALL {
         let values = result.sides.get(side);
         let x = column(side);
-        let (large, small) = (top + 66.0, top + 94.0);
+        let (large, small) = (top + 63.0, top + 90.0);
         if volume(values) > 0.0 {
             amount(canvas, (x, large), 36.0, &millilitres(volume(values)), "mL");
         } else {
