@@ -8,8 +8,8 @@ use super::OverlaySlice;
 
 /// What is denser is not black in the picture: skin, most fat, the table.
 const DENSE_HU: i16 = Window::ABDOMEN.low_hu;
-/// Share of dense pixels from which a row or column belongs to the body; a speck in the air, or what is left of the back where the table
-/// begins, has fewer.
+/// Share of dense pixels from which a row or column belongs to the body. A speck in the air has fewer, and so has what is left
+/// of the back where the table begins.
 const SHARE: f64 = 0.04;
 /// What is left around the body, in mm.
 const MARGIN_MM: f64 = 8.0;

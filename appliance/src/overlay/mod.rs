@@ -6,6 +6,7 @@
 
 mod body;
 mod furniture;
+pub(crate) mod palette;
 mod raster;
 pub(crate) mod text;
 
@@ -13,6 +14,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Sides;
+use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use raster::Raster;
 use text::Typeface;
@@ -134,7 +136,7 @@ pub fn draw(slice: &OverlaySlice<'_>, caption: &Caption) -> Result<RgbImage, Ove
     let raster = Raster::of(slice)?;
     let typeface = Typeface::load()?;
     let frame = furniture::Frame::around(&raster);
-    let mut picture = RgbImage::from_pixel(frame.width, frame.height, furniture::PAPER);
+    let mut picture = RgbImage::from_pixel(frame.width, frame.height, palette::PAPER);
     draw_anatomy(&mut picture, &raster, frame.anatomy);
     furniture::draw(&mut picture, &typeface, &frame, &raster, caption);
     Ok(picture)
@@ -154,6 +156,13 @@ pub fn draw_key(slice: &OverlaySlice<'_>) -> Result<RgbImage, OverlayError> {
     draw_anatomy(&mut picture, &raster, (0, 0));
     furniture::draw_within(&mut picture, &typeface, &raster);
     Ok(picture)
+}
+
+/// The first sentence of the notice without its full stop, and the others.
+pub(crate) fn notice() -> (&'static str, &'static str) {
+    RESEARCH_USE_NOTICE
+        .split_once(". ")
+        .unwrap_or((RESEARCH_USE_NOTICE, ""))
 }
 
 /// A picture as a PNG file.

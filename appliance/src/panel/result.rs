@@ -5,8 +5,8 @@ use image::{ImageFormat, RgbImage};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Side;
 
-use super::canvas::{Canvas, FAINT, INK, NOTICE, RULE, Type};
-use super::screens::{LEFT, RIGHT, TOP, rgb};
+use super::canvas::{Canvas, FAINT, INK, NOTICE, RULE, Type, rgb};
+use super::screens::{LEFT, RIGHT, TOP};
 use super::view::View;
 use crate::overlay::KEY_SIZE;
 use crate::snapshot::{ResultSummary, SideSummary};

@@ -2,11 +2,9 @@
 //!
 //! Sizes follow from reading at two metres: what matters is set at 36 pixels and more, details at 18 to 22.
 
-use embedded_graphics::pixelcolor::Rgb888;
 use nephrobox_shared::class::Class;
-use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
-use super::canvas::{BAD, Canvas, FAINT, GOOD, INK, NOTICE, NOTICE_PAPER, PAPER, RULE, Type};
+use super::canvas::{BAD, Canvas, FAINT, GOOD, INK, NOTICE, NOTICE_PAPER, PAPER, RULE, Type, rgb};
 use super::result;
 use super::view::{Screen, View, percent};
 use super::{HEIGHT, WIDTH};
@@ -105,9 +103,7 @@ fn header(canvas: &mut Canvas, view: &View) {
 fn footer(canvas: &mut Canvas) {
     rule(canvas, BOTTOM);
     let baseline = 467.0;
-    let (first, rest) = RESEARCH_USE_NOTICE
-        .split_once(". ")
-        .unwrap_or((RESEARCH_USE_NOTICE, ""));
+    let (first, rest) = overlay::notice();
     let end = canvas.left(Type::bold(20.0, NOTICE), (LEFT, baseline), ROOM, first);
     let rest_at = end + 16.0;
     canvas.left(
@@ -271,11 +267,6 @@ fn card(canvas: &mut Canvas, (x, y): (f32, f32), width: f32, letter: &str, slot:
         room,
         slot.state.word(),
     );
-}
-
-/// A colour of `shared` as one of `embedded-graphics`.
-pub(super) fn rgb([r, g, b]: [u8; 3]) -> Rgb888 {
-    Rgb888::new(r, g, b)
 }
 
 // The result's picture fills the height between the rules and leaves room for the numbers beside it.
