@@ -27,14 +27,14 @@ box's panel showed. Results of an earlier demo in the folder are replaced. For r
 /// Shows the whole of Nephrobox on one machine. For research use only.
 #[derive(Debug, Parser)]
 #[command(name = "nephrobox-demo", version, after_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     /// Where everything goes.
     #[arg(long, value_name = "DIR", default_value = "out/demo")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// Shows it.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let (model, scan) = (file(MODEL)?, file(SCAN)?);
     let place = std::path::absolute(&args.out)?;

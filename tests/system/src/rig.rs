@@ -91,12 +91,13 @@ impl Rig {
             cable: Cable::of(quality)?,
             running: None,
         };
-        let key = rig.tool(["keygen".as_ref(), rig.key().as_os_str()])?;
-        let trusted = key
-            .split_whitespace()
-            .find(|word| word.trim_matches('"').starts_with("nephrobox-key-1:"))
-            .ok_or_else(|| RigError::Command("keygen".into(), format!("it named no key: {key}")))?
-            .trim_matches('"');
+        let said = rig.tool(["keygen".as_ref(), rig.home.join("signing").as_os_str()])?;
+        let trusted = said
+            .split('"')
+            .find(|word| word.starts_with("nephrobox-key-1:"))
+            .ok_or_else(|| {
+                RigError::Command("keygen".into(), format!("it named no key: {said}"))
+            })?;
         let text = format!(
             "[box]\nname = \"rig\"\nstate = \"{state}\"\n\n[serial]\ndevice = \"{port}\"\n\n\
              [model]\ntrusted_keys = [{{ key = \"{trusted}\", retired = false }}]\n\n{more}",
@@ -122,7 +123,7 @@ impl Rig {
     /// The secret key that the box trusts.
     #[must_use]
     pub fn key(&self) -> PathBuf {
-        self.home.join("signing.key")
+        self.home.join("signing.secret")
     }
 
     /// The folder of everything.
@@ -175,15 +176,6 @@ impl Rig {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(Child::id)
-    }
-
-    /// Waits until the box's process ends by itself.
-    ///
-    /// # Errors
-    /// When there is none, or the system cannot tell.
-    pub fn wait(&mut self) -> Result<std::process::ExitStatus, RigError> {
-        let mut child = self.running.take().ok_or(io::ErrorKind::NotFound)?;
-        Ok(child.wait()?)
     }
 
     /// A line to the box, once it answers.

@@ -1,0 +1,15 @@
+//! The whole of box and tools: two processes on a cable, and what befalls them.
+//!
+//! `NEPHROBOX_LONG=1` makes the hunts and the soak as long as they are meant to be; without it they are short.
+
+#[path = "../../../../appliance/tests/support/mod.rs"]
+mod phantom;
+
+mod crowd;
+mod disk;
+mod kills;
+mod packages;
+mod road;
+mod soak;
+mod support;
+mod unplugged;
