@@ -123,17 +123,16 @@ impl Receiving {
     }
 
     pub(super) fn finish(&mut self, core: &Core) -> Result<Word, Refused> {
-        let slot = match self.written {
-            Some(slot) => slot,
-            None => {
-                self.say(core, "checking");
-                let finished = core.slots.finish();
-                core.doing.package(None);
-                let slot = finished.map_err(|error| refuse::slots(&error))?;
-                let (version, key) = (self.version, self.key);
-                tracing::info!(version, %key, %slot, "a package was written");
-                *self.written.insert(slot)
-            }
+        let slot = if let Some(slot) = self.written {
+            slot
+        } else {
+            self.say(core, "checking");
+            let finished = core.slots.finish();
+            core.doing.package(None);
+            let slot = finished.map_err(|error| refuse::slots(&error))?;
+            let (version, key) = (self.version, self.key);
+            tracing::info!(version, %key, %slot, "a package was written");
+            *self.written.insert(slot)
         };
         // The trial does not begin before the audit log says who sent the package; a start after a cut begins it in any case.
         if !self.noted {

@@ -11,10 +11,11 @@ use tokio::task::AbortHandle;
 
 use super::core::{Core, spool_settings};
 use super::ledger::Ledger;
+use super::lines::Lines;
 use super::models::{self, ForWorker};
 use super::news::News;
 use super::vital::{Ended, Vitals};
-use super::{delivery, inbox, lines, lock, results, upkeep};
+use super::{delivery, inbox, lock, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
@@ -66,9 +67,9 @@ impl Appliance {
             ..Snapshot::default()
         });
         let core = Arc::new(core(config, logs, &shared)?);
-        // Whoever is left out here is told of by the page; so the page comes first.
         let (vitals, ended) = Vitals::new();
         let mut tasks = Vec::new();
+        let lines = Lines::open(&core.config).await?;
         if let Some(status) = &core.config.status {
             let listener = TcpListener::bind(status.listen).await.map_err(|error| {
                 let remedy =
@@ -117,7 +118,7 @@ impl Appliance {
         }
         let models = spawn("models", models::run)?;
         // The outside comes last: what it asks for is there.
-        tasks.extend(lines::start(&core, &vitals).await?);
+        tasks.extend(lines.serve(&core, &vitals));
         Ok(Self {
             core,
             worker,

@@ -35,14 +35,13 @@ pub(crate) fn has_model(core: &Core) -> bool {
 }
 
 fn turn(core: &Core, folder: &Folder, watched: &mut Option<Watched>) {
-    let watched = match watched {
-        Some(watched) => watched,
-        None => {
-            let quiet = Duration::from_secs(folder.quiet_s);
-            match Watched::open(&folder.watch, FOLDER, quiet, core.config.compute.fast) {
-                Ok(opened) => watched.insert(opened),
-                Err(error) => return failed(core, &error.to_string()),
-            }
+    let watched = if let Some(watched) = watched {
+        watched
+    } else {
+        let quiet = Duration::from_secs(folder.quiet_s);
+        match Watched::open(&folder.watch, FOLDER, quiet, core.config.compute.fast) {
+            Ok(opened) => watched.insert(opened),
+            Err(error) => return failed(core, &error.to_string()),
         }
     };
     match watched.turn(&core.spool, Instant::now()) {

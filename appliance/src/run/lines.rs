@@ -1,5 +1,6 @@
 //! The lines to tools: a serial port and a TLS listener, each client at a desk of its own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nephrobox_link::serial::{self, serve_port};
@@ -7,10 +8,11 @@ use nephrobox_link::server::{About, Speeds};
 use nephrobox_link::tls::{Peer, TlsFiles, serve_clients};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::core::Core;
 use super::vital::Vitals;
-use crate::config::{Serial, Tcp};
+use crate::config::{Config, Serial, Tcp};
 use crate::desk::BoxDesk;
 use crate::failure::{Exit, Failure, told};
 
@@ -21,19 +23,32 @@ const TCP: &str = "tcp";
 /// Code of the fault while the port is not there.
 const PORT_GONE: &str = "serial_port";
 
-/// Opens the configured lines. A serial port that is not there is waited for.
-///
-/// # Errors
-/// Certificates that cannot be used, an address that is taken.
-pub(super) async fn start(core: &Arc<Core>, vitals: &Vitals) -> Result<Vec<AbortHandle>, Failure> {
-    let mut tasks = Vec::new();
-    if let Some(tcp) = &core.config.tcp {
-        tasks.push(listen(core, vitals, tcp).await?);
+/// The lines that are configured, with what has to be had before anything starts.
+pub(super) struct Lines {
+    tcp: Option<(TcpListener, TlsAcceptor)>,
+    serial: Option<Serial>,
+}
+
+impl Lines {
+    /// Takes the address to listen on. A serial port that is not there is waited for later.
+    ///
+    /// # Errors
+    /// Certificates that cannot be used, an address that is taken.
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        let tcp = match &config.tcp {
+            Some(tcp) => Some(bind(tcp).await?),
+            None => None,
+        };
+        let serial = config.serial.clone();
+        Ok(Self { tcp, serial })
     }
-    if let Some(serial) = core.config.serial.clone() {
-        tasks.push(port(core, vitals, serial));
+
+    /// Serves them.
+    pub(super) fn serve(self, core: &Arc<Core>, vitals: &Vitals) -> Vec<AbortHandle> {
+        let tcp = self.tcp.map(|tcp| listen(core, vitals, tcp));
+        let serial = self.serial.map(|serial| port(core, vitals, serial));
+        tcp.into_iter().chain(serial).collect()
     }
-    Ok(tasks)
 }
 
 fn about(core: &Core) -> About {
@@ -74,7 +89,7 @@ fn port(core: &Arc<Core>, vitals: &Vitals, serial: Serial) -> AbortHandle {
     serving.abort_handle()
 }
 
-async fn listen(core: &Arc<Core>, vitals: &Vitals, tcp: &Tcp) -> Result<AbortHandle, Failure> {
+async fn bind(tcp: &Tcp) -> Result<(TcpListener, TlsAcceptor), Failure> {
     let files = TlsFiles {
         certificate: tcp.certificate.clone(),
         key: tcp.key.clone(),
@@ -88,25 +103,24 @@ async fn listen(core: &Arc<Core>, vitals: &Vitals, tcp: &Tcp) -> Result<AbortHan
         let remedy = "see which program has this port, or change tcp.listen in the configuration";
         told(Exit::Service, &error, tcp.listen, remedy)
     })?;
+    Ok((listener, acceptor))
+}
+
+fn listen(core: &Arc<Core>, vitals: &Vitals, tcp: (TcpListener, TlsAcceptor)) -> AbortHandle {
     let (core, guard) = (Arc::clone(core), vitals.guard("network line"));
+    let (listener, acceptor) = tcp;
     let serving = tokio::spawn(async move {
         let _guard = guard;
         let about = about(&core);
         let desk = || BoxDesk::new(Arc::clone(&core), TCP);
-        let error = serve_clients(
-            listener,
-            acceptor,
-            about,
-            desk,
-            |address, peer| match peer {
-                Peer::Arrived => tracing::info!(line = TCP, %address, "a client is here"),
-                Peer::Gone(error) => {
-                    tracing::info!(line = TCP, %address, %error, "a client is gone")
-                }
-            },
-        )
-        .await;
+        let heard = |address: SocketAddr, peer: Peer<'_>| match peer {
+            Peer::Arrived => tracing::info!(line = TCP, %address, "a client is here"),
+            Peer::Gone(error) => {
+                tracing::info!(line = TCP, %address, %error, "a client is gone");
+            }
+        };
+        let error = serve_clients(listener, acceptor, about, desk, heard).await;
         tracing::error!(line = TCP, %error, "the line has ended");
     });
-    Ok(serving.abort_handle())
+    serving.abort_handle()
 }

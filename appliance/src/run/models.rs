@@ -156,11 +156,10 @@ fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
             if !brought.faults.is_empty() {
                 core.raise("model_unusable", brought.faults.join("; "), false);
             }
-            match brought.model {
-                Some((current, model)) => take(core, &current, model),
-                None => tracing::warn!(
-                    "the box has no model; scans are not taken until one is installed"
-                ),
+            if let Some((current, model)) = brought.model {
+                take(core, &current, model);
+            } else {
+                tracing::warn!("the box has no model; scans are not taken until one is installed");
             }
         }
         Err(error) => refused(core, &error),
