@@ -70,7 +70,11 @@ pub(super) fn whole(
     for (what, same) in [
         ("version", found.version == said.package.version),
         ("hash", found.hash == said.package.hash),
-        ("name", found.name == said.package.name),
+        // Not every sender says a name; it decides nothing.
+        (
+            "name",
+            said.package.name.is_empty() || found.name == said.package.name,
+        ),
         ("key", found.key == said.package.key),
     ] {
         if !same {

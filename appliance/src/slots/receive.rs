@@ -23,22 +23,11 @@ impl<S: Storage> Slots<S> {
     pub fn begin(&self, announced: &Announced) -> Result<Begin, SlotsError> {
         let announced = announced.tamed();
         self.with(|inner| {
-            if let Some(slot) = here(inner, &announced) {
-                let in_use = inner.running() == Some(slot);
-                return Ok(Begin::Have { slot, in_use });
-            }
-            if let Err(refusal) = check::announced(&announced, inner.version(), &self.settings) {
-                return Ok(Begin::Refused(refusal));
-            }
-            let slot = inner.target();
-            if inner.busy == Some(slot) {
-                return Ok(Begin::Refused(Refusal::Busy(slot)));
-            }
-            if let Some(reception) = &inner.record.reception
-                && reception.slot == slot
-                && reception.announced.blake3 == announced.blake3
-                && reception.announced.package.bytes == announced.package.bytes
-            {
+            let begun = self.weigh(inner, &announced)?;
+            let Begin::Receive { slot, offset } = begun else {
+                return Ok(begun);
+            };
+            if let Some(reception) = resumed(inner, slot, &announced) {
                 if reception.announced != announced {
                     let kept = reception.kept;
                     self.change(inner, |record| {
@@ -49,11 +38,7 @@ impl<S: Storage> Slots<S> {
                         });
                     })?;
                 }
-                let offset = inner.received;
                 return Ok(Begin::Receive { slot, offset });
-            }
-            if let Some(refusal) = self.room(slot, announced.package.bytes)? {
-                return Ok(Begin::Refused(refusal));
             }
             // First the record, then the file: a cut between the two leaves a file that no record speaks of.
             self.change(inner, |record| {
@@ -69,6 +54,35 @@ impl<S: Storage> Slots<S> {
             self.remove(slot)?;
             Ok(Begin::Receive { slot, offset: 0 })
         })
+    }
+
+    /// What [`begin`](Self::begin) would answer; changes nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn consider(&self, announced: &Announced) -> Result<Begin, SlotsError> {
+        let announced = announced.tamed();
+        self.with(|inner| self.weigh(inner, &announced))
+    }
+
+    fn weigh(&self, inner: &Inner, announced: &Announced) -> Result<Begin, SlotsError> {
+        if let Some(slot) = here(inner, announced) {
+            let in_use = inner.running() == Some(slot);
+            return Ok(Begin::Have { slot, in_use });
+        }
+        if let Err(refusal) = check::announced(announced, inner.version(), &self.settings) {
+            return Ok(Begin::Refused(refusal));
+        }
+        let slot = inner.target();
+        if inner.busy == Some(slot) {
+            return Ok(Begin::Refused(Refusal::Busy(slot)));
+        }
+        if resumed(inner, slot, announced).is_some() {
+            let offset = inner.received;
+            return Ok(Begin::Receive { slot, offset });
+        }
+        let refusal = self.room(slot, announced.package.bytes)?;
+        Ok(refusal.map_or(Begin::Receive { slot, offset: 0 }, Begin::Refused))
     }
 
     /// Takes the bytes that begin at `offset`, and returns the offset of the next.
@@ -167,10 +181,15 @@ impl<S: Storage> Slots<S> {
     /// # Errors
     /// When the file is no package or the disk refuses. That the package is not taken, or is here already, the answer says.
     pub fn install_file(&self, path: &Path, permit: Option<&[u8]>) -> Result<Begin, SlotsError> {
-        let file = std::fs::read(path).map_err(|source| SlotsError::File {
+        let cannot = |source| SlotsError::File {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let bytes = std::fs::metadata(path).map_err(cannot)?.len();
+        if bytes > MAX_FILE_BYTES {
+            return Ok(Begin::Refused(Refusal::Size(bytes)));
+        }
+        let file = std::fs::read(path).map_err(cannot)?;
         let announced = Announced::of(&file, permit).map_err(|source| SlotsError::NotAPackage {
             path: path.to_owned(),
             source,
@@ -226,6 +245,15 @@ fn reception(inner: &Inner) -> Result<(Letter, u64, u64), SlotsError> {
     }
     let announced = reception.announced.package.bytes;
     Ok((reception.slot, announced, reception.kept))
+}
+
+/// The reception of this very file into a slot, if it broke off and can go on.
+fn resumed<'a>(inner: &'a Inner, slot: Letter, announced: &Announced) -> Option<&'a Reception> {
+    let reception = inner.record.reception.as_ref()?;
+    let same = reception.slot == slot
+        && reception.announced.blake3 == announced.blake3
+        && reception.announced.package.bytes == announced.package.bytes;
+    same.then_some(reception)
 }
 
 /// The slot that holds this very package: the one in use, or one that waits for its trial.

@@ -416,3 +416,28 @@ fn a_file_is_installed_like_what_is_sent() {
     let told = slots.install_file(&gone, None).expect_err("no file");
     assert!(told.to_string().contains("name a model package"), "{told}");
 }
+
+#[test]
+fn what_would_be_answered_can_be_asked_without_anything_being_written() {
+    let disk = installed(&[6]);
+    let slots = open(&disk);
+    let before = disk.operations();
+    let ask = |file: &[u8]| {
+        let mut announced = Announced::of(file, None).expect("a package");
+        announced.package.name.clear(); // which decides nothing
+        slots.consider(&announced).expect("slots")
+    };
+    assert!(matches!(
+        ask(&package(7)),
+        Begin::Receive {
+            slot: Letter::B,
+            offset: 0
+        }
+    ));
+    assert!(matches!(ask(&package(6)), Begin::Have { in_use: true, .. }));
+    assert!(matches!(
+        ask(&package(5)),
+        Begin::Refused(Refusal::Version { .. })
+    ));
+    assert_eq!(disk.operations(), before);
+}
