@@ -11,6 +11,8 @@
 //!
 //! ```text
 //! intake ─► spool ─► worker ─► spool ─► outbox          all of them through storage
+//!                      ▲
+//!                    slots                              two models, one in use
 //! config, logs, audit       snapshot, pulse ─► health, panel
 //! ```
 //!

@@ -62,7 +62,12 @@ fn ids(said: &str) -> impl Iterator<Item = String> {
 #[test]
 fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
     let kills = if long() { 200 } else { 24 };
-    let mut home = Home::with(Quality::default(), "[[destination]]\nkind = \"line\"\n");
+    // Slow enough that a large scan is on its way for a second and a half.
+    let quality = Quality {
+        baud: 40_000_000,
+        ..Quality::default()
+    };
+    let mut home = Home::with(quality, "[[destination]]\nkind = \"line\"\n");
     home.rig.start().expect("a box");
     let mut client = home.rig.client().expect("a line");
     let first = home.model(1, Kind::Good);
@@ -104,8 +109,8 @@ fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
             }
         };
         let mut tool = tool(&home, &args);
-        // From before the tool has the line until after it is done, on a machine that is not busy.
-        let wait = chance.below(1200);
+        // From before the tool has the line until about when it is done.
+        let wait = chance.below(if doing == Doing::Receiving { 2000 } else { 500 });
         let until = Instant::now() + Duration::from_millis(wait);
         while Instant::now() < until && matches!(tool.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(1));
