@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{bench, config, demo, run, segment};
+use crate::{bench, config, run, segment};
 
 /// Ends every `--help`; `docs/report.md` has the same table.
 const EXIT_CODES: &str = "\
@@ -34,9 +34,6 @@ enum Command {
     /// Segment one scan: report, label map and pictures into a folder.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
-    /// Segment the bundled sample scan with the bundled model.
-    #[command(after_help = demo::EXAMPLES)]
-    Demo(demo::Args),
     /// Measure how fast a model is on this machine.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
@@ -55,7 +52,6 @@ enum Command {
 pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
         Command::Segment(args) => segment::run(&args, out),
-        Command::Demo(args) => demo::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
         Command::Run(args) => run::run(&args),
         Command::Config(args) => config::command::run(&args, out),

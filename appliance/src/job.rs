@@ -1,6 +1,6 @@
 //! One scan through the house: slices, labels, measures, and the files that tell about them.
 //!
-//! `segment` and `demo` call [`run`]; tests call it with a [`SliceModel`] of their own. Everything that could refuse the
+//! `segment` and the worker call [`run`]; tests call it with a [`SliceModel`] of their own. Everything that could refuse the
 //! scan, the model or the destination has done so before. Memory: labels are held run-length coded, voxels only as the
 //! reader holds them, and those are let go before the label volume is written.
 

@@ -4,7 +4,7 @@
 //! The program is this library and a thin `main`, one file per subcommand, so that tests call the library:
 //!
 //! ```text
-//! cli ─► segment, demo ─► job ─► overlay, page, warnings ─► output
+//! cli ─► segment ─► job ─► overlay, page, warnings ─► output
 //! ```
 //!
 //! Beside it stand the parts of the box that takes scans by itself. Nothing joins them to a program yet (`docs/plan.md`):
@@ -23,7 +23,6 @@ pub mod bell;
 pub mod bench;
 pub mod cli;
 pub mod config;
-pub mod demo;
 pub mod desk;
 pub mod failure;
 pub mod health;

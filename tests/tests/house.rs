@@ -212,12 +212,27 @@ fn a_damaged_package_is_refused_everywhere() {
     assert!(!out.exists());
 }
 
-/// What `cargo demo` does: the invented patient's tumour is on the left, and every file is there.
+/// The invented patient's tumour is on the left, and every file is there.
 #[test]
-fn the_demo_finds_both_kidneys_and_writes_everything() {
+fn the_bundled_model_finds_both_kidneys_of_the_bundled_scan() {
     let root = tempfile::tempdir().unwrap();
-    let out = root.path().join("demo");
-    let said = segment(&["demo", "--out", text(&out), "--device", "cpu"]).unwrap();
+    let out = root.path().join("result");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let (scan, model) = (
+        models.join("sample/imaging.nii.gz"),
+        models.join("demo-resnet18.nbx"),
+    );
+    let said = segment(&[
+        "segment",
+        text(&scan),
+        "--model",
+        text(&model),
+        "--out",
+        text(&out),
+        "--device",
+        "cpu",
+    ])
+    .unwrap();
     assert!(said.contains("mm") && said.contains("mL"), "{said}");
     for file in [
         "report.json",

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use nephrobox_link::cable::Quality;
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         screen.display()
     );
     let exe = Exe(std::env::current_exe()?);
-    let mut rig = Rig::build(exe, home.path(), Quality::default(), &more)?;
+    let mut rig = Rig::build(exe, &home.path().join("demo"), Quality::default(), &more)?;
     let mut show = Show { out, rig: &mut rig };
 
     fs::create_dir_all(&place)?;
@@ -69,20 +70,21 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         "--out".into(),
         signed.clone(),
     ])?;
-    show.tool(&["flash".into(), signed])?;
-    show.tool(&["screenshot".into(), picture("2-ready")])?;
+    show.watching(&screen, &picture("2-flashing"), &["flash".into(), signed])?;
+    show.tool(&["screenshot".into(), picture("3-ready")])?;
 
     show.says(
         "The clinic sends a scan over the line; the box segments it and sends back what it found.",
     )?;
-    show.tool(&[
+    let send = [
         "send".into(),
         scan,
         "--out".into(),
         place.join("results"),
         "--force".into(),
-    ])?;
-    show.tool(&["screenshot".into(), picture("3-result")])?;
+    ];
+    show.watching(&screen, &picture("4-working"), &send)?;
+    show.tool(&["screenshot".into(), picture("5-result")])?;
 
     show.says("And that is how the box is:")?;
     show.tool(&["status".into()])?;
@@ -123,6 +125,45 @@ impl Show<'_> {
         write!(self.out, "{said}")?;
         Ok(())
     }
+}
+
+impl Show<'_> {
+    /// The same, and keeps what the panel showed in the middle of it.
+    fn watching(
+        &mut self,
+        screen: &Path,
+        picture: &Path,
+        args: &[PathBuf],
+    ) -> Result<(), Box<dyn Error>> {
+        let over = AtomicBool::new(false);
+        let (done, shown) = std::thread::scope(|scope| {
+            let watching = scope.spawn(|| shown(screen, &over));
+            let done = self.tool(args);
+            over.store(true, Ordering::Relaxed);
+            (done, watching.join())
+        });
+        done?;
+        // A panic of that thread would be a fault of the demo, and has been told.
+        let shown = shown.unwrap_or_default();
+        if let Some(middle) = shown.get(shown.len() / 2) {
+            fs::write(picture, middle)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every picture that the panel shows until it is over. It is replaced whole, so none is ever half.
+fn shown(screen: &Path, over: &AtomicBool) -> Vec<Vec<u8>> {
+    let mut shown: Vec<Vec<u8>> = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        if let Ok(now) = fs::read(screen)
+            && shown.last() != Some(&now)
+        {
+            shown.push(now);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    shown
 }
 
 /// A path as one would type it.

@@ -79,6 +79,7 @@ pub struct Rig {
 
 impl Rig {
     /// Makes a pair of keys, and a configuration that trusts them, in `home`; the box is not started. `more` is added to the configuration's end.
+    /// The folder's name is the box's.
     ///
     /// # Errors
     /// When the folder, the cable or the keys cannot be made.
@@ -99,8 +100,9 @@ impl Rig {
                 RigError::Command("keygen".into(), format!("it named no key: {said}"))
             })?;
         let text = format!(
-            "[box]\nname = \"rig\"\nstate = \"{state}\"\n\n[serial]\ndevice = \"{port}\"\n\n\
+            "[box]\nname = \"{name}\"\nstate = \"{state}\"\n\n[serial]\ndevice = \"{port}\"\n\n\
              [model]\ntrusted_keys = [{{ key = \"{trusted}\", retired = false }}]\n\n{more}",
+            name = rig.home.file_name().unwrap_or_default().display(),
             state = rig.state().display(),
             port = rig.cable.box_end().display(),
         );

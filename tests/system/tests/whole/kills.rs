@@ -62,7 +62,7 @@ fn ids(said: &str) -> impl Iterator<Item = String> {
 #[test]
 fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
     let kills = if long() { 200 } else { 24 };
-    // Slow enough that a large scan is on its way for a second and a half.
+    // Slow enough that a large scan is on its way for three quarters of a second.
     let quality = Quality {
         baud: 40_000_000,
         ..Quality::default()
@@ -87,7 +87,7 @@ fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
         let args: Vec<PathBuf> = match doing {
             Doing::Receiving => {
                 let path = home.path("large.nii");
-                fs::write(&path, large_scan_bytes(kill, 6 << 20)).expect("written");
+                fs::write(&path, large_scan_bytes(kill, 3 << 20)).expect("written");
                 vec!["send".into(), "--no-wait".into(), path]
             }
             Doing::Working => vec!["send".into(), "--no-wait".into(), home.scan(kill)],
@@ -110,7 +110,7 @@ fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
         };
         let mut tool = tool(&home, &args);
         // From before the tool has the line until about when it is done.
-        let wait = chance.below(if doing == Doing::Receiving { 2000 } else { 500 });
+        let wait = chance.below(if doing == Doing::Receiving { 1800 } else { 900 });
         let until = Instant::now() + Duration::from_millis(wait);
         while Instant::now() < until && matches!(tool.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(1));

@@ -6,6 +6,7 @@
 mod phantom;
 
 mod crowd;
+mod demo;
 mod disk;
 mod kills;
 mod packages;

@@ -22,7 +22,7 @@ fn memory_is_flat_over_many_scans() {
     let scans = if long() { 500 } else { 60 };
     let mut home = Home::with(
         Quality::default(),
-        "max_bytes = \"70 MB\"\nmax_scan_bytes = \"1 MB\"\n[[destination]]\nkind = \"line\"\n",
+        "max_bytes = \"12 MB\"\nmax_scan_bytes = \"1 MB\"\n[[destination]]\nkind = \"line\"\n",
     );
     home.rig.start().expect("a box");
     let mut client = home.rig.client().expect("a line");
@@ -58,7 +58,7 @@ fn memory_is_flat_over_many_scans() {
     };
     let (early, late) = (middle(&sizes[..half]), middle(&sizes[half..]));
     println!("{scans} scans: {early} KiB in the first half, {late} KiB in the second");
-    assert!(late < early + early / 10, "{sizes:?}");
+    assert!(late < early + early / 20, "{sizes:?}");
     let state = status(&mut client);
     assert_eq!((&state["aside"], &state["queued"]), (&0.into(), &0.into()));
     assert_eq!(state["counters"]["finished"], scans);
