@@ -30,7 +30,7 @@ pub use error::{Refusal, SlotsError};
 pub use record::{Letter, Stage};
 pub use recover::Recovery;
 pub use tester::{SelfTester, TrialError};
-pub use trial::{Brought, Outcome, Trial, Verdict};
+pub use trial::{Brought, Outcome, Trial, Tried, Verdict};
 pub use types::{ATTEMPTS, Announced, Begin, Current, Identity, Listed, Settings};
 
 use crate::snapshot;
@@ -218,9 +218,16 @@ impl<S: Storage> Slots<S> {
     ) -> Result<T, SlotsError> {
         let mut inner = self.lock();
         if inner.stale {
-            let (found, _) = recover::recover(&self.storage, &self.settings)?;
-            let busy = inner.busy;
-            *inner = Inner { busy, ..found };
+            let (mut found, _) = recover::recover(&self.storage, &self.settings)?;
+            found.busy = inner.busy;
+            for slot in Letter::BOTH {
+                // What did not get ready in this life does not become better by that.
+                if found.record.entry(slot) == inner.record.entry(slot) {
+                    let before = inner.blocked[slot.index()].take();
+                    found.blocked[slot.index()] = before.or(found.blocked[slot.index()].take());
+                }
+            }
+            *inner = found;
             self.inner.clear_poison();
         }
         let result = step(&mut inner);

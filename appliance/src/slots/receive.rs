@@ -181,10 +181,15 @@ impl<S: Storage> Slots<S> {
     /// # Errors
     /// When the file is no package or the disk refuses. That the package is not taken, or is here already, the answer says.
     pub fn install_file(&self, path: &Path, permit: Option<&[u8]>) -> Result<Begin, SlotsError> {
-        let file = std::fs::read(path).map_err(|source| SlotsError::File {
+        let cannot = |source| SlotsError::File {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let bytes = std::fs::metadata(path).map_err(cannot)?.len();
+        if bytes > MAX_FILE_BYTES {
+            return Ok(Begin::Refused(Refusal::Size(bytes)));
+        }
+        let file = std::fs::read(path).map_err(cannot)?;
         let announced = Announced::of(&file, permit).map_err(|source| SlotsError::NotAPackage {
             path: path.to_owned(),
             source,

@@ -6,6 +6,7 @@ use super::check::{self, Unfit};
 use super::record::{Entry, LONGEST, Record, SLOTS, STATE, Stage};
 use super::types::{Identity, Settings};
 use super::{Inner, Letter, SlotsError, save};
+use crate::record::Unusable;
 use crate::storage::Storage;
 
 /// What a start found and put right, for log and panel.
@@ -45,13 +46,6 @@ impl Recovery {
     }
 }
 
-/// The record as it lies on the disk.
-enum Lies {
-    Whole(Record),
-    Absent,
-    Unusable(&'static str),
-}
-
 /// Reads record and packages and finishes what was begun.
 pub(super) fn recover<S: Storage>(
     storage: &S,
@@ -62,28 +56,22 @@ pub(super) fn recover<S: Storage>(
     let mut recovery = Recovery::default();
     let lies = load(storage)?;
     let looked = |slot: Letter| look(storage, slot, settings);
-    let (record, seen) = match lies {
-        Lies::Whole(record) => {
-            let seen = Letter::BOTH.map(|slot| match record.stage(slot) {
-                None | Some(Stage::Bad { .. }) => Seen::Nothing,
-                Some(_) => looked(slot),
-            });
-            (record, seen)
+    let (record, seen) = if let Ok(Some(record)) = lies {
+        let seen = Letter::BOTH.map(|slot| match record.stage(slot) {
+            None | Some(Stage::Bad { .. }) => Seen::Nothing,
+            Some(_) => looked(slot),
+        });
+        (record, seen)
+    } else {
+        let seen = Letter::BOTH.map(looked);
+        let record = rebuild(&seen);
+        let held = record.a.is_some() || record.b.is_some();
+        recovery.rebuilt = lies.err().or(held.then_some("lost"));
+        // A box that has never had a model has no record.
+        if recovery.rebuilt.is_some() {
+            save(storage, &record)?;
         }
-        Lies::Absent | Lies::Unusable(_) => {
-            let seen = Letter::BOTH.map(looked);
-            let record = rebuild(&seen);
-            let held = record.a.is_some() || record.b.is_some();
-            recovery.rebuilt = match lies {
-                Lies::Unusable(why) => Some(why),
-                _ => held.then_some("lost"),
-            };
-            // A box that has never had a model has no record.
-            if recovery.rebuilt.is_some() {
-                save(storage, &record)?;
-            }
-            (record, seen)
-        }
+        (record, seen)
     };
     let mut inner = Inner {
         blocked: Letter::BOTH.map(|slot| blocked(record.entry(slot), &seen[slot.index()])),
@@ -103,20 +91,18 @@ pub(super) fn recover<S: Storage>(
     Ok((inner, recovery))
 }
 
-fn load<S: Storage>(storage: &S) -> Result<Lies, SlotsError> {
-    const DAMAGED: Lies = Lies::Unusable("damaged");
+/// The record as it lies on the disk, or what is wrong with it.
+fn load<S: Storage>(storage: &S) -> Result<Result<Option<Record>, &'static str>, SlotsError> {
+    const DAMAGED: &str = "damaged";
     let bytes = match storage.read(STATE, LONGEST) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(DAMAGED),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(Err(DAMAGED)),
         read => read.map_err(SlotsError::at(STATE))?,
     };
-    let Some(bytes) = bytes else {
-        return Ok(Lies::Absent);
-    };
-    Ok(match SLOTS.unseal(&bytes) {
-        Ok(record) => Lies::Whole(record),
-        Err(crate::record::Unusable::Damaged) => DAMAGED,
-        Err(crate::record::Unusable::Newer) => Lies::Unusable("written by a newer nephrobox"),
-    })
+    let record = bytes.map(|bytes| SLOTS.unseal(&bytes)).transpose();
+    Ok(record.map_err(|why| match why {
+        Unusable::Damaged => DAMAGED,
+        Unusable::Newer => "written by a newer nephrobox",
+    }))
 }
 
 /// What lies in a slot's file.

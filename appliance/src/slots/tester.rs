@@ -1,14 +1,14 @@
 //! The self-test on the real executor.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nephrobox_engine::executor::{self, Event, StartError};
 use nephrobox_engine::package::Loaded;
 use nephrobox_engine::self_test::{self, SelfTestError};
 
 use super::Trial;
-use crate::worker::Model;
+use crate::worker::{Model, words};
 
 /// Why a model is not to be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,49 +49,23 @@ impl<H: Fn(Event)> Trial for SelfTester<H> {
     type Model = Model;
 
     fn run(&self, package: Loaded) -> Result<Model, TrialError> {
-        let manifest = package.model.manifest();
-        if manifest.self_test.is_empty() && !self.allow_without_self_test {
+        if package.model.manifest().self_test.is_empty() && !self.allow_without_self_test {
             return Err(TrialError::NoSelfTest);
         }
-        enum News {
-            Step(Event),
-            End(Result<Model, TrialError>),
-        }
-        let (news, heard) = channel();
         let settings = self.settings.clone();
-        let thread = std::thread::Builder::new().name("self-test".into());
-        let thread = thread.spawn(move || {
-            let end = test(package, &settings, &mut |event| {
-                // Nobody hears it who has given up waiting.
-                let _ = news.send(News::Step(event));
-            });
-            let _ = news.send(News::End(end));
-        });
-        let thread = thread.map_err(|error| TrialError::BrokeOff(error.to_string()))?;
-        let until = std::time::Instant::now() + self.limit;
-        loop {
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            match heard.recv_timeout(left) {
-                Ok(News::Step(event)) => (self.hear)(event),
-                Ok(News::End(end)) => return end,
-                Err(RecvTimeoutError::Timeout) => return Err(TrialError::Late(self.limit)),
-                Err(RecvTimeoutError::Disconnected) => {
-                    let panic = thread.join().err();
-                    let words = panic.as_deref().map_or("no words", crate::worker::words);
-                    return Err(TrialError::BrokeOff(words.to_owned()));
-                }
-            }
-        }
+        within(self.limit, &self.hear, move |tell| {
+            test(package, &settings, tell)
+        })
     }
 }
 
 fn test(
     package: Loaded,
     settings: &executor::Settings,
-    hear: &mut dyn FnMut(Event),
+    tell: &mut dyn FnMut(Event),
 ) -> Result<Model, TrialError> {
     let manifest = package.model.manifest().clone();
-    let mut running = executor::start_with(package.model, settings, hear)?;
+    let mut running = executor::start_with(package.model, settings, tell)?;
     let arithmetic = running.engine.arithmetic;
     // The copies share their weights: what one does, all do.
     if let Some(model) = running.models.first_mut() {
@@ -102,4 +76,75 @@ fn test(
         hash: package.hash.0,
         running,
     })
+}
+
+/// Does something in a thread of its own, and gives up after `limit`. A thread cannot be ended: one that hangs stays until the process ends.
+fn within<E: Send + 'static, T: Send + 'static>(
+    limit: Duration,
+    hear: &dyn Fn(E),
+    work: impl FnOnce(&mut dyn FnMut(E)) -> Result<T, TrialError> + Send + 'static,
+) -> Result<T, TrialError> {
+    enum News<E, T> {
+        Step(E),
+        End(Result<T, TrialError>),
+    }
+    let (news, heard) = channel();
+    let thread = std::thread::Builder::new().name("self-test".into());
+    let thread = thread.spawn(move || {
+        // Whoever has given up hears nothing.
+        let end = work(&mut |step| drop(news.send(News::Step(step))));
+        let _ = news.send(News::End(end));
+    });
+    let thread = thread.map_err(|error| TrialError::BrokeOff(error.to_string()))?;
+    let until = Instant::now() + limit;
+    loop {
+        match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(News::Step(step)) => hear(step),
+            Ok(News::End(end)) => return end,
+            Err(RecvTimeoutError::Timeout) => return Err(TrialError::Late(limit)),
+            Err(RecvTimeoutError::Disconnected) => {
+                let panic = thread.join().err();
+                let said = panic.as_deref().map_or("no words", words);
+                return Err(TrialError::BrokeOff(said.to_owned()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hangs_is_given_up() {
+        let (hold, held) = channel::<()>();
+        let limit = Duration::from_millis(20);
+        let given_up = within(limit, &|()| (), move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        assert!(matches!(given_up, Err(TrialError::Late(_))));
+        drop(hold);
+    }
+
+    #[test]
+    fn what_panics_is_told_with_its_words() {
+        let broken = within(Duration::from_mins(1), &|()| (), |_| -> Result<(), _> {
+            panic!("no kernel for sm_12")
+        });
+        let told = broken.expect_err("it broke off").to_string();
+        assert!(told.contains("no kernel for sm_12"), "{told}");
+    }
+
+    #[test]
+    fn steps_are_heard_in_order() {
+        let steps = std::cell::RefCell::new(Vec::new());
+        let hear = |step| steps.borrow_mut().push(step);
+        let done = within(Duration::from_mins(1), &hear, |tell| {
+            (1..4).for_each(tell);
+            Ok("done")
+        });
+        assert_eq!(done.expect("an end"), "done");
+        assert_eq!(*steps.borrow(), [1, 2, 3]);
+    }
 }

@@ -91,6 +91,9 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What became of a package, and its model if that is in use.
+pub type Tried<M> = (Verdict, Option<M>);
+
 /// What a start brought up.
 #[derive(Debug)]
 pub struct Brought<M> {
@@ -169,10 +172,7 @@ impl<S: Storage> Slots<S> {
     ///
     /// # Errors
     /// When the disk refuses; the trial may then be repeated.
-    pub fn try_out<T: Trial>(
-        &self,
-        trial: &T,
-    ) -> Result<Option<(Verdict, Option<T::Model>)>, SlotsError> {
+    pub fn try_out<T: Trial>(&self, trial: &T) -> Result<Option<Tried<T::Model>>, SlotsError> {
         let Some((slot, attempts, _occupied)) = self.with(|inner| self.next_attempt(inner))? else {
             return Ok(None);
         };

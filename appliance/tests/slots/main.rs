@@ -1,0 +1,8 @@
+//! The model slots: whatever is flashed, and whenever the power goes, the box starts with a working model.
+//!
+//! Sentences in quotation marks are those of `docs/formats/slots.md`.
+
+mod disasters;
+mod packages;
+mod real;
+mod rules;
