@@ -17,6 +17,7 @@ use image::RgbImage;
 use nephrobox::config::PanelTarget;
 use nephrobox::panel::{HEIGHT, Panel, TargetProblem, View, WIDTH, draw};
 use nephrobox::snapshot::Snapshot;
+use nephrobox_imaging::LabelReader;
 use tempfile::TempDir;
 
 /// How far a channel may be off: another processor's sine may round an edge's coverage the other way.
@@ -74,6 +75,41 @@ fn every_screen_says_that_it_is_for_research_use() {
         // The mark of a fault reaches down to the rule only.
         assert!(footer(state) == first, "{name}");
     }
+}
+
+#[test]
+fn the_numbers_are_those_of_pixels_counted_in_the_labels() {
+    let result = &state("result").results[0];
+    let labels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sample/segmentation.nii.gz");
+    let mut labels = LabelReader::open(labels).expect("the sample's labels");
+    let (spacing, [slices, rows, cols]) = (labels.geometry().spacing(), labels.geometry().shape());
+    let mut counted = Vec::new();
+    let mut slice = vec![0; rows * cols];
+    for index in 0..slices {
+        labels.read_slice(index, &mut slice).expect("a slice");
+        let mut counts = [0_usize; 3];
+        for &label in &slice {
+            counts[usize::from(label)] += 1;
+        }
+        counted.push([counts[1], counts[2]]);
+    }
+    let peak = (0..slices).max_by_key(|&index| counted[index][1]);
+    assert_eq!((result.key_slice, result.slices), (peak, slices));
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6, "{found}");
+    let pixel_mm2 = spacing.row_mm * spacing.col_mm;
+    let all = |class: usize| counted.iter().map(|counts| counts[class]).sum::<usize>() as f64;
+    let voxel_ml = pixel_mm2 * spacing.slice_mm / 1000.0;
+    near(result.kidney_ml, all(0) * voxel_ml);
+    near(result.tumour_ml, all(1) * voxel_ml);
+    let (right, left) = (result.sides.right, result.sides.left);
+    let [kidney, tumour] = counted[peak.expect("slices")].map(|pixels| pixels as f64 * pixel_mm2);
+    near(right.kidney_mm2 + left.kidney_mm2, kidney);
+    near(right.tumour_mm2 + left.tumour_mm2, tumour);
+    // The sample's tumour is on the patient's left.
+    assert_eq!((right.tumour_ml, right.tumour_mm2), (0.0, 0.0));
+    near(left.tumour_ml, result.tumour_ml);
+    let sent = serde_json::to_string(result).expect("JSON");
+    assert!(!sent.contains("nii"), "no file name is sent on: {sent}");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn every_orientation_gives_the_same_report_and_labels_in_its_own_geometry() {
         let report = read_report(&out);
         check_numbers(&report);
         assert_eq!(report.input.orientation, order.codes());
-        assert_eq!(report.outputs.len(), 5, "everything but the report itself");
+        assert_eq!(report.outputs.len(), 6, "everything but the report itself");
         match &first {
             None => first = Some(report),
             Some(first) => {

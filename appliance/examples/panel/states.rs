@@ -7,10 +7,10 @@ use std::sync::Arc;
 use nephrobox::overlay::{self, OverlaySlice};
 use nephrobox::snapshot::{Activity, Fault, ResultSummary, Slot, SlotState, Snapshot};
 use nephrobox_imaging::{LabelReader, ScanReader};
-use nephrobox_shared::measure::{LabelMap, Midline, measure};
+use nephrobox_shared::measure::{LabelMap, Midline, Sides, measure};
 use nephrobox_shared::report::{
     Findings, InputInfo, ModelInfo, ProgramInfo, RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION,
-    Timing, Warning, WarningCode,
+    Timing,
 };
 
 const SCAN: &str = "00000042-9f86d081";
@@ -21,11 +21,7 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
     let warned = ResultSummary {
         warnings: 1,
         first_warning: Some(
-            Warning::new(
-                WarningCode::MidlineNotEstimated,
-                "The patient's midline could not be found; right and left are divided at the middle of the image.",
-            )
-            .message,
+            "The patient's midline could not be found; right and left are divided at the middle of the image.".into(),
         ),
         ..result.clone()
     };
@@ -34,12 +30,13 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         "Model kidney-resnet50 5 failed its self-test; kidney-resnet50 4 stays in use. Flash a sound package.",
         false,
     );
-    let large = ResultSummary {
+    let nothing = ResultSummary {
         overlay_png: None,
         key_slice: None,
-        sides: Default::default(),
+        sides: Sides::default(),
         kidney_ml: 0.0,
         tumour_ml: 0.0,
+        first_warning: Some("No kidney and no tumour was outlined in this scan.".into()),
         ..warned.clone()
     };
     Ok(vec![
@@ -78,7 +75,7 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         ("result", showing(result.clone(), vec![])),
         ("result-warned", showing(warned, vec![])),
         ("result-fell-back", showing(result, vec![fell_back])),
-        ("result-nothing", showing(large, vec![])),
+        ("result-nothing", showing(nothing, vec![])),
         (
             "fault",
             Snapshot {

@@ -6,15 +6,9 @@ use nephrobox_shared::class::Class;
 use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use super::Caption;
+use super::palette::{FAINT, INK, NOTICE, PAPER, RULE};
 use super::raster::Raster;
 use super::text::{self, Typeface};
-
-/// Colour of the page.
-pub(super) const PAPER: Rgb<u8> = Rgb([16, 18, 22]);
-const INK: Rgb<u8> = Rgb([240, 242, 245]);
-const FAINT: Rgb<u8> = Rgb([160, 166, 175]);
-const NOTICE: Rgb<u8> = Rgb([255, 196, 92]);
-const RULE: Rgb<u8> = Rgb([52, 56, 64]);
 
 const NOTICE_SIZE: f32 = 14.0;
 
@@ -73,15 +67,8 @@ pub(super) fn draw_within(picture: &mut RgbImage, typeface: &Typeface, raster: &
         NOTICE_SIZE,
         at,
         NOTICE,
-        research_use(),
+        super::notice().0,
     );
-}
-
-/// The first sentence of the notice.
-fn research_use() -> &'static str {
-    RESEARCH_USE_NOTICE
-        .split_once(". ")
-        .map_or(RESEARCH_USE_NOTICE, |(first, _)| first)
 }
 
 fn header(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, caption: &Caption) {

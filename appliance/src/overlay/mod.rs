@@ -6,12 +6,15 @@
 
 mod body;
 mod furniture;
+pub(crate) mod palette;
 mod raster;
 pub(crate) mod text;
 
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Sides;
+use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use raster::Raster;
 use text::Typeface;
@@ -133,7 +136,7 @@ pub fn draw(slice: &OverlaySlice<'_>, caption: &Caption) -> Result<RgbImage, Ove
     let raster = Raster::of(slice)?;
     let typeface = Typeface::load()?;
     let frame = furniture::Frame::around(&raster);
-    let mut picture = RgbImage::from_pixel(frame.width, frame.height, furniture::PAPER);
+    let mut picture = RgbImage::from_pixel(frame.width, frame.height, palette::PAPER);
     draw_anatomy(&mut picture, &raster, frame.anatomy);
     furniture::draw(&mut picture, &typeface, &frame, &raster, caption);
     Ok(picture)
@@ -155,14 +158,24 @@ pub fn draw_key(slice: &OverlaySlice<'_>) -> Result<RgbImage, OverlayError> {
     Ok(picture)
 }
 
+/// The first sentence of the notice without its full stop, and the others.
+pub(crate) fn notice() -> (&'static str, &'static str) {
+    RESEARCH_USE_NOTICE
+        .split_once(". ")
+        .unwrap_or((RESEARCH_USE_NOTICE, ""))
+}
+
 /// A picture as a PNG file.
 ///
 /// # Errors
 /// None that a picture with pixels gives; the encoder's own.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
-    let mut png = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut png, image::ImageFormat::Png)?;
-    Ok(png.into_inner())
+    let mut png = Vec::new();
+    // The encoder's own choice is fast and several times as large; screenshots go over a serial line.
+    let encoder =
+        PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive);
+    picture.write_with_encoder(encoder)?;
+    Ok(png)
 }
 
 fn draw_anatomy(picture: &mut RgbImage, raster: &Raster, (left, top): (u32, u32)) {

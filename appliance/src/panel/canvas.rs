@@ -10,31 +10,31 @@ use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Point, Size};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use embedded_graphics::prelude::Primitive;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle, StyledDrawable};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use super::{HEIGHT, WIDTH};
-use crate::overlay::OverlayError;
 use crate::overlay::text::{self, Typeface};
+use crate::overlay::{OverlayError, palette};
 
-/// Colour of the page.
-pub(super) const PAPER: Rgb888 = Rgb888::new(16, 18, 22);
-/// Colour of what is to be read.
-pub(super) const INK: Rgb888 = Rgb888::new(240, 242, 245);
-/// Colour of labels and details.
-pub(super) const FAINT: Rgb888 = Rgb888::new(160, 166, 175);
-/// Colour of rules and of what is not yet done.
-pub(super) const RULE: Rgb888 = Rgb888::new(52, 56, 64);
+// The colours of the overlays' pages.
+pub(super) const PAPER: Rgb888 = rgb(palette::PAPER.0);
+pub(super) const INK: Rgb888 = rgb(palette::INK.0);
+pub(super) const FAINT: Rgb888 = rgb(palette::FAINT.0);
+pub(super) const RULE: Rgb888 = rgb(palette::RULE.0);
+pub(super) const NOTICE: Rgb888 = rgb(palette::NOTICE.0);
 /// Colour of what is well.
 pub(super) const GOOD: Rgb888 = Rgb888::new(111, 211, 155);
-/// Colour of notices.
-pub(super) const NOTICE: Rgb888 = Rgb888::new(255, 196, 92);
 /// Under a notice.
 pub(super) const NOTICE_PAPER: Rgb888 = Rgb888::new(54, 42, 20);
 /// Colour of faults.
 pub(super) const BAD: Rgb888 = Rgb888::new(255, 122, 110);
+
+/// A colour of the house as one of `embedded-graphics`.
+pub(super) const fn rgb([r, g, b]: [u8; 3]) -> Rgb888 {
+    Rgb888::new(r, g, b)
+}
 
 /// How a line is set.
 #[derive(Clone, Copy)]
@@ -91,9 +91,7 @@ impl Canvas {
 
     /// The pixels, row by row.
     pub(super) fn colours(&self) -> impl Iterator<Item = Rgb888> {
-        self.picture
-            .pixels()
-            .map(|&Rgb([r, g, b])| Rgb888::new(r, g, b))
+        self.picture.pixels().map(|pixel| rgb(pixel.0))
     }
 
     /// Fills a rectangle.
@@ -105,8 +103,7 @@ impl Canvas {
     /// A rectangle's outline, one pixel wide.
     pub(super) fn frame(&mut self, (x, y): (i32, i32), size: (u32, u32), colour: Rgb888) {
         let area = Rectangle::new(Point::new(x, y), Size::new(size.0, size.1));
-        let outline = area.into_styled(PrimitiveStyle::with_stroke(colour, 1));
-        let Ok(()) = embedded_graphics::Drawable::draw(&outline, self);
+        let Ok(()) = area.draw_styled(&PrimitiveStyle::with_stroke(colour, 1), self);
     }
 
     /// The width of a line in pixels.
@@ -131,7 +128,7 @@ impl Canvas {
         start
     }
 
-    /// Writes words over several lines, `leading` pixels apart. Returns the baseline that would come next.
+    /// Writes words over several lines, `leading` pixels apart; what does not fit is cut.
     pub(super) fn paragraph(
         &mut self,
         kind: Type,
@@ -139,14 +136,13 @@ impl Canvas {
         room: f32,
         (lines, leading): (usize, f32),
         words: &str,
-    ) -> f32 {
+    ) {
         let lines = text::wrapped(kind.font(&self.typeface), kind.size, room, lines, words);
         let mut y = y;
         for line in &lines {
             self.write(kind, (x, y), line);
             y += leading;
         }
-        y
     }
 
     /// Lays a picture into the middle of a rectangle, made smaller if need be, never larger.

@@ -10,7 +10,8 @@ use std::path::Path;
 use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Size};
-use embedded_graphics::pixelcolor::{Rgb565, Rgb888, RgbColor, raw::RawU16};
+use embedded_graphics::pixelcolor::raw::{RawData, RawU16};
+use embedded_graphics::pixelcolor::{Rgb565, Rgb888, RgbColor};
 
 use super::target::TargetProblem;
 use super::{HEIGHT, WIDTH};
@@ -83,8 +84,9 @@ pub struct Framebuffer {
     depth: Depth,
     /// Screen pixels for one of the panel's, across and down.
     scale: usize,
-    /// Where the panel begins.
+    /// Screen pixels left of the panel.
     left: usize,
+    /// Screen pixels above the panel.
     top: usize,
 }
 
@@ -161,9 +163,9 @@ impl Framebuffer {
     }
 
     fn set(&mut self, x: usize, y: usize, colour: Rgb888) {
-        let deep = Rgb565::from(colour);
-        let raw = RawU16::from(deep);
-        let narrow = embedded_graphics::pixelcolor::raw::RawData::into_inner(raw).to_le_bytes();
+        let narrow = RawU16::from(Rgb565::from(colour))
+            .into_inner()
+            .to_le_bytes();
         let wide = [colour.b(), colour.g(), colour.r(), 0];
         let pixel = match self.depth {
             Depth::Bits16 => &narrow[..],

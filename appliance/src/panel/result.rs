@@ -5,8 +5,8 @@ use image::{ImageFormat, RgbImage};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Side;
 
-use super::canvas::{Canvas, FAINT, INK, NOTICE, RULE, Type};
-use super::screens::{LEFT, RIGHT, TOP, rgb};
+use super::canvas::{Canvas, FAINT, INK, NOTICE, RULE, Type, rgb};
+use super::screens::{LEFT, RIGHT, TOP};
 use super::view::View;
 use crate::overlay::KEY_SIZE;
 use crate::snapshot::{ResultSummary, SideSummary};
@@ -51,7 +51,7 @@ pub(super) fn draw(canvas: &mut Canvas, view: &View, result: &ResultSummary, bot
     let mut top = TOP as f32 + 50.0;
     for structure in &STRUCTURES {
         numbers(canvas, top, structure, result);
-        top += 110.0;
+        top += 104.0;
     }
     details(canvas, view, result, (top + 8.0, bottom as f32));
 }
@@ -124,9 +124,9 @@ fn numbers(canvas: &mut Canvas, top: f32, structure: &Structure, result: &Result
     for side in Side::ALL {
         let values = result.sides.get(side);
         let x = column(side);
-        let (large, small) = (top + 66.0, top + 94.0);
+        let (large, small) = (top + 63.0, top + 90.0);
         if volume(values) > 0.0 {
-            amount(canvas, (x, large), 40.0, &millilitres(volume(values)), "mL");
+            amount(canvas, (x, large), 36.0, &millilitres(volume(values)), "mL");
         } else {
             canvas.right(Type::regular(26.0, FAINT), (x, large - 2.0), COLUMN, "none");
         }
@@ -150,7 +150,8 @@ fn amount(canvas: &mut Canvas, (x, y): (f32, f32), size: f32, number: &str, unit
         Type::regular
     };
     let start = canvas.right(Type::regular(18.0, FAINT), (x, y), COLUMN, unit);
-    canvas.right(weight(size, INK), (start - 5.0, y), COLUMN, number);
+    let room = start - 5.0 - (x - COLUMN);
+    canvas.right(weight(size, INK), (start - 5.0, y), room, number);
 }
 
 /// One digit after the point as long as it fits; below that the number is not nought but small.
@@ -162,35 +163,31 @@ fn millilitres(ml: f64) -> String {
     }
 }
 
-/// Warnings first, then which slice, which scan, and which model if it is no longer the one in use; as many lines as fit.
+/// That there are warnings, then which slice, which scan, and which model if it is no longer the one in use; as many lines as fit.
 fn details(canvas: &mut Canvas, view: &View, result: &ResultSummary, (top, bottom): (f32, f32)) {
     let small = Type::regular(18.0, FAINT);
     let room = RIGHT - START;
     canvas.fill((START as i32, top as i32 - 8), (room as u32, 1), RULE);
-    let mut lines = ((bottom - top - 4.0) / LEADING) as usize;
+    let mut lines = ((bottom - top) / LEADING) as usize;
     let mut y = top + 16.0;
-    let mut line = |canvas: &mut Canvas, kind: Type, most: usize, words: &str| {
-        let most = most.min(lines);
-        if most > 0 {
-            let next = canvas.paragraph(kind, (START, y), room, (most, LEADING), words);
-            lines -= ((next - y) / LEADING).round() as usize;
-            y = next;
+    let mut line = |canvas: &mut Canvas, kind: Type, words: &str| {
+        if lines > 0 {
+            canvas.left(kind, (START, y), room, words);
+            lines -= 1;
+            y += LEADING;
         }
     };
     if result.warnings > 0 {
-        let words = match (result.warnings, &result.first_warning) {
-            (1, Some(first)) => first.clone(),
-            (1, None) => "1 warning: see the report".to_owned(),
-            (count, _) => format!("{count} warnings: see the report"),
-        };
-        line(canvas, Type::bold(18.0, NOTICE), 2, &words);
+        let many = if result.warnings == 1 { "" } else { "s" };
+        let words = format!("{} warning{many}: see the report", result.warnings);
+        line(canvas, Type::bold(18.0, NOTICE), &words);
     }
     if let Some(slice) = result.key_slice {
         let words = format!("Areas: slice {slice} of {}", result.slices);
-        line(canvas, small, 1, &words);
+        line(canvas, small, &words);
     }
     if view.model.as_deref() != Some(&result.model) {
-        line(canvas, small, 1, &format!("By {}", result.model));
+        line(canvas, small, &format!("By {}", result.model));
     }
-    line(canvas, small, 1, &format!("Scan {}", result.scan));
+    line(canvas, small, &format!("Scan {}", result.scan));
 }

@@ -1,17 +1,15 @@
 //! The screens: what is on all of them, and all but the result's.
 //!
-//! Sizes follow from reading at two metres: what matters is at least 40 pixels high, details 18.
+//! Sizes follow from reading at two metres: what matters is set at 36 pixels and more, details at 18 to 22.
 
-use nephrobox_shared::report::RESEARCH_USE_NOTICE;
+use nephrobox_shared::class::Class;
 
-use super::canvas::{BAD, Canvas, FAINT, GOOD, INK, NOTICE, NOTICE_PAPER, PAPER, RULE, Type};
+use super::canvas::{BAD, Canvas, FAINT, GOOD, INK, NOTICE, NOTICE_PAPER, PAPER, RULE, Type, rgb};
 use super::result;
 use super::view::{Screen, View, percent};
 use super::{HEIGHT, WIDTH};
 use crate::overlay;
 use crate::snapshot::{Slot, SlotState};
-use embedded_graphics::pixelcolor::Rgb888;
-use nephrobox_shared::class::Class;
 
 /// Left and right margin.
 pub(super) const LEFT: f32 = 32.0;
@@ -105,9 +103,7 @@ fn header(canvas: &mut Canvas, view: &View) {
 fn footer(canvas: &mut Canvas) {
     rule(canvas, BOTTOM);
     let baseline = 467.0;
-    let (first, rest) = RESEARCH_USE_NOTICE
-        .split_once(". ")
-        .unwrap_or((RESEARCH_USE_NOTICE, ""));
+    let (first, rest) = overlay::notice();
     let end = canvas.left(Type::bold(20.0, NOTICE), (LEFT, baseline), ROOM, first);
     let rest_at = end + 16.0;
     canvas.left(
@@ -273,11 +269,6 @@ fn card(canvas: &mut Canvas, (x, y): (f32, f32), width: f32, letter: &str, slot:
     );
 }
 
-/// A colour of `shared` as one of `embedded-graphics`.
-pub(super) fn rgb([r, g, b]: [u8; 3]) -> Rgb888 {
-    Rgb888::new(r, g, b)
-}
-
-// The result's picture and the columns beside it share the width.
-const _: () = assert!(overlay::KEY_SIZE.0 < WIDTH / 2 + 64);
+// The result's picture fills the height between the rules and leaves room for the numbers beside it.
+const _: () = assert!(overlay::KEY_SIZE.0 + 270 + 20 + 2 * 32 <= WIDTH);
 const _: () = assert!(overlay::KEY_SIZE.1 as i32 + 16 == BOTTOM - TOP);

@@ -81,7 +81,8 @@ impl View {
     /// 4. the last result, which stays until something else happens;
     /// 5. readiness.
     ///
-    /// Other faults are a banner under any screen, the newest in words and the rest as a number.
+    /// Other faults are a banner under any screen, the newest in words and the rest as a number. A result's warnings are its
+    /// banner if there is nothing else to tell.
     #[must_use]
     pub fn of(state: &Snapshot) -> Self {
         let (blocking, passing): (Vec<&Fault>, Vec<&Fault>) =
@@ -109,7 +110,7 @@ impl View {
                         Screen::Result(Box::new(result.clone()))
                     }
                     None => Screen::Idle {
-                        not_ready: reasons.into_iter().next(),
+                        not_ready: reasons.first().map(|reason| capitalised(reason)),
                         aside: state.aside,
                         used_percent: percent(state.used_bytes, state.limit_bytes).unwrap_or(0),
                     },
@@ -141,13 +142,17 @@ impl View {
             },
         };
         notices.extend(passing.iter().map(|fault| fault.message.clone()));
+        let banner = banner(&notices).or_else(|| match &screen {
+            Screen::Result(result) => warning(result),
+            _ => None,
+        });
         Self {
             name: state.name.clone(),
             version: state.version.clone(),
             model: state.active_model.clone(),
             queued: state.queued,
             screen,
-            banner: banner(&notices),
+            banner,
         }
     }
 }
@@ -156,9 +161,25 @@ impl View {
 fn banner(notices: &[String]) -> Option<String> {
     let (newest, others) = notices.split_last()?;
     Some(match others.len() {
-        0 => newest.clone(),
+        0 => capitalised(newest),
         more => format!("1 of {}: {newest}", more + 1),
     })
+}
+
+/// The first warning of a result, and how many there are.
+fn warning(result: &ResultSummary) -> Option<String> {
+    let first = result.first_warning.as_ref()?;
+    Some(match result.warnings {
+        0 | 1 => first.clone(),
+        count => format!("1 of {count} warnings: {first}"),
+    })
+}
+
+/// A sentence begins with a capital letter.
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 /// `done` of `total` in whole percent, 100 only for all of it; `None` if there is no total.
@@ -241,7 +262,7 @@ mod tests {
         };
         let view = View::of(&state);
         assert!(matches!(view.screen, Screen::Flashing { .. }));
-        assert_eq!(view.banner.as_deref(), Some("disk_full happened"));
+        assert_eq!(view.banner.as_deref(), Some("Disk_full happened"));
     }
 
     #[test]
@@ -272,7 +293,21 @@ mod tests {
         state.limit_bytes = 5;
         state.used_bytes = 5;
         let banner = View::of(&state).banner.expect("a banner");
-        assert!(banner.starts_with("no room for another scan"), "{banner}");
+        assert!(banner.starts_with("No room for another scan"), "{banner}");
+    }
+
+    #[test]
+    fn warnings_of_a_result_give_way_to_faults() {
+        let mut state = well();
+        state.push_result(ResultSummary {
+            warnings: 2,
+            first_warning: Some("The sides may be wrong.".into()),
+            ..ResultSummary::default()
+        });
+        let banner = |state: &Snapshot| View::of(state).banner.expect("a banner");
+        assert_eq!(banner(&state), "1 of 2 warnings: The sides may be wrong.");
+        state.raise(fault("model_fell_back", false));
+        assert_eq!(banner(&state), "Model_fell_back happened");
     }
 
     #[test]

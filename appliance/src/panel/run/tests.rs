@@ -8,7 +8,7 @@ use super::*;
 use crate::snapshot::{Activity, Snapshot};
 
 /// Long enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the file is the picture of a state.
 async fn shows(path: &Path, state: &Snapshot) {
