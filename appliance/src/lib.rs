@@ -7,12 +7,12 @@
 //! cli ─► segment ─► job ─► overlay, page, warnings ─► output
 //! ```
 //!
-//! Beside it stand the parts of the box that takes scans by itself. Nothing joins them to a program yet (`docs/plan.md`):
+//! `nephrobox run` is the box that takes scans by itself ([`run`]). Its parts stand on their own and are tested alone; all that
+//! must survive goes through [`storage`]:
 //!
 //! ```text
-//! intake ─► spool ─► worker ─► spool ─► outbox          all of them through storage
-//!                      ▲
-//!                    slots                              two models, one in use
+//! intake, desk ─► spool ─► worker ─► spool ─► outbox
+//!        └──────► slots ──────┘                          two models, one in use
 //! config, logs, audit       snapshot, pulse ─► health, panel
 //! ```
 //!

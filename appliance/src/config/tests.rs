@@ -157,12 +157,16 @@ mod packaging {
     }
 
     #[test]
-    fn the_unit_checks_with_a_command_that_exists() {
-        let line = UNIT
-            .lines()
-            .find_map(|line| line.strip_prefix("ExecStartPre="))
-            .expect("a check");
-        crate::cli::Cli::try_parse_from(line.split(' ')).expect("a command line of nephrobox");
+    fn the_unit_checks_and_runs_one_configuration_with_commands_that_exist() {
+        let mut configurations = Vec::new();
+        for (key, command) in [("ExecStartPre=", "config"), ("ExecStart=", "run")] {
+            let line = UNIT.lines().find_map(|line| line.strip_prefix(key));
+            let words: Vec<_> = line.expect("a command").split(' ').collect();
+            crate::cli::Cli::try_parse_from(&words).expect("a command line of nephrobox");
+            assert_eq!(words[1], command, "{words:?}");
+            configurations.push(words[words.len() - 1]);
+        }
+        assert_eq!(configurations[0], configurations[1]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl BoxDesk {
             .map_err(|error| refuse::spool(&error))?
         {
             Begin::Receive { id, offset } => {
+                core.clear(NO_ROOM);
                 let receiving = Receiving {
                     desk: self.number,
                     id,
@@ -127,7 +128,6 @@ impl Receiving {
                 "received"
             );
         }
-        core.clear(NO_ROOM);
         core.doing.receiving(self.desk, None);
         core.bells.worker();
         core.bells.upkeep();
@@ -224,6 +224,7 @@ pub(super) fn confirm(core: &Core, scan: &Word) -> Result<(), Refused> {
     }
     if before.is_some_and(|listed| missing(&listed)) {
         core.shared.change(|state| state.counters.delivered += 1);
+        core.clear(NO_ROOM); // these results may give way now
         core.bells.upkeep();
     }
     Ok(())

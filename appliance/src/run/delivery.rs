@@ -1,16 +1,21 @@
 //! The outbox's thread: results to their destinations.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, FOLDER, LINE, destination_name};
+use super::inbox::NO_ROOM;
 use crate::audit::{Deed, What, Who};
 use crate::config;
 use crate::failure::sentence;
 use crate::logs::scan_span;
-use crate::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
+use crate::outbox::{
+    Delivery, Destination, FolderDestination, LineDestination, Outbox, Results, Sent,
+};
 use crate::output::REPORT_JSON;
-use crate::spool::{FAILURE_JSON, SpoolError};
+use crate::spool::{FAILURE_JSON, ScanId, SpoolError};
 use crate::storage::Folder;
 
 /// Between two looks if nobody rings.
@@ -21,42 +26,45 @@ const FAULT: &str = "destination_failed";
 /// The thread.
 pub(super) fn run(core: &Core) {
     let bell = &core.bells.outbox;
-    let mut outbox = None;
+    let mut outbox = match Outbox::new(Arc::clone(&core.spool), destinations(core)) {
+        Ok(outbox) => outbox,
+        // The queue has its names from the same configuration.
+        Err(error) => return tracing::error!(error = sentence(&error), "there is no outbox"),
+    };
     while !bell.stops() {
-        if outbox.is_none() {
-            outbox = open(core);
-        }
-        if let Some(outbox) = &mut outbox {
-            turn(core, outbox);
-        }
+        turn(core, &mut outbox);
         bell.sleep(TURN);
     }
 }
 
-/// The outbox, or `None` while a destination's folder is not there; that is shown.
-fn open(core: &Core) -> Option<Outbox<Folder>> {
-    let opened = core
-        .config
-        .destinations
-        .iter()
-        .map(|destination| {
-            let name = destination_name(destination);
-            Ok::<Box<dyn Destination>, std::io::Error>(match destination {
-                config::Destination::Folder { path } => {
-                    Box::new(FolderDestination::new(name, Folder::open(path)?))
-                }
-                config::Destination::Line => Box::new(LineDestination::new(name)),
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())
-        .and_then(|to| Outbox::new(Arc::clone(&core.spool), to).map_err(|error| sentence(&error)));
-    match opened {
-        Ok(outbox) => Some(outbox),
-        Err(why) => {
-            failed(core, &why);
-            None
+fn destinations(core: &Core) -> Vec<Box<dyn Destination>> {
+    let one = |destination: &config::Destination| -> Box<dyn Destination> {
+        let name = destination_name(destination);
+        match destination {
+            config::Destination::Folder { path } => Box::new(FolderAt {
+                name,
+                path: path.clone(),
+            }),
+            config::Destination::Line => Box::new(LineDestination::new(name)),
         }
+    };
+    core.config.destinations.iter().map(one).collect()
+}
+
+/// A folder that need not be there yet, for instance on another machine: it is looked for at every delivery.
+struct FolderAt {
+    name: String,
+    path: PathBuf,
+}
+
+impl Destination for FolderAt {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn deliver(&self, id: ScanId, results: &Results<'_>) -> io::Result<Delivery> {
+        let folder = Folder::open(&self.path)?;
+        FolderDestination::new(self.name.as_str(), folder).deliver(id, results)
     }
 }
 
@@ -76,6 +84,7 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
                 tracing::info!(destination, "delivered");
                 core.shared.change(|state| state.counters.delivered += 1);
                 core.clear(FAULT);
+                core.clear(NO_ROOM); // these results may give way now
                 // If one of these cannot be written that is shown, and the confirmation is written later.
                 let _ = core.ledger.note(&sent_deed(core, id, destination));
                 if let Ok(Some(listed)) = core.spool.listed(id) {
@@ -99,7 +108,7 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
 }
 
 /// That results were handed to a destination.
-pub(crate) fn sent_deed(core: &Core, id: crate::spool::ScanId, destination: String) -> Deed {
+pub(crate) fn sent_deed(core: &Core, id: ScanId, destination: String) -> Deed {
     let file = |name| super::results::file(&core.spool, id, name).ok().flatten();
     let report = file(REPORT_JSON).or_else(|| file(FAILURE_JSON));
     Deed {
