@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nephrobox_imaging::ScanReader;
 use nephrobox_link::client::{Client, Progress};
-use nephrobox_link::message::{Object, Reply, Request, ScanState, Sentence, cut};
+use nephrobox_link::message::{Object, Reply, Request, ScanState, cut};
 
 use crate::failure::{Exit, Failure, say, told};
 use crate::line::{self, Line};
@@ -91,7 +91,7 @@ pub enum Ended {
         /// `scan_refused` or `set_aside`.
         code: &'static str,
         /// Why.
-        reason: Sentence,
+        reason: String,
     },
 }
 
@@ -161,7 +161,10 @@ pub fn wait(
                 continue;
             }
         };
-        return Ok(Ended::Unusable { code, reason });
+        return Ok(Ended::Unusable {
+            code,
+            reason: reason.as_str().to_owned(),
+        });
     }
 }
 
@@ -220,7 +223,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         let sent = send(&mut client, &job.scan, args.fast, &mut |step| {
             show(&mut bar, &job.name, step);
         });
-        job.id = failures.note(sent);
+        job.id = bar.aside(|| failures.note(sent));
     }
     for job in &jobs {
         let Some(id) = &job.id else { continue };
@@ -237,10 +240,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
                 },
             )
         };
-        bar.clear();
-        if let Some(words) = failures.note(told) {
-            say(out, &words)?;
-        }
+        bar.aside(|| match failures.note(told) {
+            Some(words) => say(out, &words),
+            None => Ok(()),
+        })?;
     }
     failures.first()
 }
