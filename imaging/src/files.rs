@@ -7,18 +7,62 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// How the name of a file begins that is still being written. One is left behind only by a kill or a power cut.
 pub const UNFINISHED: &str = ".unfinished-";
 
 /// Where the contents go; seeking is allowed.
 pub type Sink<'a> = BufWriter<&'a mut File>;
 
-/// Writes `bytes` to `path`.
+/// Writes `bytes` to `path`, over what is there.
 ///
 /// # Errors
 /// Whatever the disk says.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |error| error, |out| out.write_all(bytes))
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everyone whom the umask lets.
+    Everyone,
+    /// Its owner alone; on systems with Unix permissions.
+    Owner,
+}
+
+impl Readers {
+    /// An unfinished file, which has these readers from its first byte on.
+    fn unfinished(self, folder: &Path) -> io::Result<NamedTempFile> {
+        let mut unfinished = tempfile::Builder::new();
+        unfinished.prefix(UNFINISHED);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = match self {
+                Self::Everyone => 0o666,
+                Self::Owner => 0o600,
+            };
+            unfinished.permissions(std::fs::Permissions::from_mode(mode));
+        }
+        unfinished.tempfile_in(folder)
+    }
+}
+
+/// Writes `bytes` to `path`, where nothing may be yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if something is there, which is left as it is; else whatever the disk says.
+pub fn write_new(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut unfinished = readers.unfinished(folder)?;
+    unfinished.write_all(bytes)?;
+    unfinished.as_file().sync_all()?;
+    unfinished
+        .persist_noclobber(path)
+        .map_err(|error| error.error)?;
+    sync_folder(folder)
 }
 
 /// Writes to `path` what `fill` puts into the sink.
@@ -30,19 +74,8 @@ pub fn write_with<E>(
     failed: impl Fn(io::Error) -> E,
     fill: impl FnOnce(&mut Sink<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut unfinished = tempfile::Builder::new();
-    unfinished.prefix(UNFINISHED);
-    #[cfg(unix)]
-    {
-        // Like any new file, and unlike a temporary one: for everyone whom the umask lets.
-        use std::os::unix::fs::PermissionsExt as _;
-        unfinished.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut unfinished = unfinished.tempfile_in(folder).map_err(&failed)?;
+    let folder = folder_of(path);
+    let mut unfinished = Readers::Everyone.unfinished(folder).map_err(&failed)?;
     let mut out = BufWriter::with_capacity(1 << 18, unfinished.as_file_mut());
     fill(&mut out)?;
     out.flush().map_err(&failed)?;
@@ -54,15 +87,30 @@ pub fn write_with<E>(
     sync_folder(folder).map_err(failed)
 }
 
-/// Makes the rename last through a power cut.
+/// The folder that a file lies in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes what was renamed into a folder last through a power cut.
+///
+/// # Errors
+/// Whatever the disk says.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Other systems cannot open a folder as a file; their rename is as durable as they make it.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -92,6 +140,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        write_new(&path, b"first", Readers::Owner).unwrap();
+        let error = write_new(&path, b"second", Readers::Owner).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_file_is_readable_by_whom_the_umask_lets() {
@@ -102,5 +161,8 @@ mod tests {
         fs::write(&plain, b"").unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
+        let secret = folder.path().join("secret");
+        write_new(&secret, b"", Readers::Owner).unwrap();
+        assert_eq!(mode(&secret) & 0o777, 0o600);
     }
 }

@@ -1,31 +1,85 @@
-//! How a tool says that something failed: what, where, what to do, and an exit code.
+//! How a tool says that something failed: what, where, what to do, an error code for programs and an exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// The exit codes of `nephroctl`; the same numbers mean the same in `nephrobox`.
+use serde_json::json;
+
+/// The exit codes of `nephroctl`. They are stable; 1 to 4 and 6 mean the same in `nephrobox`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum Exit {
     /// 1: a fault in nephroctl itself.
-    Internal,
+    Internal = 1,
+    /// 2: the command line makes no sense; clap uses the same code.
+    Usage = 2,
     /// 3: an input file cannot be used.
-    Input,
+    Input = 3,
     /// 4: the model package cannot be used.
-    Model,
+    Model = 4,
+    /// 5: the box cannot be reached.
+    Line = 5,
     /// 6: the answer cannot be written.
-    Output,
+    Output = 6,
+    /// 7: the box refuses.
+    Refused = 7,
+    /// 8: the box tried, and the model or the scan is not usable.
+    Unfit = 8,
+    /// 9: the box cannot do it now.
+    Later = 9,
+    /// 10: something is wrong with the box itself.
+    Fault = 10,
 }
 
 impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::Internal,
+        Self::Usage,
+        Self::Input,
+        Self::Model,
+        Self::Line,
+        Self::Output,
+        Self::Refused,
+        Self::Unfit,
+        Self::Later,
+        Self::Fault,
+    ];
+
     /// The number that the process ends with.
     #[must_use]
     pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The error code of a failure that has none of its own.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What the number means, as the help shows it.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Internal => 1,
-            Self::Input => 3,
-            Self::Model => 4,
-            Self::Output => 6,
+            Self::Internal => ("internal", "a fault in nephroctl itself"),
+            Self::Usage => ("usage", "the command line makes no sense"),
+            Self::Input => ("input", "an input file cannot be used"),
+            Self::Model => ("model", "the model package cannot be used"),
+            Self::Line => ("line", "the box cannot be reached"),
+            Self::Output => ("output", "the answer cannot be written"),
+            Self::Refused => ("refused", "the box refuses"),
+            Self::Unfit => (
+                "unfit",
+                "the box tried, and the model or the scan is not usable",
+            ),
+            Self::Later => ("later", "the box cannot do it now; try again later"),
+            Self::Fault => ("fault", "something is wrong with the box itself"),
         }
     }
 }
@@ -41,6 +95,8 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
+    /// The error code: one stable word, more precise than the exit code where that is possible.
+    pub code: &'static str,
     /// What is wrong.
     pub what: String,
     /// Where it is wrong.
@@ -49,9 +105,47 @@ pub struct Failure {
     pub remedy: String,
 }
 
+impl Failure {
+    /// A failure from its three sentences, with the exit's own error code.
+    pub fn new(
+        exit: Exit,
+        what: impl fmt::Display,
+        place: impl fmt::Display,
+        remedy: impl fmt::Display,
+    ) -> Self {
+        Self {
+            exit,
+            code: exit.name(),
+            what: what.to_string(),
+            place: place.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+
+    /// The same with a more precise error code.
+    #[must_use]
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The failure as JSON in one line, for programs.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Self {
+            exit,
+            code,
+            what,
+            place,
+            remedy,
+        } = self;
+        json!({ "error": { "code": code, "exit": exit.code(), "what": what, "where": place, "to_do": remedy } })
+            .to_string()
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "error: {}", self.what)?;
+        writeln!(out, "error[{}]: {}", self.code, self.what)?;
         writeln!(out, "where: {}", self.place)?;
         write!(out, "to do: {}", self.remedy)
     }
@@ -68,18 +162,24 @@ pub fn told(
     place: impl fmt::Display,
     remedy: &str,
 ) -> Failure {
-    let (place, message) = (place.to_string(), error.to_string());
+    let place = place.to_string();
+    let message = error.to_string();
     let message = message
         .strip_prefix(place.as_str())
         .and_then(|rest| rest.strip_prefix(": "))
         .unwrap_or(&message);
     let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, remedy));
-    Failure {
-        exit,
-        what: what.to_owned(),
-        remedy: remedy.to_owned(),
-        place,
-    }
+    Failure::new(exit, what, place, remedy)
+}
+
+/// What the disk says when an answer cannot be written to it.
+pub(crate) fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    told(
+        Exit::Output,
+        error,
+        path.display(),
+        "check the folder, the rights and the space left",
+    )
 }
 
 /// Writes a command's answer. A reader that has gone away has seen what it wanted.
@@ -105,7 +205,17 @@ mod tests {
         let failure = told(Exit::Model, &error, "m.nbx", "unused");
         assert_eq!(
             failure.to_string(),
-            "error: the package is cut off\nwhere: m.nbx\nto do: copy it again"
+            "error[model]: the package is cut off\nwhere: m.nbx\nto do: copy it again"
         );
+        assert_eq!(
+            failure.coded("hash").json(),
+            r#"{"error":{"code":"hash","exit":4,"to_do":"copy it again","what":"the package is cut off","where":"m.nbx"}}"#
+        );
+    }
+
+    #[test]
+    fn exit_codes_count_up_from_1() {
+        let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+        assert_eq!(codes, (1..=10).collect::<Vec<u8>>());
     }
 }

@@ -1,12 +1,30 @@
 //! Tools for those who make, check and install models: engineers and validators.
 //!
-//! `nephroctl info` shows what a package says, `nephroctl verify` whether it is whole, `nephroctl score` how well a
-//! label map agrees with the truth. The program is this library and
-//! a thin `main`, one file per subcommand. Limits: signatures are shown, not verified.
+//! The program is this library and a thin `main`, one file per subcommand. `keygen`, `sign`, `permit`, `inspect`, `verify` and
+//! `score` work on files alone, all others talk to a box over a line whose options are
+//! [`line::Line`]. [`send::send_and_fetch`] is the way of one scan through a box, for all that need it. `docs/nephroctl.md` shows all of them, the exit codes and the error codes.
 
+pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod failure;
-pub mod info;
+pub mod fetch;
+pub mod flash;
+pub mod inspect;
+pub mod keygen;
+pub mod keys;
+pub mod line;
+pub mod logs;
 pub mod package;
+pub mod permit;
+pub mod progress;
+pub mod results;
+pub mod rollback;
 pub mod score;
+pub mod screenshot;
+pub mod send;
+pub mod sign;
+pub mod slots;
+pub mod status;
+pub mod trial;
 pub mod verify;

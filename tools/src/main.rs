@@ -6,10 +6,16 @@ use clap::Parser;
 use nephroctl::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse(), &mut std::io::stdout().lock()) {
+    let cli = Cli::parse();
+    let json = cli.wants_json();
+    match cli::run(cli, &mut std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            if json {
+                eprintln!("{}", failure.json());
+            } else {
+                eprintln!("{failure}");
+            }
             failure.exit.into()
         }
     }

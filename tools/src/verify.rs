@@ -1,8 +1,8 @@
 //! `nephroctl verify`: is a package whole, and is the network in it one that can run?
 //!
 //! Checks the same things in the same order as a box before it takes a package: magic, version, sizes, hash, unused
-//! bytes, tensor table, manifest, program. Then it runs the slices that the package carries for that, and compares their label maps. It
-//! does not verify signatures.
+//! bytes, tensor table, signature if a key is given, manifest, program. Then it runs the slices that the package carries for that, and
+//! compares their label maps.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,14 @@ use nephrobox_engine::executor::{self, Running};
 use nephrobox_engine::self_test;
 
 use crate::failure::{Exit, Failure, say, told};
-use crate::package::{self, Package};
+use crate::keys;
+use crate::package::Package;
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nephroctl verify models/demo-resnet18.nbx
-  nephroctl verify received.nbx && cp received.nbx /srv/models/
+  nephroctl verify received.nbx --key clinic.public && cp received.nbx /srv/models/
 
 Ends with 0 if the package is whole, with 4 and a sentence if it is not.";
 
@@ -26,6 +27,9 @@ Ends with 0 if the package is whole, with 4 and a sentence if it is not.";
 pub struct Args {
     /// The model package (.nbx).
     pub package: PathBuf,
+    /// Verify that this key signed it: a public key, or a file with one. With several, one of them.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<String>,
 }
 
 /// Checks a package and says what was checked.
@@ -33,7 +37,7 @@ pub struct Args {
 /// # Errors
 /// The first thing that is wrong with the package.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
-    let package = Package::open(&args.package)?;
+    let package = Package::open(&args.package, &keys::public(&args.key)?)?;
     let header = package.header;
     let tested = self_test(&args.package, &package)?;
     let model = &package.loaded.model;
@@ -63,10 +67,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             model.program().ops.len()
         ),
         format!("  self-test  {tested}"),
-        format!(
-            "  signature  {}",
-            package::signature_state(package.loaded.signature.as_ref())
-        ),
+        format!("  signature  {}", package.signed),
         String::new(),
     ];
     say(out, &lines.join("\n"))

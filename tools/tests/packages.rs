@@ -1,109 +1,31 @@
 //! Packages made here, looked at and checked as an engineer would.
 
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nephrobox_engine::package::Model;
-use nephrobox_engine::program::{Builder, Storage, Tensor};
-use nephrobox_shared::metrics::Evaluation;
-use nephrobox_shared::package::{
-    Input, KeyValue, Manifest, SelfTest, Share, Signature, Split, TestScores, Training,
-    attach_signature,
-};
-use nephrobox_shared::preprocess::Preprocess;
+use nephrobox_engine::program::Storage;
+use nephrobox_shared::package::{Signature, attach_signature};
 use nephroctl::failure::{Exit, Failure};
-use nephroctl::{info, verify};
 use serde_json::Value;
+use support::{call, save, text};
 use tempfile::TempDir;
 
-fn manifest() -> Manifest {
-    let mut evaluation = Evaluation::new();
-    evaluation
-        .add(1, &[0, 1, 1, 2], &[0, 1, 1, 1], 1.0)
-        .expect("sound labels");
-    Manifest {
-        name: "example".into(),
-        version: 12,
-        encoder: "resnet18".into(),
-        input: Input {
-            preprocess: Preprocess::default(),
-            channels: 1,
-            scale: 1,
-        },
-        classes: Manifest::kits_classes(),
-        training: Training {
-            dataset_fingerprint: "d0d0".into(),
-            split: Split {
-                name: "split.toml".into(),
-                test: Share {
-                    patients: 3,
-                    slices: 40,
-                },
-                ..Split::default()
-            },
-            seed: 42,
-            hyperparameters: vec![KeyValue {
-                key: "loss".into(),
-                value: "focal-dice".into(),
-            }],
-            source_revision: String::new(),
-            licence_notice: "CC BY-NC-SA 4.0\nNot for commercial use.".into(),
-        },
-        scores: TestScores {
-            float: Some(evaluation.scores()),
-            int8: None,
-        },
-        calibration: None,
-        self_test: vec![SelfTest {
-            rows: 1,
-            cols: 2,
-            // Brightness 0.36 and 0.64: the largest logit of both is that of the kidney.
-            hu: vec![0, 100],
-            labels: vec![1, 1],
-        }],
-    }
-}
-
-fn save(folder: &Path) -> PathBuf {
-    let mut builder = Builder::new(1, 32);
-    let weight = Tensor::f32("head", vec![3, 1, 1, 1], vec![0.0, 1.0, -1.0]).expect("a tensor");
-    let bias = Tensor::f32("bias", vec![3], vec![0.0, 0.5, 0.25]).expect("a tensor");
-    let (weight, bias) = (builder.tensor(weight), builder.tensor(bias));
-    let logits = builder.conv2d(builder.input(), weight, Some(bias), 1, 0);
-    let (program, tensors) = builder.finish(logits, 3).expect("a program");
-    let path = folder.join("example.nbx");
-    let model = Model::new(manifest(), program, tensors).expect("a model");
-    model.save(&path, Storage::F16).expect("saved");
-    path
-}
-
 fn shown(package: &Path, json: bool) -> String {
-    let mut out = Vec::new();
-    info::run(
-        &info::Args {
-            package: package.to_owned(),
-            json,
-        },
-        &mut out,
-    )
-    .expect("a sound package");
-    String::from_utf8(out).expect("text")
+    let mut arguments = vec!["inspect", text(package)];
+    arguments.extend(json.then_some("--json"));
+    call(&arguments).expect("a sound package")
 }
 
 fn verified(package: &Path) -> Result<String, Failure> {
-    let mut out = Vec::new();
-    verify::run(
-        &verify::Args {
-            package: package.to_owned(),
-        },
-        &mut out,
-    )?;
-    Ok(String::from_utf8(out).expect("text"))
+    call(&["verify", text(package)])
 }
 
 #[test]
-fn info_shows_manifest_scores_tensors_and_hash() {
+fn inspect_shows_manifest_scores_tensors_and_hash() {
     let home = TempDir::new().expect("a folder");
     let package = save(home.path());
     let text = shown(&package, false);
@@ -241,7 +163,8 @@ fn the_program_ends_with_the_documented_codes() {
         output.status.code()
     };
     assert_eq!(code(&["verify", package]), Some(0));
-    assert_eq!(code(&["info", package, "--json"]), Some(0));
+    assert_eq!(code(&["inspect", package, "--json"]), Some(0));
+    assert_eq!(code(&["info", package]), Some(0), "its former name");
     assert_eq!(code(&["verify", env!("CARGO_BIN_EXE_nephroctl")]), Some(4));
     assert_eq!(code(&["verify"]), Some(2));
 }

@@ -68,24 +68,34 @@ pub struct Decoder {
     len: usize,
     /// Bytes are being skipped up to the next zero.
     lost: bool,
+    /// Length of the content of a frame that was opened; 0 if there is none.
+    content: usize,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { held: [0; FRAME], len: 0, lost: false }
+        Self {
+            held: [0; FRAME],
+            len: 0,
+            lost: false,
+            content: 0,
+        }
     }
 }
 
 impl Decoder {
-    /// Takes bytes from the front of `bytes` until a frame ends or they do. `None` if no frame has ended.
+    /// Takes bytes from the front of `bytes` until a whole frame is there or they are used up; `None` in the latter case. The
+    /// frame's packet is then to be had from [`Decoder::packet`], until this is called again.
     ///
     /// Zeros between frames are no frames and no errors. After an error, go on with the same bytes.
-    pub fn take<'d>(&'d mut self, bytes: &mut &[u8]) -> Option<Result<Packet<'d>, FrameError>> {
+    pub fn advance(&mut self, bytes: &mut &[u8]) -> Option<Result<(), FrameError>> {
+        if self.content > 0 {
+            (self.content, self.len) = (0, 0);
+        }
         loop {
             let end = bytes.iter().position(|&byte| byte == 0);
             let part = &bytes[..end.unwrap_or(bytes.len())];
-            let fits = !self.lost && self.len + part.len() < FRAME;
-            if fits {
+            if !self.lost && self.len + part.len() < FRAME {
                 self.held[self.len..self.len + part.len()].copy_from_slice(part);
                 self.len += part.len();
             } else {
@@ -100,14 +110,21 @@ impl Decoder {
                 return Some(Err(FrameError::Long));
             }
             if len > 0 {
-                return Some(open(&mut self.held[..len]));
+                let opened = open(&mut self.held[..len]);
+                return Some(opened.map(|content| self.content = content));
             }
         }
     }
+
+    /// The packet of the frame that [`Decoder::advance`] found last.
+    #[must_use]
+    pub fn packet(&self) -> Option<Packet<'_>> {
+        Packet::read(&self.held[..self.content]).ok()
+    }
 }
 
-/// The packet in a frame without its zero.
-fn open(frame: &mut [u8]) -> Result<Packet<'_>, FrameError> {
+/// Opens a frame without its zero, in place, and returns the length of its content, which is a packet.
+fn open(frame: &mut [u8]) -> Result<usize, FrameError> {
     let len = cobs::decode_in_place(frame).map_err(|_| FrameError::Cobs)?;
     let plain = &frame[..len];
     let (content, checksum) = plain
@@ -116,5 +133,6 @@ fn open(frame: &mut [u8]) -> Result<Packet<'_>, FrameError> {
     if CRC.checksum(content) != u32::from_le_bytes(*checksum) {
         return Err(FrameError::Checksum);
     }
-    Packet::read(content)
+    Packet::read(content)?;
+    Ok(content.len())
 }

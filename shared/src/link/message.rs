@@ -14,7 +14,8 @@ use super::frame::FrameError;
 pub const PROTOCOL: u16 = 1;
 
 /// A number for the form of all messages: another form, another number.
-pub const SCHEMA: u64 = u64::from_le_bytes(Key::for_path::<Packet<'static>>("nephrobox/link").to_bytes());
+pub const SCHEMA: u64 =
+    u64::from_le_bytes(Key::for_path::<Packet<'static>>("nephrobox/link").to_bytes());
 
 /// A short word or name.
 pub type Word = String<64>;
@@ -37,7 +38,10 @@ pub fn cut<const N: usize>(text: &str) -> String<N> {
 
 /// What a frame holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large ones on, and only one at a time exists")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is no heap to put the large ones on, and only one at a time exists"
+)]
 pub enum Packet<'a> {
     /// Tool to box: the first word, repeated until there is an answer. It ends a session that was there.
     Hello(Hello),
@@ -397,7 +401,10 @@ impl Refused {
     /// A refusal with its sentence, which is cut if it is too long.
     #[must_use]
     pub fn new(code: Code, words: &str) -> Self {
-        Self { code, words: cut(words) }
+        Self {
+            code,
+            words: cut(words),
+        }
     }
 }
 

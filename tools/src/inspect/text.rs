@@ -7,7 +7,7 @@ use nephrobox_shared::metrics::{ClassScores, Scores, SpreadSummary};
 use nephrobox_shared::package::{KeyValue, Manifest, Share};
 use nephrobox_shared::preprocess::Interpolation;
 
-use crate::package::{Package, signature_state};
+use crate::package::Package;
 
 /// The whole text.
 pub(super) fn document(path: &Path, package: &Package) -> String {
@@ -60,10 +60,7 @@ impl Page {
             ),
         );
         self.entry("BLAKE3", &package.loaded.hash.to_string());
-        self.entry(
-            "signature",
-            &signature_state(package.loaded.signature.as_ref()),
-        );
+        self.entry("signature", &package.signed.to_string());
     }
 
     fn model(&mut self, manifest: &Manifest) {

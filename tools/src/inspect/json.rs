@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, told};
-use crate::package::Package;
+use crate::package::{Package, Signed};
 
 /// The whole document, with a line break at its end.
 pub(super) fn document(path: &Path, package: &Package) -> Result<String, Failure> {
@@ -50,9 +50,9 @@ pub(super) fn document(path: &Path, package: &Package) -> Result<String, Failure
         "format": { "major": package.header.major, "minor": package.header.minor },
         "bytes": package.header.total_len,
         "blake3": loaded.hash.to_string(),
-        "signature": loaded.signature.map(|signature| json!({
-            "key_id": signature.key_id.map(|byte| format!("{byte:02x}")).concat(),
-            "verified": false,
+        "signature": package.signed.key().map(|key| json!({
+            "key_id": key.to_string(),
+            "verified": matches!(package.signed, Signed::Verified(_)),
         })),
         "manifest": manifest,
         "program": {

@@ -1,0 +1,77 @@
+//! Serial ports, and pseudo-terminals, which are opened the same way.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
+
+use crate::line::Line;
+use crate::server::{About, Desk, Speeds, serve};
+
+/// How often a port that is gone is looked for.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Opens a port for this program alone, raw, 8 data bits, no parity, one stop bit, no flow control.
+///
+/// # Errors
+/// When the port is not there, in use, or not for this user.
+pub fn open(path: &Path, baud: u32) -> io::Result<SerialStream> {
+    let name = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+    // The crate locks the port's file; a killed program gives that lock back.
+    let mut stream = tokio_serial::new(name, baud).open_native_async()?;
+    if path.starts_with("/dev/pts") {
+        // On a pseudo-terminal the mark of exclusive use outlives a killed program, and nobody else gets in again.
+        stream.set_exclusive(false)?;
+    }
+    Ok(stream)
+}
+
+impl Line for SerialStream {
+    fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        self.set_baud_rate(baud).map_err(io::Error::from)
+    }
+}
+
+/// What became of a port, for whoever logs it.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// It is open and waits for a tool.
+    Open,
+    /// It is gone, or cannot be opened; it is looked for again. Told once, not at every try.
+    Gone(&'a io::Error),
+}
+
+/// Serves a port for ever, through its disappearances: a USB port that comes back is opened again.
+///
+/// # Errors
+/// Returns only when the desk has died in a panic.
+pub async fn serve_port<D: Desk>(
+    path: &Path,
+    speeds: Speeds,
+    about: &About,
+    mut desk: D,
+    mut heard: impl FnMut(News<'_>),
+) -> io::Error {
+    let mut gone = false;
+    loop {
+        let error = match open(path, speeds.first) {
+            Ok(line) => {
+                gone = false;
+                heard(News::Open);
+                let (back, error) = serve(line, speeds, about, desk).await;
+                match back {
+                    Some(back) => desk = back,
+                    None => return error,
+                }
+                error
+            }
+            Err(error) => error,
+        };
+        if !gone {
+            gone = true;
+            heard(News::Gone(&error));
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}

@@ -1,0 +1,61 @@
+//! `nephroctl logs`: the last lines of the box's log.
+
+use std::io::Write;
+
+use nephrobox_link::message::Item;
+
+use crate::failure::{Failure, say};
+use crate::line::{self, Line};
+
+/// Shown after the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nephroctl logs
+  nephroctl logs -n 2000 > box.log
+
+All lines about one scan hold its id. There are no names of patients in them.";
+
+/// Most bytes of a log that are taken.
+const LARGEST: u64 = 64 << 20;
+
+/// Options of `nephroctl logs`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// How many lines.
+    #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lines: u32,
+    /// How to reach the box.
+    #[command(flatten)]
+    pub line: Line,
+}
+
+/// Prints the end of the log.
+///
+/// # Errors
+/// If the box cannot be reached.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut client = args.line.connect()?;
+    let item = Item::Logs { lines: args.lines };
+    let log = line::get(&mut client, &item, LARGEST, &mut |_| ())?;
+    say(out, &tame(&String::from_utf8_lossy(&log)))
+}
+
+/// A log without what would drive the terminal.
+fn tame(log: &str) -> String {
+    log.chars()
+        .filter(|character| !character.is_control() || matches!(character, '\n' | '\t'))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_cannot_drive_the_terminal() {
+        assert_eq!(
+            tame("INFO\tok\r\n\u{1b}]0;gone\u{7}WARN\n"),
+            "INFO\tok\n]0;goneWARN\n"
+        );
+    }
+}

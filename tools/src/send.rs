@@ -1,0 +1,423 @@
+//! `nephroctl send`: scans to the box, and their results back.
+//!
+//! [`send_and_fetch`] is the way of one scan; the command adds several scans, folders and words.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nephrobox_imaging::ScanReader;
+use nephrobox_link::client::{Client, Progress};
+use nephrobox_link::message::{Object, Reply, Request, ScanState, Sentence, cut};
+
+use crate::failure::{Exit, Failure, say, told};
+use crate::line::{self, Line};
+use crate::progress::Bar;
+use crate::results::{self, Folder, LABELS, REPORT_JSON, ResultFile};
+
+/// Shown after the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  nephroctl send ct.nii.gz                              # prints the report; the results stay on the box
+  nephroctl send case_00001 --out results               # and keeps report, label map and pictures in results/
+  nephroctl send a.nii.gz b.nii.gz --fast --out results # in results/a and results/b
+  nephroctl send ct.nii.gz --no-wait                    # prints the scan's id, for `nephroctl fetch`
+
+What was interrupted goes on where it stopped when the same command is given again. A scan that the box has already done is
+not done twice. The box may let go of results once they are safe in --out.";
+
+/// How often the box is asked what became of a scan.
+const PAUSE: Duration = Duration::from_millis(300);
+/// Names of the scan in a case folder in the layout of KiTS19.
+const IMAGING: [&str; 2] = ["imaging.nii.gz", "imaging.nii"];
+
+/// Options of `nephroctl send`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The scans: NIfTI-1 files (.nii, .nii.gz), or case folders with imaging.nii.gz.
+    #[arg(required = true, value_name = "SCAN")]
+    pub scans: Vec<PathBuf>,
+    /// Look at a slice every 15 mm first, and closely only around kidneys.
+    #[arg(long)]
+    pub fast: bool,
+    /// Write the results into this folder; of several scans each into a folder of its name in it.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace earlier results in the folder.
+    #[arg(long, requires = "out")]
+    pub force: bool,
+    /// Send the scans, print their ids, and leave.
+    #[arg(long, conflicts_with = "out")]
+    pub no_wait: bool,
+    /// How to reach the box.
+    #[command(flatten)]
+    pub line: Line,
+}
+
+/// How far a scan is on its way.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// It is sent.
+    Sending(Progress),
+    /// The box has it, and says what becomes of it.
+    State(&'a ScanState),
+    /// A result is fetched.
+    Fetching(&'a str, Progress),
+}
+
+/// The results of a scan that has a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The scan's id on the box.
+    pub id: String,
+    /// `report.json`.
+    pub report_json: Vec<u8>,
+    /// `labels.nii.gz`.
+    pub labels: Vec<u8>,
+    /// All files of the results, those two among them.
+    pub files: Vec<ResultFile>,
+}
+
+/// How a scan ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It has a report.
+    Finished,
+    /// It is unusable, or stopped the box's worker twice; it has an error report.
+    Unusable {
+        /// `scan_refused` or `set_aside`.
+        code: &'static str,
+        /// Why.
+        reason: Sentence,
+    },
+}
+
+/// Sends a scan, waits for the box to be done with it, and fetches its results. They stay on the box until [`confirm`].
+///
+/// # Errors
+/// If the scan cannot be read, the box takes it not or finds it unusable, or it cannot be reached.
+pub fn send_and_fetch(
+    client: &mut Client,
+    scan: &Path,
+    fast: bool,
+    heard: &mut dyn FnMut(Step<'_>),
+) -> Result<Fetched, Failure> {
+    let id = send(client, scan, fast, heard)?;
+    match wait(client, &id, heard)? {
+        Ended::Finished => fetch(client, &id, heard),
+        Ended::Unusable { code, reason } => Err(unusable(code, &reason, &scan.display())),
+    }
+}
+
+/// Sends a scan and returns its id on the box, which has it to stay then.
+///
+/// # Errors
+/// If the scan cannot be read, or the box takes it not or cannot be reached.
+pub fn send(
+    client: &mut Client,
+    scan: &Path,
+    fast: bool,
+    heard: &mut dyn FnMut(Step<'_>),
+) -> Result<String, Failure> {
+    let path = find(scan)?;
+    let mut file = File::open(&path)
+        .map_err(|error| told(Exit::Input, &error, path.display(), "check the path"))?;
+    let object = Object::Scan {
+        name: cut(&name(&path)),
+        fast,
+    };
+    let put = client.put(&object, &mut file, &mut |progress| {
+        heard(Step::Sending(progress));
+    });
+    match put {
+        Ok(id) => Ok(id.as_str().to_owned()),
+        Err(error) => Err(line::failed(&error, scan.display())),
+    }
+}
+
+/// Asks the box until it is done with a scan.
+///
+/// # Errors
+/// If the box does not know the scan, or cannot be reached.
+pub fn wait(
+    client: &mut Client,
+    id: &str,
+    heard: &mut dyn FnMut(Step<'_>),
+) -> Result<Ended, Failure> {
+    loop {
+        let Reply::Scan(state) = line::ask(client, &Request::Scan { scan: cut(id) })? else {
+            return Err(line::nonsense("no word about the scan", client.endpoint()));
+        };
+        heard(Step::State(&state));
+        let (code, reason) = match state {
+            ScanState::Finished => return Ok(Ended::Finished),
+            ScanState::Refused { reason } => ("scan_refused", reason),
+            ScanState::SetAside { reason } => ("set_aside", reason),
+            ScanState::Receiving { .. } | ScanState::Waiting { .. } | ScanState::Working { .. } => {
+                sleep(PAUSE);
+                continue;
+            }
+        };
+        return Ok(Ended::Unusable { code, reason });
+    }
+}
+
+/// Fetches the results of a scan that has a report.
+///
+/// # Errors
+/// If they are not there or not whole, or the box cannot be reached.
+pub fn fetch(
+    client: &mut Client,
+    id: &str,
+    heard: &mut dyn FnMut(Step<'_>),
+) -> Result<Fetched, Failure> {
+    let files = results::fetch(client, id, &mut |name, progress| {
+        heard(Step::Fetching(name, progress));
+    })?;
+    let bytes_of = |name: &str| {
+        let file = files.iter().find(|file| file.name == name);
+        file.map(|file| file.bytes.clone())
+            .ok_or_else(|| results::missing(name, id))
+    };
+    Ok(Fetched {
+        id: id.to_owned(),
+        report_json: bytes_of(REPORT_JSON)?,
+        labels: bytes_of(LABELS)?,
+        files,
+    })
+}
+
+/// Tells the box that the results are safe here, so that it may let go of them.
+///
+/// # Errors
+/// If the box does not know the scan, or cannot be reached.
+pub fn confirm(client: &mut Client, id: &str) -> Result<(), Failure> {
+    match line::ask(client, &Request::Confirm { scan: cut(id) })? {
+        Reply::Done => Ok(()),
+        _ => Err(line::nonsense(
+            "no word after a confirmation",
+            client.endpoint(),
+        )),
+    }
+}
+
+/// Sends scans and brings their results.
+///
+/// Every scan goes its way whatever becomes of the others; the first that fails gives the exit code.
+///
+/// # Errors
+/// If a scan cannot be read or sent, or is unusable, or its results cannot be written.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut jobs = plan(args)?;
+    let mut client = args.line.connect()?;
+    let mut bar = Bar::new();
+    let mut failures = Failures::default();
+    // All are sent before the first is waited for: the box works while the next one comes in.
+    for job in &mut jobs {
+        let sent = send(&mut client, &job.scan, args.fast, &mut |step| {
+            show(&mut bar, &job.name, step);
+        });
+        job.id = failures.note(sent);
+    }
+    for job in &jobs {
+        let Some(id) = &job.id else { continue };
+        let told = if args.no_wait {
+            Ok(format!("{id}  {}\n", job.scan.display()))
+        } else {
+            bring(
+                &mut client,
+                job.folder.as_ref(),
+                id,
+                &job.scan.display(),
+                &mut |step| {
+                    show(&mut bar, &job.name, step);
+                },
+            )
+        };
+        bar.clear();
+        if let Some(words) = failures.note(told) {
+            say(out, &words)?;
+        }
+    }
+    failures.first()
+}
+
+/// One scan of the command line.
+#[derive(Debug)]
+struct Job {
+    scan: PathBuf,
+    name: String,
+    folder: Option<Folder>,
+    id: Option<String>,
+}
+
+/// Checks all scans and folders before anything is sent.
+fn plan(args: &Args) -> Result<Vec<Job>, Failure> {
+    let mut jobs: Vec<Job> = Vec::with_capacity(args.scans.len());
+    for scan in &args.scans {
+        let path = find(scan)?;
+        ScanReader::open(&path).map_err(|error| {
+            let remedy = "export the scan again as one 3-D NIfTI-1 file";
+            told(Exit::Input, &error, path.display(), remedy)
+        })?;
+        let name = name(&path);
+        let folder = match &args.out {
+            None => None,
+            Some(out) if args.scans.len() == 1 => Some(Folder::check(out, args.force)?),
+            Some(out) => Some(Folder::check(&out.join(stem(&name)), args.force)?),
+        };
+        if folder.is_some() && jobs.iter().any(|job| job.folder == folder) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format_args!("two scans are called {}", stem(&name)),
+                scan.display(),
+                "send them one after the other with an --out of their own",
+            ));
+        }
+        jobs.push(Job {
+            scan: scan.clone(),
+            name,
+            folder,
+            id: None,
+        });
+    }
+    Ok(jobs)
+}
+
+/// Waits for a scan, brings its results into the folder if there is one, and returns the report's text.
+pub(crate) fn bring(
+    client: &mut Client,
+    folder: Option<&Folder>,
+    id: &str,
+    place: &dyn std::fmt::Display,
+    heard: &mut dyn FnMut(Step<'_>),
+) -> Result<String, Failure> {
+    let ended = wait(client, id, heard)?;
+    let files = match &ended {
+        Ended::Finished => fetch(client, id, heard)?.files,
+        Ended::Unusable { .. } => results::fetch(client, id, &mut |name, progress| {
+            heard(Step::Fetching(name, progress));
+        })?,
+    };
+    if let Some(folder) = folder {
+        folder.put(&files)?;
+        confirm(client, id)?;
+    }
+    if let Ended::Unusable { code, reason } = ended {
+        return Err(unusable(code, &reason, place));
+    }
+    let mut words = results::text(&files).unwrap_or_default();
+    let _ = match folder {
+        Some(folder) => writeln!(words, "\nResults of {id}: {}", folder.path().display()),
+        None => writeln!(
+            words,
+            "\nThe results stay on the box: nephroctl fetch {id} --out results"
+        ),
+    };
+    Ok(words)
+}
+
+/// A scan that the box could not use.
+fn unusable(code: &'static str, reason: &str, place: &dyn std::fmt::Display) -> Failure {
+    let (what, remedy) = reason.rsplit_once("; ").unwrap_or((
+        reason,
+        "look at the scan, and export it again as one 3-D NIfTI-1 file",
+    ));
+    Failure::new(Exit::Unfit, what, place, remedy).coded(code)
+}
+
+/// Shows how far a scan is.
+pub(crate) fn show(bar: &mut Bar, name: &str, step: Step<'_>) {
+    match step {
+        Step::Sending(progress) => bar.transfer(&format!("{name}: sending"), progress),
+        Step::State(state) => bar.scan(name, state),
+        Step::Fetching(file, progress) => {
+            bar.transfer(&format!("{name}: fetching {file}"), progress);
+        }
+    }
+}
+
+/// The file that a person means: itself, or the scan inside if it is a case folder.
+fn find(scan: &Path) -> Result<PathBuf, Failure> {
+    if !scan.is_dir() {
+        return Ok(scan.to_owned());
+    }
+    let inside = IMAGING.iter().map(|name| scan.join(name));
+    inside
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Input,
+                "the folder holds no imaging.nii.gz",
+                scan.display(),
+                "name the NIfTI file itself, or a case folder in the layout of KiTS19",
+            )
+        })
+}
+
+/// A scan's name for people: its file's, or its case's where all files are called the same.
+fn name(path: &Path) -> String {
+    let of = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let file = of(path).unwrap_or_default();
+    if IMAGING.contains(&file.as_str()) {
+        path.parent().and_then(of).unwrap_or(file)
+    } else {
+        file
+    }
+}
+
+/// A name without the endings of NIfTI.
+fn stem(name: &str) -> &str {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.strip_suffix(".nii").unwrap_or(name)
+}
+
+/// Collects what fails; all but the first, which `main` tells, are told at once.
+#[derive(Default)]
+struct Failures(Option<Failure>);
+
+impl Failures {
+    fn note<T>(&mut self, result: Result<T, Failure>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(failure) => {
+                if self.0.is_some() {
+                    eprintln!("{failure}");
+                } else {
+                    self.0 = Some(failure);
+                }
+                None
+            }
+        }
+    }
+
+    fn first(self) -> Result<(), Failure> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_of_kits19_is_called_by_its_folder() {
+        for (path, called, stem_of_it) in [
+            ("data/case_00001/imaging.nii.gz", "case_00001", "case_00001"),
+            ("data/case_00001/imaging.nii", "case_00001", "case_00001"),
+            ("ct.nii.gz", "ct.nii.gz", "ct"),
+            ("a/thorax.1.nii", "thorax.1.nii", "thorax.1"),
+            ("imaging.nii.gz", "imaging.nii.gz", "imaging"),
+        ] {
+            let name = name(Path::new(path));
+            assert_eq!((name.as_str(), stem(&name)), (called, stem_of_it));
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Commands that talk to a box, against a box that does what each test tells it, over a cable of pseudo-terminals.
+
+mod fake;
+mod flash;
+mod send;
+mod service;
+#[path = "../support/mod.rs"]
+mod support;
