@@ -204,6 +204,9 @@ mod tests {
     #[test]
     fn every_patient_weighs_as_much_as_any_other() {
         assert_eq!(image_weight(0), 0.0);
-        assert_eq!([1, 4].map(|kept| kept as f64 * image_weight(kept)), [1.0; 2]);
+        assert_eq!(
+            [1, 4].map(|kept| kept as f64 * image_weight(kept)),
+            [1.0; 2]
+        );
     }
 }

@@ -92,7 +92,11 @@ impl HeldBack {
         let split = PatientSplit::read(&set.join(SPLIT)).map_err(|e| unusable(&e))?;
         let training = &manifest.training;
         for (file, found, packed) in [
-            (FINGERPRINT, &fingerprint.overall, &training.dataset_fingerprint),
+            (
+                FINGERPRINT,
+                &fingerprint.overall,
+                &training.dataset_fingerprint,
+            ),
             (SPLIT, &split.hash(), &training.split.name),
         ] {
             if found != packed {
@@ -204,7 +208,9 @@ fn match_cases(
         .unwrap_or(Path::new("."));
     Err(Failure::new(
         Exit::Input,
-        format_args!("the scan or the labels of {first}{others} that the model was scored on are not there"),
+        format_args!(
+            "the scan or the labels of {first}{others} that the model was scored on are not there"
+        ),
         place.display(),
         "give --data the folders with all test cases of the model, as they were when it was scored",
     ))

@@ -101,7 +101,10 @@ mod tests {
             (interval.low, mean - 1.96 * deviation),
             (interval.high, mean + 1.96 * deviation),
         ] {
-            assert!((found - expected).abs() < 0.2 * deviation, "{found} {expected}");
+            assert!(
+                (found - expected).abs() < 0.2 * deviation,
+                "{found} {expected}"
+            );
         }
         assert_eq!(interval.resamples, RESAMPLES);
     }

@@ -105,7 +105,9 @@ pub fn compare(
     interval: Option<Interval>,
     tolerance: f64,
 ) -> Compared {
-    let difference = packed.zip(measured).map(|(packed, measured)| measured - packed);
+    let difference = packed
+        .zip(measured)
+        .map(|(packed, measured)| measured - packed);
     let verdict = match (packed, measured, difference) {
         (None, None, _) => Verdict::NotJudged,
         // It came to be where there was none: not worse, and not the same.
@@ -176,18 +178,90 @@ mod tests {
         let narrow = interval(0.895, 0.8985);
         let table = [
             (Some(0.900), Some(0.900), wide, Verdict::Pass, "the same"),
-            (Some(0.900), Some(0.899), wide, Verdict::Pass, "just as much worse as is tolerated"),
-            (Some(0.900), Some(0.901), wide, Verdict::Pass, "just as much better"),
-            (Some(0.900), Some(0.9), narrow, Verdict::Pass, "the tolerance comes before the interval"),
-            (Some(0.900), Some(0.897), wide, Verdict::Drift, "worse, within the spread of patients"),
-            (Some(0.900), Some(0.897), narrow, Verdict::Fail, "worse, and more than patients spread"),
-            (Some(0.900), Some(0.897), None, Verdict::Drift, "a little worse, and no interval"),
-            (Some(0.900), Some(0.889), wide, Verdict::Fail, "worse by more than ten tolerances"),
-            (Some(0.900), Some(0.889), None, Verdict::Fail, "the same without an interval"),
-            (Some(0.900), Some(0.990), wide, Verdict::Drift, "far better is no fail and no pass"),
-            (Some(0.900), None, None, Verdict::Fail, "nothing is labelled so any more"),
-            (None, Some(0.0), None, Verdict::Drift, "labelled so where nothing was"),
-            (None, None, None, Verdict::NotJudged, "nobody shows the class"),
+            (
+                Some(0.900),
+                Some(0.899),
+                wide,
+                Verdict::Pass,
+                "just as much worse as is tolerated",
+            ),
+            (
+                Some(0.900),
+                Some(0.901),
+                wide,
+                Verdict::Pass,
+                "just as much better",
+            ),
+            (
+                Some(0.900),
+                Some(0.9),
+                narrow,
+                Verdict::Pass,
+                "the tolerance comes before the interval",
+            ),
+            (
+                Some(0.900),
+                Some(0.897),
+                wide,
+                Verdict::Drift,
+                "worse, within the spread of patients",
+            ),
+            (
+                Some(0.900),
+                Some(0.897),
+                narrow,
+                Verdict::Fail,
+                "worse, and more than patients spread",
+            ),
+            (
+                Some(0.900),
+                Some(0.897),
+                None,
+                Verdict::Drift,
+                "a little worse, and no interval",
+            ),
+            (
+                Some(0.900),
+                Some(0.889),
+                wide,
+                Verdict::Fail,
+                "worse by more than ten tolerances",
+            ),
+            (
+                Some(0.900),
+                Some(0.889),
+                None,
+                Verdict::Fail,
+                "the same without an interval",
+            ),
+            (
+                Some(0.900),
+                Some(0.990),
+                wide,
+                Verdict::Drift,
+                "far better is no fail and no pass",
+            ),
+            (
+                Some(0.900),
+                None,
+                None,
+                Verdict::Fail,
+                "nothing is labelled so any more",
+            ),
+            (
+                None,
+                Some(0.0),
+                None,
+                Verdict::Drift,
+                "labelled so where nothing was",
+            ),
+            (
+                None,
+                None,
+                None,
+                Verdict::NotJudged,
+                "nobody shows the class",
+            ),
         ];
         for (packed, measured, interval, expected, why) in table {
             let found = compare(packed, measured, interval, TOLERANCE);

@@ -49,29 +49,32 @@ pub fn measure(
         .map_err(|error| unusable(&error))?;
     let kept = options.kept(name, volume.source, &truth);
     if kept.len() != volume.kept {
-        return Err(Failure {
-            exit: Exit::Internal,
-            what: format!(
+        return Err(Failure::new(
+            Exit::Internal,
+            format_args!(
                 "{} slices would be scored, and {} were scored in training",
                 kept.len(),
                 volume.kept
             ),
-            place: volume.segmentation.display().to_string(),
-            remedy: "report this with the package and fingerprint.json; it is a fault in nephroctl".into(),
-        });
+            volume.segmentation.display(),
+            "report this with the package and fingerprint.json; it is a fault in nephroctl",
+        ));
     }
     let from_box = |error: &dyn std::error::Error| {
         let remedy = "run the validation again; if it stays so, the box is at fault";
         told(Exit::Input, error, labels.display(), remedy)
     };
     let mut reader = LabelReader::open(labels).map_err(|error| from_box(&error))?;
-    truth.geometry.same_grid(reader.geometry()).map_err(|source| {
-        from_box(&ImagingError::GridsDiffer {
-            image: volume.imaging.clone(),
-            labels: labels.to_owned(),
-            source,
-        })
-    })?;
+    truth
+        .geometry
+        .same_grid(reader.geometry())
+        .map_err(|source| {
+            from_box(&ImagingError::GridsDiffer {
+                image: volume.imaging.clone(),
+                labels: labels.to_owned(),
+                source,
+            })
+        })?;
 
     let [_, rows, cols] = reader.geometry().shape();
     let preprocess = &options.preprocess;
@@ -85,8 +88,13 @@ pub fn measure(
         voxels: reader.geometry().voxels(),
         different: 0,
     };
-    while let Some(slice) = reader.next_slice(&mut found).map_err(|error| from_box(&error))? {
-        workstation.read(slice, &mut expected).map_err(|error| internal(&error, labels))?;
+    while let Some(slice) = reader
+        .next_slice(&mut found)
+        .map_err(|error| from_box(&error))?
+    {
+        workstation
+            .read(slice, &mut expected)
+            .map_err(|error| internal(&error, labels))?;
         let differ = found.iter().zip(&expected).filter(|(a, b)| a != b);
         measured.different += differ.count() as u64;
         if kept.binary_search(&(slice as u32)).is_err() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::{Case, Volume};
 use super::measure::Measured;
-use crate::failure::{Exit, Failure, told};
+use crate::failure::{Exit, Failure, told, unwritable};
 
 /// Rises when the same label map would be measured otherwise.
 const FORMAT: u32 = 1;
@@ -66,7 +66,8 @@ impl Store {
 
     /// Where the box's label map of a scan is kept.
     pub fn labels(&self, case: &Case, volume: &Volume) -> PathBuf {
-        self.0.join(format!("{}.{}.nii.gz", case.name, volume.source))
+        self.0
+            .join(format!("{}.{}.nii.gz", case.name, volume.source))
     }
 
     /// The record of a scan, if there is one that counts.
@@ -93,14 +94,13 @@ impl Store {
 /// Writes a value as JSON for people, whole or not at all.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
-        told(Exit::Internal, &error, path.display(), "report this; it is a fault in nephroctl")
+        told(
+            Exit::Internal,
+            &error,
+            path.display(),
+            "report this; it is a fault in nephroctl",
+        )
     })?;
     bytes.push(b'\n');
     files::write(path, &bytes).map_err(|error| unwritable(path, &error))
-}
-
-/// What the disk says when a result cannot be written.
-pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let remedy = "check the folder, the rights and the space left, then give the same command again; it goes on";
-    told(Exit::Output, error, path.display(), remedy)
 }

@@ -31,6 +31,12 @@ pub trait Segmenter {
     /// # Errors
     /// If it cannot be reached, or cannot use the scan.
     fn segment(&mut self, scan: &Path, case: &str) -> Result<Answer, Failure>;
+
+    /// Hears that the last answer is safe here.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    fn confirm(&mut self) -> Result<(), Failure>;
 }
 
 /// Who labelled.
@@ -115,7 +121,12 @@ impl Workstation {
     /// If the scan cannot be read or labelled.
     pub fn label(&mut self, scan: &Path) -> Result<LabelMap, Failure> {
         let failed = |error: &dyn std::error::Error| {
-            told(Exit::Input, error, scan.display(), "check that the file is whole")
+            told(
+                Exit::Input,
+                error,
+                scan.display(),
+                "check that the file is whole",
+            )
         };
         let mut reader = ScanReader::open(scan).map_err(|error| failed(&error))?;
         let models = &mut self.running.models;
