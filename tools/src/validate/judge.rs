@@ -99,7 +99,7 @@ impl ClassVerdict {
 }
 
 /// Compares one score.
-pub fn compare(
+pub(super) fn compare(
     packed: Option<f64>,
     measured: Option<f64>,
     interval: Option<Interval>,
@@ -134,7 +134,7 @@ pub fn compare(
 }
 
 /// Compares all classes: the packed scores in the paper's aggregation with the sum of all patients' weighted pixels.
-pub fn classes(
+pub(super) fn classes(
     packed: &PerClass<ClassScores>,
     measured: &ConfusionMatrix,
     bootstrap: &Bootstrap,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nephrobox_link::client::Client;
-use nephrobox_shared::package::Hash;
+use nephrobox_link::message::Hash;
 use nephrobox_shared::report::Report;
 
 use super::segmenter::{About, Answer, Segmenter};
@@ -12,7 +12,7 @@ use crate::progress::Bar;
 use crate::{line, send, slots};
 
 /// A box that answers.
-pub struct BoxOnLine {
+pub(super) struct BoxOnLine {
     client: Client,
     bar: Bar,
     /// Id of the scan whose results were fetched last.
@@ -21,7 +21,7 @@ pub struct BoxOnLine {
 
 impl BoxOnLine {
     /// The box that `client` speaks to; progress goes to standard error.
-    pub fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self {
             client,
             bar: Bar::new(),

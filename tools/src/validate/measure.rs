@@ -38,7 +38,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// If a file cannot be read, or the label map does not lie on the scan's grid.
-pub fn measure(
+pub(super) fn measure(
     options: &Options,
     name: &str,
     volume: &Volume,

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 
 /// What a record is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
+pub(super) struct Key {
     format: u32,
     scan: String,
     truth: String,
@@ -26,7 +26,7 @@ pub struct Key {
 
 impl Key {
     /// The key of a scan labelled by a package.
-    pub fn new(volume: &Volume, package: &str) -> Self {
+    pub(super) fn new(volume: &Volume, package: &str) -> Self {
         Self {
             format: FORMAT,
             scan: volume.imaging_blake3.clone(),
@@ -38,40 +38,40 @@ impl Key {
 
 /// A scan that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(super) struct Record {
     /// What it is of.
-    pub key: Key,
+    pub(super) key: Key,
     /// Arithmetic of the box.
-    pub arithmetic: String,
+    pub(super) arithmetic: String,
     /// Time that the box took, in seconds.
-    pub seconds: f64,
+    pub(super) seconds: f64,
     /// What was found.
-    pub measured: Measured,
+    pub(super) measured: Measured,
 }
 
 /// The folder of records, and of the label maps that they were made from.
 #[derive(Debug, Clone)]
-pub struct Store(PathBuf);
+pub(super) struct Store(PathBuf);
 
 impl Store {
     /// Opens the folder `scans` within the results' folder; makes it if need be.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn open(out: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(out: &Path) -> Result<Self, Failure> {
         let folder = out.join("scans");
         fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
         Ok(Self(folder))
     }
 
     /// Where the box's label map of a scan is kept.
-    pub fn labels(&self, case: &Case, volume: &Volume) -> PathBuf {
+    pub(super) fn labels(&self, case: &Case, volume: &Volume) -> PathBuf {
         self.0
             .join(format!("{}.{}.nii.gz", case.name, volume.source))
     }
 
     /// The record of a scan, if there is one that counts.
-    pub fn read(&self, case: &Case, volume: &Volume, key: &Key) -> Option<Record> {
+    pub(super) fn read(&self, case: &Case, volume: &Volume, key: &Key) -> Option<Record> {
         let bytes = fs::read(self.path(case, volume)).ok()?;
         // One that cannot be read is as good as none: the scan is sent again.
         let record: Record = serde_json::from_slice(&bytes).ok()?;
@@ -82,7 +82,12 @@ impl Store {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn write(&self, case: &Case, volume: &Volume, record: &Record) -> Result<(), Failure> {
+    pub(super) fn write(
+        &self,
+        case: &Case,
+        volume: &Volume,
+        record: &Record,
+    ) -> Result<(), Failure> {
         write_json(&self.path(case, volume), record)
     }
 
