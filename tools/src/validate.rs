@@ -271,6 +271,17 @@ impl Job {
             )
             .coded("answer"));
         }
+        if answer.skipped > 0 {
+            return Err(Failure::new(
+                Exit::Refused,
+                format_args!(
+                    "the box left out {} slices of {}, and the packed scores are of all",
+                    answer.skipped, case.name
+                ),
+                about.line,
+                "set `compute.fast = false` in the box's configuration while it is validated",
+            ));
+        }
         let labels = self.store.labels(case, volume);
         files::write(&labels, &answer.labels).map_err(|error| unwritable(&labels, &error))?;
         let workstation = match workstation {

@@ -202,7 +202,7 @@ fn a_class_that_no_case_shows_is_not_judged_and_said_to_be_so() {
 }
 
 #[test]
-fn a_box_with_another_model_or_with_results_of_another_scan_is_refused() {
+fn a_box_with_another_model_or_other_slices_than_the_scores_are_of_is_refused() {
     let field = Field::new();
     let refused = |lie, sent: usize| {
         let mut local = field.local().lying(lie);
@@ -217,6 +217,8 @@ fn a_box_with_another_model_or_with_results_of_another_scan_is_refused() {
     assert_eq!((switched.exit, switched.code), (Exit::Model, "other_model"));
     let scan = refused(Lie::OtherScan, 1);
     assert!(scan.what.contains("another scan"), "{scan}");
+    let fast = refused(Lie::SkipsSlices, 1);
+    assert!(fast.remedy.contains("compute.fast"), "{fast}");
 }
 
 /// Whatever does not belong to the packed scores is refused before anything is sent.

@@ -61,6 +61,8 @@ pub struct Answer {
     pub scan: String,
     /// Arithmetic of the network.
     pub arithmetic: Arithmetic,
+    /// Slices of the scan that the network was not shown.
+    pub skipped: usize,
     /// From start to finish, in seconds.
     pub seconds: f64,
 }
@@ -69,11 +71,16 @@ impl Answer {
     /// The answer of a box: its label map and its `report.json`. `None` if the report lacks what has to be known.
     pub fn of_report(labels: Vec<u8>, report: &Report) -> Option<Self> {
         let engine = report.engine.as_ref()?;
+        let shown = report
+            .visited
+            .as_ref()
+            .map_or(report.input.slices, |visited| visited.slices);
         Some(Self {
             labels,
             package: report.model.blake3.clone(),
             scan: report.input.blake3.clone()?,
             arithmetic: Arithmetic::named(&engine.arithmetic)?,
+            skipped: report.input.slices.saturating_sub(shown),
             seconds: report.timing.total_s,
         })
     }

@@ -267,6 +267,8 @@ pub(crate) enum Lie {
     OtherModelLater,
     /// Its report is of another scan.
     OtherScan,
+    /// It does not look at every slice.
+    SkipsSlices,
     /// The line breaks after so many scans.
     BreakAfter(usize),
 }
@@ -354,6 +356,7 @@ impl Segmenter for Local {
                 _ => hash_file(scan).expect("a scan").0,
             },
             arithmetic: running.arithmetic(),
+            skipped: usize::from(lie == Some(Lie::SkipsSlices)),
             seconds: 0.5,
         })
     }
