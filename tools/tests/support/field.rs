@@ -1,5 +1,7 @@
 //! A package with honest scores, its held-back cases, and a box that may lie.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,7 @@ use nephrobox_dataset::labels::LabelScan;
 use nephrobox_dataset::{Fingerprint, Options, PatientSplit, hash_file};
 use nephrobox_engine::executor::Arithmetic;
 use nephrobox_engine::model::SliceModel;
-use nephrobox_engine::package::Model;
+use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::program::{Builder, Storage, Tensor};
 use nephrobox_imaging::{Geometry, LabelReader, ScanReader, Spacing, write_labels, write_scan};
 use nephrobox_link::message::Hash;
@@ -39,17 +41,22 @@ pub(crate) struct Field {
 impl Field {
     /// A network of one convolution, in f32: dark is background, grey is kidney, bright is tumour.
     pub(crate) fn new() -> Self {
-        Self::tiny(true)
+        Self::tiny(CASES, true)
     }
 
     /// The same, and nothing is ever bright.
     pub(crate) fn without_tumours() -> Self {
-        Self::tiny(false)
+        Self::tiny(CASES, false)
     }
 
-    fn tiny(tumours: bool) -> Self {
+    /// The same as the first, with one patient.
+    pub(crate) fn of_one_case() -> Self {
+        Self::tiny(1, true)
+    }
+
+    fn tiny(cases: usize, tumours: bool) -> Self {
         let home = TempDir::new().expect("a folder");
-        for case in 1..=CASES {
+        for case in 1..=cases {
             invent(
                 &home.path().join(format!("data/case_{case:05}")),
                 case,
@@ -146,6 +153,10 @@ impl Field {
         self.home.path()
     }
 
+    pub(crate) fn package(&self) -> Loaded {
+        Model::load(&self.model).expect("a package")
+    }
+
     pub(crate) fn slices(&self) -> u64 {
         self.slices
     }
@@ -182,7 +193,7 @@ impl Field {
 
     /// The same model under another version, hence as another package.
     pub(crate) fn with_version(&self, version: u64) -> Self {
-        let model = Model::load(&self.model).expect("a package").model;
+        let model = self.package().model;
         let manifest = Manifest {
             version,
             ..model.manifest().clone()
