@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -18,14 +18,17 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 /// How long a thread sleeps while its end of the cable is in nobody's hand.
 const PAUSE: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 << 10;
+const BITS_PER_BYTE: u32 = 10;
 
-/// Damage done to the bytes on their way: one byte in so many, by chance, is flipped, dropped or doubled.
+/// What a cable is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Noise {
-    /// One byte in this many; 0 for a clean cable.
+pub struct Quality {
+    /// One byte in this many is flipped, dropped or doubled, by chance; 0 for a clean cable.
     pub one_in: u64,
     /// Where chance begins.
     pub seed: u64,
+    /// Speed in bit/s, ten bits a byte; 0 for as fast as it goes.
+    pub baud: u32,
 }
 
 /// What the threads and the owner share.
@@ -33,7 +36,6 @@ pub struct Noise {
 struct Shared {
     over: AtomicBool,
     out: AtomicBool,
-    one_in: AtomicU64,
     carried: AtomicU64,
 }
 
@@ -47,27 +49,27 @@ pub struct Cable {
 }
 
 impl Cable {
-    /// Lays a clean cable.
+    /// Lays a clean cable that is as fast as the machine.
     ///
     /// # Errors
     /// When the system has no pseudo-terminals to give.
     pub fn lay() -> io::Result<Self> {
-        Self::noisy(Noise::default())
+        Self::of(Quality::default())
     }
 
-    /// Lays a cable that damages what it carries.
+    /// Lays a cable of some quality.
     ///
     /// # Errors
     /// When the system has no pseudo-terminals to give.
-    pub fn noisy(noise: Noise) -> io::Result<Self> {
+    pub fn of(quality: Quality) -> io::Result<Self> {
         let ((one, box_end), (other, tool_end)) = (terminal()?, terminal()?);
         let shared = Arc::new(Shared::default());
-        shared.one_in.store(noise.one_in, Ordering::Relaxed);
         let (one, other) = (Arc::new(one), Arc::new(other));
         let mut threads = Vec::new();
-        for (from, to, seed) in [(&one, &other, noise.seed), (&other, &one, !noise.seed)] {
+        for (from, to, seed) in [(&one, &other, quality.seed), (&other, &one, !quality.seed)] {
             let (from, to, shared) = (Arc::clone(from), Arc::clone(to), Arc::clone(&shared));
-            let carry = move || carry(&from, &to, &shared, seed);
+            let quality = Quality { seed, ..quality };
+            let carry = move || carry(&from, &to, &shared, quality);
             threads.push(
                 std::thread::Builder::new()
                     .name("cable".into())
@@ -137,9 +139,17 @@ fn terminal() -> io::Result<(File, PathBuf)> {
 }
 
 /// Carries bytes in one direction until the cable is gone.
-fn carry(mut from: &File, mut to: &File, shared: &Shared, seed: u64) {
-    let mut buffer = vec![0; BUFFER];
-    let mut damage = Damage(seed);
+fn carry(mut from: &File, to: &File, shared: &Shared, quality: Quality) {
+    // A slow line carries its bytes one by one; in lots of a hundredth of a second the difference does not show.
+    let per_s = quality.baud / BITS_PER_BYTE;
+    let lot = if per_s == 0 {
+        BUFFER
+    } else {
+        (per_s as usize / 100).clamp(1, BUFFER)
+    };
+    let mut buffer = vec![0; lot];
+    let mut damage = Damage(quality.seed);
+    let mut free = Instant::now();
     while !shared.over.load(Ordering::Relaxed) {
         let read = match from.read(&mut buffer) {
             Ok(read) if read > 0 => read,
@@ -149,26 +159,32 @@ fn carry(mut from: &File, mut to: &File, shared: &Shared, seed: u64) {
                 continue;
             }
         };
+        if per_s > 0 {
+            free = free.max(Instant::now()) + Duration::from_secs(read as u64) / per_s;
+            std::thread::sleep(free.saturating_duration_since(Instant::now()));
+        }
         if shared.out.load(Ordering::Relaxed) {
             continue;
         }
         shared.carried.fetch_add(read as u64, Ordering::Relaxed);
-        let one_in = shared.one_in.load(Ordering::Relaxed);
-        let bytes = if one_in == 0 {
-            &buffer[..read]
+        if quality.one_in == 0 {
+            put(&buffer[..read], to, shared);
         } else {
-            &damage.done_to(&buffer[..read], one_in)
-        };
-        let mut rest = bytes;
-        while !rest.is_empty() && !shared.over.load(Ordering::Relaxed) {
-            match to.write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::sleep(PAUSE / 10)
-                }
-                // Nobody holds that end: the bytes fall out of it.
-                Err(_) => break,
+            put(&damage.done_to(&buffer[..read], quality.one_in), to, shared);
+        }
+    }
+}
+
+/// Puts bytes into an end, as it takes them.
+fn put(mut bytes: &[u8], mut to: &File, shared: &Shared) {
+    while !bytes.is_empty() && !shared.over.load(Ordering::Relaxed) {
+        match to.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_micros(200));
             }
+            // Nobody holds that end: the bytes fall out of it.
+            Err(_) => return,
         }
     }
 }

@@ -103,6 +103,7 @@ struct Outgoing {
 }
 
 /// What the desk has done.
+#[expect(clippy::large_enum_variant, reason = "one at a time exists")]
 enum Done {
     Announced {
         bytes: u64,
@@ -193,7 +194,7 @@ impl<L: Line, D: Desk> Server<'_, L, D> {
             None => self.wire.turn(until).await,
             Some(job) => {
                 tokio::select! {
-                    moved = self.wire.turn(until) => return moved,
+                    moved = self.wire.turn(until) => moved,
                     done = &mut job.handle => self.finished(done),
                 }
             }

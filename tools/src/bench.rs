@@ -25,8 +25,8 @@ const LARGEST: u64 = 1 << 20;
 /// Options of `nephroctl bench`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// For how long to measure.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
+    /// For how long to measure; scans that come meanwhile wait.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=60))]
     pub seconds: u16,
     /// Print the box's own JSON.
     #[arg(long)]

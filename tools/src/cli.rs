@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::{
-    audit, bench, fetch, flash, inspect, keygen, logs, permit, rollback, score, screenshot, send,
-    sign, slots, status, validate, verify,
+    audit, bench, fetch, flash, inspect, keygen, logs, permit, rollback, scans, score, screenshot,
+    send, sign, slots, status, validate, verify,
 };
 
 /// Ends every `--help` of the program itself; `docs/nephroctl.md` has the same table.
@@ -64,6 +64,9 @@ enum Command {
     /// Bring the results of a scan that was sent earlier.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Args),
+    /// List the scans on the box.
+    #[command(after_help = scans::EXAMPLES)]
+    Scans(scans::Args),
     /// Show what the box is doing, and what is wrong with it.
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
@@ -92,6 +95,7 @@ impl Cli {
             Command::Inspect(args) => args.json,
             Command::Score(args) => args.json,
             Command::Slots(args) => args.json,
+            Command::Scans(args) => args.json,
             Command::Status(args) => args.json,
             Command::Bench(args) => args.json,
             Command::Validate(args) => args.json,
@@ -117,6 +121,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Rollback(args) => rollback::run(&args, out),
         Command::Send(args) => send::run(&args, out),
         Command::Fetch(args) => fetch::run(&args, out),
+        Command::Scans(args) => scans::run(&args, out),
         Command::Status(args) => status::run(&args, out),
         Command::Logs(args) => logs::run(&args, out),
         Command::Screenshot(args) => screenshot::run(&args, out),

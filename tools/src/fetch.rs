@@ -19,7 +19,7 @@ Waits if the box still works on the scan. The box may let go of the results once
 /// Options of `nephroctl fetch`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The scan's id on the box, as `nephroctl send` and `nephroctl status` show it.
+    /// The scan's id on the box, as `nephroctl send` and `nephroctl scans` show it.
     #[arg(value_name = "SCAN-ID")]
     pub scan: String,
     /// Write the results into this folder.

@@ -20,6 +20,7 @@ pub mod permit;
 pub mod progress;
 pub mod results;
 pub mod rollback;
+pub mod scans;
 pub mod score;
 pub mod screenshot;
 pub mod send;

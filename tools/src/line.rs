@@ -143,10 +143,7 @@ fn consequence(code: Code) -> (Exit, &'static str) {
             Exit::Refused,
             "bring box and nephroctl to the same release, and try again",
         ),
-        Code::Unknown => (
-            Exit::Refused,
-            "see with `nephroctl status` what the box has",
-        ),
+        Code::Unknown => (Exit::Refused, "see with `nephroctl scans` what the box has"),
         Code::Full => (
             Exit::Later,
             "fetch the results that wait on the box, or try again later",
@@ -173,7 +170,7 @@ fn consequence(code: Code) -> (Exit, &'static str) {
             "check the package with `nephroctl verify`, and send it again",
         ),
         Code::Busy => (Exit::Later, "try again in a minute"),
-        Code::NoModel => (Exit::Fault, "install a model with `nephroctl flash`"),
+        Code::NoModel => (Exit::Refused, "install a model with `nephroctl flash`"),
         Code::Disk => (
             Exit::Fault,
             "see `nephroctl status` and `nephroctl logs`, and check the box's disk",

@@ -16,7 +16,7 @@ Examples:
   nephroctl status
   nephroctl status --json | jq -r '.faults[].code'
 
-The JSON is what the box's status page shows too, see docs/service.md. The exit code is 0 whatever the box says of itself.";
+The JSON is what the status page of the box has too, see docs/service.md. The exit code is 0 whatever the box says of itself.";
 
 /// Largest status that is taken, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -46,6 +46,15 @@ struct Status {
     limit_bytes: u64,
     faults: Vec<Fault>,
     results: Vec<ResultSummary>,
+    readiness: Option<Readiness>,
+}
+
+/// Whether a scan that is sent now would be taken.
+#[derive(Debug, Deserialize)]
+struct Readiness {
+    ready: bool,
+    #[serde(default)]
+    reasons: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,8 +84,6 @@ enum Activity {
 struct Fault {
     code: String,
     message: String,
-    #[serde(default)]
-    blocks: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -119,10 +126,18 @@ fn text(status: &Status) -> String {
             .unwrap_or("none: install one with `nephroctl flash`"),
     );
     entry("now", &doing(&status.activity));
-    entry("queue", &format!("{} scans wait", status.queued));
+    if let Some(Readiness { ready, reasons }) = &status.readiness {
+        let takes = if *ready {
+            "scans".to_owned()
+        } else {
+            format!("no scans: {}", reasons.join("; "))
+        };
+        entry("takes", &takes);
+    }
+    entry("waiting", &status.queued.to_string());
     if status.aside > 0 {
-        let aside = format!("{} scans are set aside, see `nephroctl logs`", status.aside);
-        entry("", &aside);
+        let aside = format!("{}, see `nephroctl scans`", status.aside);
+        entry("set aside", &aside);
     }
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     entry(
@@ -136,7 +151,7 @@ fn text(status: &Status) -> String {
     for result in &status.results {
         let warnings = match result.warnings {
             0 => String::new(),
-            warnings => format!(", {warnings} warnings"),
+            warnings => format!(", warnings: {warnings}"),
         };
         entry(
             "result",
@@ -147,15 +162,7 @@ fn text(status: &Status) -> String {
         );
     }
     for fault in &status.faults {
-        let blocks = if fault.blocks {
-            " (no scans are taken)"
-        } else {
-            ""
-        };
-        entry(
-            "FAULT",
-            &format!("[{}] {}{blocks}", fault.code, fault.message),
-        );
+        entry("FAULT", &format!("[{}] {}", fault.code, fault.message));
     }
     if status.faults.is_empty() {
         entry("faults", "none");
@@ -190,14 +197,14 @@ mod tests {
         let status = r#"{
             "name": "ward-3", "version": "2.0.0", "phase_of_the_moon": "full",
             "activity": { "kind": "dreaming", "of": "sheep" },
-            "faults": [{ "code": "disk_full", "message": "no room is left; fetch results", "blocks": true, "since": 3 }]
+            "faults": [{ "code": "disk_full", "message": "no room is left; fetch results", "since": 3 }]
         }"#;
         let status: Status = serde_json::from_str(status).expect("a status");
         let text = text(&status);
         for part in [
             "ward-3, nephrobox 2.0.0",
             "does not know",
-            "FAULT     [disk_full] no room is left; fetch results (no scans are taken)",
+            "FAULT     [disk_full] no room is left; fetch results",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }

@@ -9,6 +9,10 @@ use crate::tls::TlsError;
 /// Why a call fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a refusal is a message, and those need no heap"
+)]
 pub enum LinkError {
     /// The box answered that it will not.
     #[error("{}", .0.words)]

@@ -167,13 +167,12 @@ impl Client {
             }
             let mut lost = None;
             loop {
-                let open = match session {
-                    Some(open) => open,
-                    None => {
-                        let opened = open::again(endpoint, options, lost.take()).await?;
-                        welcome.clone_from(opened.welcome());
-                        session.insert(opened)
-                    }
+                let open = if let Some(open) = session {
+                    open
+                } else {
+                    let opened = open::again(endpoint, options, lost.take()).await?;
+                    welcome.clone_from(opened.welcome());
+                    session.insert(opened)
                 };
                 match call(open, heard).await {
                     Ok(done) => return Ok(done),

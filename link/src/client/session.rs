@@ -30,6 +30,7 @@ const SPEEDS: [u32; 8] = [
 
 /// Why something did not get done on this line.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "as for the error it holds")]
 pub(super) enum Broken {
     /// The line is gone or silent; on another the same may work.
     Line(io::Error),

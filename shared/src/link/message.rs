@@ -255,6 +255,10 @@ pub enum Item {
 
 /// What the box answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Schema)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is no heap to put the large ones on, and only one at a time exists"
+)]
 pub enum Reply {
     /// Send the bytes of the object from `offset` on.
     Go {

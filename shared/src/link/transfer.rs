@@ -16,8 +16,8 @@ use super::frame::PIECE;
 const SHORTEST: usize = 256;
 /// The first pieces: short enough for slow lines, until it is seen what the line does.
 const FIRST: usize = 1024;
-/// Acknowledged pieces in a row after which pieces grow.
-const GROW_AFTER: u32 = 24;
+/// Acknowledged pieces in a row after which pieces grow: before the first loss, and after one.
+const GROW_AFTER: (u32, u32) = (4, 24);
 /// Bytes in flight at most: what a line of 3 Mbaud carries in a fifth of a second, and what lines without a speed need to stay busy.
 pub const WINDOW: usize = 16 * PIECE;
 /// Shortest and longest wait for an acknowledgement, in ms.
@@ -146,7 +146,12 @@ impl Sender {
             }
             self.deadline = (next < self.next).then(|| now_ms + self.timer.wait_ms());
             self.fine = self.fine.saturating_add(pieces as u32);
-            if self.fine >= GROW_AFTER {
+            let enough = if self.retries == 0 {
+                GROW_AFTER.0
+            } else {
+                GROW_AFTER.1
+            };
+            if self.fine >= enough {
                 self.fine = 0;
                 self.piece = (self.piece * 2).min(PIECE);
             }

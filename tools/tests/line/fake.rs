@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 
 use nephrobox_link::cable::Cable;
 use nephrobox_link::message::{
@@ -12,6 +13,7 @@ use nephrobox_link::message::{
 use nephrobox_link::serial::serve_port;
 use nephrobox_link::server::{About, Announced, Desk, Speeds};
 use nephroctl::failure::Failure;
+use tokio::sync::oneshot;
 
 use crate::support;
 
@@ -39,7 +41,8 @@ pub(crate) struct Script {
     pub(crate) watched: PathBuf,
     /// A file to put in the way of somebody who fetches results.
     pub(crate) obstacle: Option<PathBuf>,
-    coming: Option<(Object, Vec<u8>)>,
+    /// What comes in.
+    pub(crate) coming: Option<(Object, Vec<u8>)>,
 }
 
 /// A slot with a model.
@@ -131,6 +134,21 @@ impl Script {
 pub(crate) struct Fake {
     cable: Cable,
     script: Arc<Mutex<Script>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The box goes before its cable: left alone, it would look for its port again, and find that of the next test's cable.
+impl Drop for Fake {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the box did not end well");
+        }
+    }
 }
 
 impl Fake {
@@ -140,10 +158,12 @@ impl Fake {
         let port = cable.box_end().to_owned();
         let script = Arc::new(Mutex::new(script));
         let desk = FakeDesk(Arc::clone(&script));
-        std::thread::spawn(move || {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .build();
+                .build()
+                .expect("a runtime");
             let about = About {
                 software: "fake 1".into(),
                 name: "ward-3".into(),
@@ -152,11 +172,19 @@ impl Fake {
                 first: 115_200,
                 fastest: 115_200,
             };
-            runtime
-                .expect("a runtime")
-                .block_on(serve_port(&port, speeds, &about, desk, |_| {}))
+            runtime.block_on(async {
+                tokio::select! {
+                    error = serve_port(&port, speeds, &about, desk, |_| {}) => panic!("the desk died: {error}"),
+                    _ = stopped => {}
+                }
+            });
         });
-        Self { cable, script }
+        Self {
+            cable,
+            script,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Calls `nephroctl` with these arguments and the line to this box.

@@ -139,7 +139,11 @@ fn an_unusable_scan_ends_with_8_and_stops_no_other() {
     let out = home.path().join("results");
     let refused = fake.call(&["send", text(&a), text(&b), "--out", text(&out)]);
     let refused = refused.expect_err("the first is unusable");
-    assert_eq!((refused.exit, refused.code), (Exit::Unfit, "scan_refused"));
+    assert_eq!(
+        (refused.exit, refused.code),
+        (Exit::Unfit, "scan_refused"),
+        "{refused}"
+    );
     assert_eq!(refused.what, "no CT: all values are 0");
     assert_eq!(refused.place, text(&a));
     assert_eq!(

@@ -44,7 +44,8 @@ fn the_status_says_what_the_box_does_and_what_is_wrong() {
         "results": [{ "scan": "00000041-9f86d081", "finished_unix_s": 1, "kidney_ml": 301.25, "tumour_ml": 4.0,
                       "seconds": 9.5, "warnings": 2 }],
         "active_model": "kidney version 3", "slots": [], "queued": 1, "aside": 1, "used_bytes": 5000000,
-        "limit_bytes": 20000000000, "faults": [], "counters": {}
+        "limit_bytes": 20000000000, "faults": [], "counters": {},
+        "readiness": { "ready": false, "reasons": ["the disk is full; fetch results"] }
     }"#,
     );
     let words = fake.call(&["status"]).expect("a status");
@@ -54,16 +55,40 @@ fn the_status_says_what_the_box_does_and_what_is_wrong() {
 ward-3, nephrobox 0.1.0
   model     kidney version 3
   now       working on 00000042-9f86d081, slice 12 of 80
-  queue     1 scans wait
-            1 scans are set aside, see `nephroctl logs`
+  takes     no scans: the disk is full; fetch results
+  waiting   1
+  set aside 1, see `nephroctl scans`
   room      5 of 20000 MB used
-  result    00000041-9f86d081  kidney 301.2 ml, tumour 4.0 ml, 2 warnings
+  result    00000041-9f86d081  kidney 301.2 ml, tumour 4.0 ml, warnings: 2
   faults    none
 "
     );
     let json = fake.call(&["status", "--json"]).expect("a status");
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["started_unix_s"], 1, "all that the box says");
+}
+
+#[test]
+fn scans_are_listed_with_what_became_of_them() {
+    let fake = with_item(
+        r#"[
+        { "id": "00000041-9f86d081", "state": "finished", "reason": null, "bytes": 80000000, "source": "serial",
+          "missing": ["archive"], "attempts": 1 },
+        { "id": "00000042-9f86d081", "state": "refused", "reason": "all values are 0", "bytes": 1000, "source": "watch",
+          "missing": [] }
+    ]"#,
+    );
+    assert_eq!(
+        fake.call(&["scans"]).expect("a list"),
+        "\
+00000041-9f86d081  finished      80.0 MB  from serial  not yet at archive
+00000042-9f86d081  refused        0.0 MB  from watch
+    all values are 0
+"
+    );
+    fake.script().item = b"[]".to_vec();
+    let words = fake.call(&["scans"]).expect("a list");
+    assert_eq!(words, "there are no scans on the box\n");
 }
 
 #[test]
@@ -190,7 +215,7 @@ fn every_refusal_of_the_box_ends_with_its_own_codes() {
         (Code::Incompatible, Exit::Refused),
         (Code::Package, Exit::Refused),
         (Code::Busy, Exit::Later),
-        (Code::NoModel, Exit::Fault),
+        (Code::NoModel, Exit::Refused),
         (Code::Disk, Exit::Fault),
         (Code::Internal, Exit::Fault),
     ] {

@@ -1,16 +1,14 @@
 //! Both ends of the protocol against each other, over cables of pseudo-terminals.
 
-mod support;
-
 use std::io::Cursor;
 use std::time::Duration;
 
-use nephrobox_link::cable::{Cable, Noise};
+use crate::support::{Memory, bytes, serve};
+use nephrobox_link::cable::{Cable, Quality};
 use nephrobox_link::client::{Client, LinkError, Options, Progress};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::message::{Code, Item, Object, Reply, Request, ScanState, cut};
 use nephrobox_link::server::Speeds;
-use support::{Memory, bytes, serve};
 
 const SLOW: Speeds = Speeds {
     first: 115_200,
@@ -27,7 +25,7 @@ fn scan() -> Object {
 fn connect(cable: &Cable) -> Client {
     let endpoint = Endpoint::Serial(cable.tool_end().to_owned());
     let options = Options {
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
         ..Options::default()
     };
     Client::connect(&endpoint, &options).expect("a box")
@@ -45,7 +43,7 @@ fn an_object_goes_to_the_box_and_comes_back() {
         let mut last = None;
         let id = client
             .put(&scan(), &mut Cursor::new(&object), &mut |progress| {
-                last = Some(progress)
+                last = Some(progress);
             })
             .expect("kept");
         assert_eq!(last, Some(Progress::Checking));
@@ -133,9 +131,10 @@ fn a_transfer_survives_an_unplugged_cable_and_goes_on_where_it_was() {
 
 #[test]
 fn a_noisy_cable_costs_time_and_nothing_else() {
-    let cable = Cable::noisy(Noise {
+    let cable = Cable::of(Quality {
         one_in: 10_000,
         seed: 7,
+        baud: 0,
     })
     .expect("a cable");
     let desk = Memory::default();

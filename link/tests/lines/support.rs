@@ -12,24 +12,24 @@ use nephrobox_link::server::{About, Announced, Desk, Speeds};
 
 /// What the desk has.
 #[derive(Default)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     /// Whole objects by id.
-    pub kept: BTreeMap<String, Vec<u8>>,
+    pub(crate) kept: BTreeMap<String, Vec<u8>>,
     /// The object that comes in: hash, announced bytes, and what is there.
-    pub begun: Option<(Hash, u64, Vec<u8>)>,
+    pub(crate) begun: Option<(Hash, u64, Vec<u8>)>,
     /// How often an object was announced.
-    pub announced: usize,
+    pub(crate) announced: usize,
     /// How often a sender went away.
-    pub paused: usize,
+    pub(crate) paused: usize,
 }
 
 /// A desk in memory; clones share their shelf.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Shelf>>);
+pub(crate) struct Memory(Arc<Mutex<Shelf>>);
 
 impl Memory {
     /// What it has.
-    pub fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    pub(crate) fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().expect("nobody panicked")
     }
 }
@@ -101,14 +101,14 @@ fn id(hash: &Hash) -> Word {
 }
 
 /// Bytes that do not repeat.
-pub fn bytes(len: usize) -> Vec<u8> {
+pub(crate) fn bytes(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);
     bytes
 }
 
 /// A box at the end of a port, in a thread that lives as long as the test.
-pub fn serve(port: &Path, speeds: Speeds, desk: Memory) {
+pub(crate) fn serve(port: &Path, speeds: Speeds, desk: Memory) {
     let port = port.to_owned();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,0 +1,6 @@
+//! Both ends of the protocol against each other, over lines of every kind.
+
+mod ends;
+mod greeting;
+mod support;
+mod tls;
