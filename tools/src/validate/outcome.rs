@@ -288,19 +288,18 @@ impl Outcome {
                 continue;
             }
             let worst = judged.metrics().into_iter();
-            for (metric, compared) in worst.filter(|(_, it)| it.verdict == judged.verdict) {
-                let off = compared
-                    .difference
-                    .map_or("is undefined on one side".into(), |by| {
-                        format!("is off by {:+.2} points", 100.0 * by)
-                    });
-                reasons.push(format!("{metric} of {class} {off}"));
-            }
+            let worst = worst.filter(|(_, compared)| compared.verdict == judged.verdict);
+            let off = worst.map(|(metric, compared)| match compared.difference {
+                Some(_) => format!("{metric} {}", points(compared.difference)),
+                None => format!("{metric} undefined on one side"),
+            });
+            let off: Vec<String> = off.collect();
+            reasons.push(format!("{class} is off by points: {}", off.join(", ")));
         }
         if reasons.is_empty() {
             "all scores are within the tolerance of the packed ones".to_owned()
         } else {
-            reasons.join(", ")
+            reasons.join("; ")
         }
     }
 
