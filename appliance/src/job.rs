@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use image::RgbImage;
-use nephrobox_engine::executor::{Arithmetic, Engine};
+use nephrobox_engine::executor::Engine;
 use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
@@ -124,10 +124,7 @@ pub fn run<M: SliceModel + Send>(
     }
     let write_s = writing.elapsed().as_secs_f64();
 
-    let scores = match package.engine.arithmetic {
-        Arithmetic::Int8 => manifest.scores.int8.as_ref(),
-        Arithmetic::F32 | Arithmetic::F16 => manifest.scores.float.as_ref(),
-    };
+    let scores = package.engine.arithmetic.scores(&manifest.scores);
     let info = ModelInfo::new(manifest, package.hash, scores);
     let mut warnings = package.notes.to_vec();
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use nephrobox_shared::metrics::Scores;
+use nephrobox_shared::package::TestScores;
+
 use crate::cpu::{self, KernelSet, f32, int8};
 use crate::device::{DeviceError, NAMES};
 use crate::model::LogitsModel;
@@ -46,12 +49,28 @@ pub enum Arithmetic {
 }
 
 impl Arithmetic {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Int8, Self::F32, Self::F16];
+
     /// The name used in listings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
             Self::F32 => "f32",
             Self::F16 => "f16",
+        }
+    }
+
+    /// The arithmetic of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// The scores that a package has of its model in this arithmetic.
+    pub const fn scores(self, scores: &TestScores) -> Option<&Scores> {
+        match self {
+            Self::Int8 => scores.int8.as_ref(),
+            Self::F32 | Self::F16 => scores.float.as_ref(),
         }
     }
 }

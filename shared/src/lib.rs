@@ -9,6 +9,7 @@
 //! * [`measure`]: areas in mm², volumes in mL, components, the patient's sides.
 //! * [`link`]: the protocol between box and tools: frames, messages, transfers; without any I/O.
 //! * [`package`]: the `.nbx` model package, read without copying.
+//! * `moment` (feature `alloc`): moments as text.
 //! * `report` (feature `alloc`): the report of one scan as plain structs.
 //!
 //! The crate is `no_std` and never names `std`. What needs a heap stands behind the feature `alloc`. Arithmetic is
@@ -22,6 +23,8 @@ pub mod class;
 pub mod link;
 pub mod measure;
 pub mod metrics;
+#[cfg(feature = "alloc")]
+pub mod moment;
 pub mod package;
 pub mod preprocess;
 #[cfg(feature = "alloc")]

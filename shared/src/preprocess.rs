@@ -197,6 +197,47 @@ impl Preprocess {
         Ok(())
     }
 
+    /// The network's own label map again, from what [`labels_back`](Self::labels_back) made of it; returns how many of
+    /// its pixels are lost.
+    ///
+    /// `labels` holds `rows x cols` labels, `out` receives `self.rows x self.cols`. A pixel that has a copy in the slice
+    /// comes back exactly. One that has none is lost and becomes background: those of the padding, and where the slice
+    /// has fewer rows or columns than the network, those that were passed over. On an error `out` is untouched.
+    ///
+    /// ```
+    /// use nephrobox_shared::preprocess::Preprocess;
+    /// let preprocess = Preprocess { rows: 2, cols: 2, ..Preprocess::default() };
+    /// let (mut slice, mut again) = ([0; 9], [0; 4]);
+    /// preprocess.labels_back(&[0, 1, 2, 1], 3, 3, &mut slice)?;
+    /// assert_eq!(preprocess.labels_recovered(&slice, 3, 3, &mut again)?, 0);
+    /// assert_eq!(again, [0, 1, 2, 1]);
+    /// # Ok::<(), nephrobox_shared::preprocess::PreprocessError>(())
+    /// ```
+    pub fn labels_recovered(
+        &self,
+        labels: &[u8],
+        rows: usize,
+        cols: usize,
+        out: &mut [u8],
+    ) -> Result<usize, PreprocessError> {
+        self.check()?;
+        check_buffer(Buffer::Source, rows, cols, labels.len())?;
+        check_buffer(Buffer::Network, self.rows, self.cols, out.len())?;
+        let frame = self.frame(rows, cols);
+        let row = |index| copy_of(index, self.rows, frame.rows, frame.top, rows);
+        let col = |index| copy_of(index, self.cols, frame.cols, frame.left, cols);
+        // No slice has so many rows that the largest number could be one of them.
+        pick(
+            (labels, cols),
+            (out, self.cols),
+            |index| row(index).unwrap_or(usize::MAX),
+            |index| col(index).unwrap_or(usize::MAX),
+        );
+        let found_rows = (0..self.rows).filter(|&index| row(index).is_some()).count();
+        let found_cols = (0..self.cols).filter(|&index| col(index).is_some()).count();
+        Ok(self.rows * self.cols - found_rows * found_cols)
+    }
+
     /// The grid that is resized: the slice itself, or the square around it.
     fn frame(&self, rows: usize, cols: usize) -> Frame {
         if self.pad_to_square {
@@ -225,6 +266,17 @@ struct Frame {
     cols: usize,
     top: usize,
     left: usize,
+}
+
+/// The first of the slice's `length` pixels that took its label from pixel `index` of the `small` ones of the network, along one
+/// axis on which the slice lies `offset` pixels inside the `full` ones of its frame.
+fn copy_of(index: usize, small: usize, full: usize, offset: usize, length: usize) -> Option<usize> {
+    // The copies begin near `index * full / small`; where exactly, only the one rule knows.
+    let near = (index as u128 * full as u128 / small as u128) as usize;
+    (near.saturating_sub(1).max(offset)..offset + length)
+        .take_while(|&pixel| nearest(pixel, small, full) <= index)
+        .find(|&pixel| nearest(pixel, small, full) == index)
+        .map(|pixel| pixel - offset)
 }
 
 /// Fills `to` with the pixels of `from` at the picked rows and columns, background where those lie outside.

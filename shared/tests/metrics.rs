@@ -186,6 +186,29 @@ fn per_case_means_leave_out_cases_without_the_class() {
     assert_eq!(scores.kits.composite_dice.cases, 1);
 }
 
+/// What was counted in pieces, elsewhere or earlier, gives the scores of what is counted slice by slice.
+#[test]
+fn slices_counted_elsewhere_score_as_those_counted_here() {
+    let slices: [(usize, &[u8], &[u8], f64); 3] = [
+        (7, &[1, 1, 2, 0], &[1, 0, 2, 0], 0.5),
+        (7, &[0, 2, 2, 1], &[0, 2, 1, 1], 0.5),
+        (3, &[1, 0, 0, 0], &[1, 1, 0, 0], 1.0),
+    ];
+    let mut here = Evaluation::new();
+    let mut seven = ConfusionMatrix::new();
+    let mut three = ConfusionMatrix::new();
+    for (case, truth, prediction, weight) in slices {
+        here.add(case, truth, prediction, weight).unwrap();
+        let matrix = if case == 7 { &mut seven } else { &mut three };
+        matrix.add(truth, prediction, 1.0).unwrap();
+    }
+    let mut elsewhere = Evaluation::new();
+    elsewhere.add_counted(7, &seven, 2, 0.5);
+    elsewhere.add_counted(3, &three, 1, 1.0);
+    assert_eq!(here, elsewhere); // halves and ones are exact
+    assert_eq!(here.scores(), elsewhere.scores());
+}
+
 /// The challenge's "kidney" takes kidney and tumour as one, so mistaking one for the other costs it nothing.
 #[test]
 fn the_challenge_merges_kidney_and_tumour() {

@@ -310,6 +310,49 @@ fn any_preprocess() -> impl Strategy<Value = Preprocess> {
 }
 
 proptest! {
+    /// Field validation scores what the network said, and the box only gives what became of it at the scan's size.
+    #[test]
+    fn a_label_map_of_the_networks_size_comes_back_from_a_scan_at_least_as_large(
+        preprocess in any_preprocess(), more_rows in 0..90_usize, more_cols in 0..90_usize, seed: u64,
+    ) {
+        let preprocess = Preprocess { pad_to_square: false, ..preprocess };
+        let (rows, cols) = (preprocess.rows + more_rows, preprocess.cols + more_cols);
+        let small = some_labels(preprocess.rows * preprocess.cols, seed);
+        let mut slice = vec![9; rows * cols];
+        preprocess.labels_back(&small, rows, cols, &mut slice).unwrap();
+        let mut again = vec![9; small.len()];
+        prop_assert_eq!(preprocess.labels_recovered(&slice, rows, cols, &mut again), Ok(0));
+        prop_assert_eq!(again, small);
+    }
+
+    /// What the scan has no room for is counted and becomes background; all else comes back.
+    #[test]
+    fn pixels_that_the_scan_does_not_show_are_counted_as_lost(
+        preprocess in any_preprocess(), rows in 1..90_usize, cols in 1..90_usize, seed: u64,
+    ) {
+        let small = some_labels(preprocess.rows * preprocess.cols, seed);
+        let through = |small: &[u8]| {
+            let mut slice = vec![9; rows * cols];
+            preprocess.labels_back(small, rows, cols, &mut slice).unwrap();
+            let mut again = vec![9; small.len()];
+            let lost = preprocess.labels_recovered(&slice, rows, cols, &mut again).unwrap();
+            (again, lost)
+        };
+        let (shown, lost) = through(&vec![1; small.len()]);
+        prop_assert_eq!(shown.iter().filter(|&&there| there == 0).count(), lost);
+        let (again, _) = through(&small);
+        for ((&again, &shown), &small) in again.iter().zip(&shown).zip(&small) {
+            prop_assert_eq!(again, shown * small);
+        }
+    }
+}
+
+fn some_labels(pixels: usize, seed: u64) -> Vec<u8> {
+    let mixed = |pixel: u64| (pixel ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61;
+    (0..pixels as u64).map(|pixel| (mixed(pixel) % 3) as u8).collect()
+}
+
+proptest! {
     /// A resize averages: it never leaves the range of its input, up to the rounding of the weights.
     #[test]
     fn resized_values_stay_in_range(p in any_preprocess(), rows in 1..90_usize, cols in 1..90_usize, seed in any::<u64>()) {

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::failure::{Exit, Failure};
 use crate::{
     audit, bench, fetch, flash, inspect, keygen, logs, permit, rollback, scans, score, screenshot,
-    send, sign, slots, status, verify,
+    send, sign, slots, status, validate, verify,
 };
 
 /// Ends every `--help` of the program itself; `docs/nephroctl.md` has the same table.
@@ -82,6 +82,9 @@ enum Command {
     /// Measure how fast the network is on the box.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// Send the held-back cases through the box and compare with the scores in the model's package.
+    #[command(after_help = validate::EXAMPLES)]
+    Validate(validate::Args),
 }
 
 impl Cli {
@@ -95,6 +98,7 @@ impl Cli {
             Command::Scans(args) => args.json,
             Command::Status(args) => args.json,
             Command::Bench(args) => args.json,
+            Command::Validate(args) => args.json,
             _ => false,
         }
     }
@@ -123,6 +127,7 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Screenshot(args) => screenshot::run(&args, out),
         Command::Audit(args) => audit::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
+        Command::Validate(args) => validate::run(&args, out),
     }
 }
 

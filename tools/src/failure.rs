@@ -30,11 +30,15 @@ pub enum Exit {
     Later = 9,
     /// 10: something is wrong with the box itself.
     Fault = 10,
+    /// 11: a validation found something different, and nothing clearly worse.
+    Drift = 11,
+    /// 12: a validation found the box not to do what its model's package says.
+    Failed = 12,
 }
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Internal,
         Self::Usage,
         Self::Input,
@@ -45,6 +49,8 @@ impl Exit {
         Self::Unfit,
         Self::Later,
         Self::Fault,
+        Self::Drift,
+        Self::Failed,
     ];
 
     /// The number that the process ends with.
@@ -80,6 +86,14 @@ impl Exit {
             ),
             Self::Later => ("later", "the box cannot do it now; try again later"),
             Self::Fault => ("fault", "something is wrong with the box itself"),
+            Self::Drift => (
+                "drift",
+                "a validation found scores that differ from the packed ones",
+            ),
+            Self::Failed => (
+                "failed",
+                "a validation found the box not to do what its model's package says",
+            ),
         }
     }
 }
@@ -216,6 +230,6 @@ mod tests {
     #[test]
     fn exit_codes_count_up_from_1() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, (1..=10).collect::<Vec<u8>>());
+        assert_eq!(codes, (1..=12).collect::<Vec<u8>>());
     }
 }

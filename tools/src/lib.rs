@@ -28,4 +28,5 @@ pub mod sign;
 pub mod slots;
 pub mod status;
 pub mod trial;
+pub mod validate;
 pub mod verify;

@@ -78,9 +78,14 @@ impl ConfusionMatrix {
 
     /// Adds another matrix, as if its pixels had been added here.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_weighted(other, 1.0);
+    }
+
+    /// Adds another matrix `weight` times.
+    pub fn merge_weighted(&mut self, other: &Self, weight: f64) {
         for (sums, others) in self.weights.iter_mut().zip(other.weights) {
             for (sum, other) in sums.iter_mut().zip(others) {
-                *sum += other;
+                *sum += other * weight;
             }
         }
     }

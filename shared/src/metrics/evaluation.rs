@@ -45,6 +45,22 @@ impl Evaluation {
         Ok(())
     }
 
+    /// Counts slices of a case that were counted elsewhere, as if each had been [added](Self::add).
+    ///
+    /// `counts` are all their pixels, unweighted. Only the last bits of the paper's sums depend on whether slices come
+    /// one by one or together.
+    pub fn add_counted(
+        &mut self,
+        case: usize,
+        counts: &ConfusionMatrix,
+        slices: u64,
+        patient_weight: f64,
+    ) {
+        self.paper.merge_weighted(counts, patient_weight);
+        self.cases.entry(case).or_default().merge(counts);
+        self.slices += slices;
+    }
+
     /// Adds what another evaluation counted, for evaluations that run side by side.
     pub fn merge(&mut self, other: &Self) {
         self.paper.merge(&other.paper);

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use nephrobox_imaging::files::{Sink, UNFINISHED, write_with};
+pub(super) use nephrobox_dataset::hash_file as hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,16 +48,6 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DataError
         )
         .because(e)
     })
-}
-
-/// BLAKE3 hash of a file's bytes in hexadecimal, and its length.
-pub(super) fn hash(path: &Path) -> Result<(String, u64), DataError> {
-    let failed = |e| DataError::io(path, "read this file", e);
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(File::open(path).map_err(failed)?)
-        .map_err(failed)?;
-    Ok((hasher.finalize().to_hex().to_string(), hasher.count()))
 }
 
 /// Maps a whole prepared file for reading.
@@ -129,15 +120,5 @@ mod tests {
         );
         drop(first);
         FolderLock::take(folder.path()).unwrap();
-    }
-
-    #[test]
-    fn hashes_are_plain_blake3() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x");
-        fs::write(&path, b"").unwrap();
-        // The hash of nothing, as in BLAKE3's own test vectors.
-        let expected = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
-        assert_eq!(hash(&path).unwrap(), (expected.to_owned(), 0));
     }
 }

@@ -3,6 +3,8 @@
 //! `nephrotrain stats` and `prepare` are thin over this module; training and evaluation read what `prepare` made through
 //! [`Prepared`].
 //!
+//! What field validation needs too lies in [`nephrobox_dataset`] and is named here as if it were at home.
+//!
 //! * [`folder`]: the cases of one or several data folders. A case is a patient.
 //! * [`scan`], [`stats`], [`choice`], [`weights`]: what the slices show, which are kept, how rare the classes are.
 //! * [`split`]: the patients' split, saved by name.
@@ -11,26 +13,19 @@
 //!
 //! Limits: labels are 0, 1 and 2; everything is little-endian on disk and read in place.
 
-pub mod choice;
-pub mod error;
 mod files;
-pub mod folder;
-mod order;
 pub mod prepare;
 pub mod prepared;
 pub mod progress;
 pub mod scan;
-pub mod split;
 pub mod stats;
 pub mod weights;
 
-pub use error::{DataError, DataErrorKind};
-pub(crate) use order::rank;
+pub(crate) use nephrobox_dataset::rank;
+pub use nephrobox_dataset::{
+    DEFAULT_SEED, DataError, DataErrorKind, PatientSplit, Split, choice, error, folder, split,
+};
 pub use prepared::Prepared;
-pub use split::{PatientSplit, Split};
-
-/// Seed of every random decision unless the user gives another: the year of the data set.
-pub const DEFAULT_SEED: u64 = 2019;
 
 /// Threads that are worth having for reading volumes: all of the machine.
 pub fn all_cores() -> usize {

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+use nephrobox_dataset::fingerprint::beside;
 use nephrobox_shared::preprocess::Preprocess;
 
 use super::error::{DataError, DataErrorKind};
 use super::files;
-use super::prepare::records::{CaseRecord, FORMAT, Fingerprint, Index, Layout, Options, beside};
+use super::prepare::records::{CaseRecord, FORMAT, Fingerprint, Index, Layout, Options};
 use super::split::{PatientSplit, Split};
 use super::weights::Frequencies;
 
@@ -101,9 +102,7 @@ impl Prepared {
             volumes: Vec::new(),
             parts: Default::default(),
             fingerprint,
-            split_hash: blake3::hash(split.to_toml().as_bytes())
-                .to_hex()
-                .to_string(),
+            split_hash: split.hash(),
         };
         for case in &index.cases {
             prepared.add_case(case, &parts_of, &layout)?;

@@ -19,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nephrobox_dataset::fingerprint::image_weight;
 use rayon::prelude::*;
 
 use super::error::{DataError, DataErrorKind};
@@ -161,7 +162,7 @@ pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataEr
 
     remove_strays(&layout, &plan)?;
     let index = index_of(&plan, &records);
-    let fingerprint = Fingerprint::of(request.options, &records);
+    let fingerprint = Fingerprint::new(request.options, records.iter().map(Into::into).collect());
     files::write_json(&layout.fingerprint(), &fingerprint)?;
     files::write_json(&layout.index(), &index)?;
     Ok(Outcome {
@@ -416,7 +417,7 @@ fn index_of(plan: &Plan, records: &[VolumeRecord]) -> Index {
             let kept: usize = volumes.iter().map(|v| v.slices.len()).sum();
             CaseRecord {
                 case: volumes[0].case.clone(),
-                weight: if kept == 0 { 0.0 } else { 1.0 / kept as f64 },
+                weight: image_weight(kept),
                 volumes: volumes
                     .iter()
                     .map(|v| CaseVolume {

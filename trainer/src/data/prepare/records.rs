@@ -14,13 +14,13 @@
 //!
 //! No file names an absolute path or a time, so the same sources and options give the same bytes anywhere.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use nephrobox_shared::preprocess::Preprocess;
+pub use nephrobox_dataset::fingerprint::{
+    Fingerprint, Options, SourceFile, SpacingRecord, VolumeFingerprint,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::data::choice::SliceChoice;
 use crate::data::folder::CaseFolder;
 
 /// Version of the folder's layout and meaning.
@@ -70,52 +70,6 @@ impl Layout {
     }
 }
 
-/// What decides the bytes of a prepared volume, besides its sources.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Options {
-    /// Rule for background-only slices.
-    pub rule: SliceChoice,
-    /// Seed of the choice of background-only slices and of the split.
-    pub seed: u64,
-    /// Window, interpolation and size.
-    pub preprocess: Preprocess,
-    /// Whether the slices above and below a kept one are stored as well. Left out of files if not, so that sets without
-    /// are the same bytes as before this option.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub neighbours: bool,
-}
-
-impl Options {
-    /// Numbers of the slices whose images are stored, ascending: the kept ones, and with `neighbours` those beside them.
-    pub fn stored(&self, kept: &[u32], slices: usize) -> Vec<u32> {
-        if !self.neighbours {
-            return kept.to_vec();
-        }
-        let beside: BTreeSet<u32> = kept
-            .iter()
-            .flat_map(|&slice| beside(slice, slices))
-            .collect();
-        beside.into_iter().collect()
-    }
-}
-
-/// A slice between its neighbours, the one nearer the head first; at the ends of a volume of `slices` it is its own.
-pub(in crate::data) fn beside(slice: u32, slices: usize) -> [u32; 3] {
-    let last = (slices as u32).saturating_sub(1);
-    [slice.saturating_sub(1), slice, (slice + 1).min(last)]
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            rule: SliceChoice::default(),
-            seed: crate::data::DEFAULT_SEED,
-            preprocess: Preprocess::default(),
-            neighbours: false,
-        }
-    }
-}
-
 /// A case folder that is not used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -160,26 +114,6 @@ pub struct Plan {
     pub volumes: Vec<VolumeName>,
     /// Case folders without imaging or labels.
     pub left_out: Vec<LeftOut>,
-}
-
-/// A source file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFile {
-    /// Length.
-    pub bytes: u64,
-    /// BLAKE3 of the file as it is on disk, hexadecimal.
-    pub blake3: String,
-}
-
-/// Distances between voxel centres.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SpacingRecord {
-    /// Between slices.
-    pub slice_mm: f64,
-    /// Between rows.
-    pub row_mm: f64,
-    /// Between columns.
-    pub col_mm: f64,
 }
 
 /// One kept slice.
@@ -258,66 +192,17 @@ pub struct Index {
     pub cases: Vec<CaseRecord>,
 }
 
-/// Which data these are: enough to recognise them and to find the file that differs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// BLAKE3 over `options` and `volumes` as compact JSON. The same sources and options give the same one anywhere.
-    pub overall: String,
-    /// The options.
-    pub options: Options,
-    /// Source files, shape, spacing and label counts of every volume.
-    pub volumes: Vec<VolumeFingerprint>,
-}
-
-/// The part of a [`VolumeRecord`] that the fingerprint holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct VolumeFingerprint {
-    /// Name of the case.
-    pub case: String,
-    /// Position of its data folder.
-    pub source: u32,
-    /// The image file.
-    pub imaging: SourceFile,
-    /// The label file.
-    pub segmentation: SourceFile,
-    /// Slices, rows, columns.
-    pub shape: [usize; 3],
-    /// Spacing.
-    pub spacing: SpacingRecord,
-    /// Voxels of each label in the whole volume.
-    pub label_voxels: [u64; 3],
-    /// Number of kept slices.
-    pub kept: usize,
-}
-
-impl Fingerprint {
-    pub(super) fn of(options: Options, records: &[VolumeRecord]) -> Self {
-        let volumes: Vec<_> = records
-            .iter()
-            .map(|r| VolumeFingerprint {
-                case: r.case.clone(),
-                source: r.source,
-                imaging: r.imaging.clone(),
-                segmentation: r.segmentation.clone(),
-                shape: r.shape,
-                spacing: r.spacing,
-                label_voxels: r.label_voxels,
-                kept: r.slices.len(),
-            })
-            .collect();
+impl From<&VolumeRecord> for VolumeFingerprint {
+    fn from(record: &VolumeRecord) -> Self {
         Self {
-            overall: hash_json(&(&options, &volumes)),
-            options,
-            volumes,
+            case: record.case.clone(),
+            source: record.source,
+            imaging: record.imaging.clone(),
+            segmentation: record.segmentation.clone(),
+            shape: record.shape,
+            spacing: record.spacing,
+            label_voxels: record.label_voxels,
+            kept: record.slices.len(),
         }
     }
-}
-
-/// BLAKE3 of a value as compact JSON, hexadecimal.
-pub(super) fn hash_json(value: &impl Serialize) -> String {
-    let mut hasher = blake3::Hasher::new();
-    // A hasher takes every byte, and none of these types can fail to serialise.
-    let written = serde_json::to_writer(&mut hasher, value);
-    debug_assert!(written.is_ok());
-    hasher.finalize().to_hex().to_string()
 }

@@ -3,11 +3,10 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use nephrobox_dataset::hash_json;
 use nephrobox_imaging::ScanReader;
 
-use super::records::{
-    Layout, Options, SliceRecord, SourceFile, SpacingRecord, VolumeRecord, hash_json,
-};
+use super::records::{Layout, Options, SliceRecord, SourceFile, SpacingRecord, VolumeRecord};
 use crate::data::error::{DataError, DataErrorKind};
 use crate::data::files;
 use crate::data::folder::CaseFolder;
@@ -113,9 +112,7 @@ fn make(
 ) -> Result<VolumeRecord, DataError> {
     let (case, source) = (sources.folder.case.as_str(), sources.folder.source);
     let (scan, maps) = LabelScan::read_with_maps(sources.segmentation, &options.preprocess)?;
-    let kept = options
-        .rule
-        .keep(options.seed, case, source, &scan.background_only());
+    let kept = options.kept(case, source, &scan);
 
     let pixels = options.preprocess.rows * options.preprocess.cols;
     let labels = layout.labels(case, source);

@@ -10,9 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{DataError, DataErrorKind};
-use super::files;
-use super::order;
+use crate::error::{DataError, DataErrorKind};
+use crate::order;
 
 /// A part of the patients.
 #[derive(
@@ -196,10 +195,14 @@ impl PatientSplit {
 
     /// Writes a split file for people: one name a line.
     pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        files::write_whole(path, |out| {
-            std::io::Write::write_all(out, self.to_toml().as_bytes())
-                .map_err(|e| DataError::io(path, "write the split", e))
-        })
+        nephrobox_imaging::files::write(path, self.to_toml().as_bytes())
+            .map_err(|e| DataError::io(path, "write the split", e))
+    }
+
+    /// BLAKE3 of the split, hexadecimal: a fingerprint tells the data, this tells who is in which part. Comments and
+    /// order in a file do not count.
+    pub fn hash(&self) -> String {
+        blake3::hash(self.to_toml().as_bytes()).to_hex().to_string()
     }
 
     /// The text of the split file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::{DataError, DataErrorKind};
+use crate::error::{DataError, DataErrorKind};
 
 /// One volume of one patient: a case folder in one of the data folders.
 #[derive(Clone, Debug, PartialEq, Eq)]

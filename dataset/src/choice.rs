@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order;
+use crate::order;
 
 /// What the fraction is a fraction of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -5,7 +5,7 @@
 //! the version of a random-number crate.
 
 /// A hash to sort by. `purpose` keeps the choices of different decisions independent of each other.
-pub(crate) fn rank(purpose: &str, seed: u64, name: &str, numbers: [u32; 2]) -> [u8; 32] {
+pub fn rank(purpose: &str, seed: u64, name: &str, numbers: [u32; 2]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(purpose);
     hasher.update(&seed.to_le_bytes());
     for number in numbers {
