@@ -70,7 +70,7 @@ fn measure(
         first: baud,
         fastest: baud,
     };
-    serve(cable.box_end(), speeds, Memory::default());
+    let _box = serve(cable.box_end(), speeds, Memory::default());
     let endpoint = Endpoint::Serial(cable.tool_end().to_owned());
     let options = Options {
         baud,

@@ -35,7 +35,7 @@ fn connect(cable: &Cable) -> Client {
 fn an_object_goes_to_the_box_and_comes_back() {
     let cable = Cable::lay().expect("a cable");
     let desk = Memory::default();
-    serve(cable.box_end(), SLOW, desk.clone());
+    let _box = serve(cable.box_end(), SLOW, desk.clone());
     let mut client = connect(&cable);
     assert_eq!(client.welcome().name, "bench");
     for len in [1, 255, 8192, 3_000_000] {
@@ -64,7 +64,7 @@ fn an_object_goes_to_the_box_and_comes_back() {
 #[test]
 fn what_the_box_has_is_not_sent_again() {
     let cable = Cable::lay().expect("a cable");
-    serve(cable.box_end(), SLOW, Memory::default());
+    let _box = serve(cable.box_end(), SLOW, Memory::default());
     let mut client = connect(&cable);
     let object = bytes(500_000);
     let first = client
@@ -81,7 +81,7 @@ fn what_the_box_has_is_not_sent_again() {
 #[test]
 fn refusals_reach_the_caller_with_their_code() {
     let cable = Cable::lay().expect("a cable");
-    serve(cable.box_end(), SLOW, Memory::default());
+    let _box = serve(cable.box_end(), SLOW, Memory::default());
     let mut client = connect(&cable);
     let refused = client.put(&scan(), &mut Cursor::new(&[]), &mut |_| {});
     assert!(matches!(refused, Err(LinkError::Refused(refusal)) if refusal.code == Code::Size));
@@ -97,7 +97,7 @@ fn refusals_reach_the_caller_with_their_code() {
 fn a_transfer_survives_an_unplugged_cable_and_goes_on_where_it_was() {
     let cable = Cable::lay().expect("a cable");
     let desk = Memory::default();
-    serve(cable.box_end(), SLOW, desk.clone());
+    let _box = serve(cable.box_end(), SLOW, desk.clone());
     let mut client = connect(&cable);
     let object = bytes(8 << 20);
     let (mut pulled, mut lost, mut resumed) = (false, false, None);
@@ -138,7 +138,7 @@ fn a_noisy_cable_costs_time_and_nothing_else() {
     })
     .expect("a cable");
     let desk = Memory::default();
-    serve(cable.box_end(), SLOW, desk.clone());
+    let _box = serve(cable.box_end(), SLOW, desk.clone());
     let mut client = connect(&cable);
     let object = bytes(1 << 20);
     let id = client
@@ -158,7 +158,7 @@ fn a_noisy_cable_costs_time_and_nothing_else() {
 #[test]
 fn the_speed_goes_up_as_far_as_both_sides_allow() {
     let cable = Cable::lay().expect("a cable");
-    serve(
+    let _box = serve(
         cable.box_end(),
         Speeds {
             first: 115_200,
@@ -177,7 +177,7 @@ fn the_speed_goes_up_as_far_as_both_sides_allow() {
 #[test]
 fn a_second_program_does_not_get_the_port() {
     let cable = Cable::lay().expect("a cable");
-    serve(cable.box_end(), SLOW, Memory::default());
+    let _box = serve(cable.box_end(), SLOW, Memory::default());
     let _first = connect(&cable);
     let endpoint = Endpoint::Serial(cable.tool_end().to_owned());
     let second = Client::connect(&endpoint, &Options::default());

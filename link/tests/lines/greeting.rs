@@ -55,7 +55,7 @@ async fn hear(line: &mut SerialStream) -> (String, u32) {
 #[test]
 fn a_box_tells_another_protocol_what_it_speaks_and_goes_on_listening() {
     let cable = Cable::lay().expect("a cable");
-    serve(cable.box_end(), SLOW, Memory::default());
+    let _box = serve(cable.box_end(), SLOW, Memory::default());
     let hello = Hello {
         magic: MAGIC,
         protocol: PROTOCOL,

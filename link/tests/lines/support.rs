@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 
 use nephrobox_link::message::{
     Code, Hash, Item, Object, Refused, Reply, Request, ScanState, Word, cut,
 };
 use nephrobox_link::serial::serve_port;
 use nephrobox_link::server::{About, Announced, Desk, Speeds};
+use tokio::sync::oneshot;
 
 /// What the desk has.
 #[derive(Default)]
@@ -107,10 +109,17 @@ pub(crate) fn bytes(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A box at the end of a port, in a thread that lives as long as the test.
-pub(crate) fn serve(port: &Path, speeds: Speeds, desk: Memory) {
+/// A box at the end of a port; dropped, it lets go of the port, whose name another cable may then get.
+pub(crate) struct Served {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Puts a box at the end of a port.
+pub(crate) fn serve(port: &Path, speeds: Speeds, desk: Memory) -> Served {
     let port = port.to_owned();
-    std::thread::spawn(move || {
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -118,8 +127,25 @@ pub(crate) fn serve(port: &Path, speeds: Speeds, desk: Memory) {
             software: "test box".into(),
             name: "bench".into(),
         };
-        runtime
-            .expect("a runtime")
-            .block_on(serve_port(&port, speeds, &about, desk, |_| {}));
+        runtime.expect("a runtime").block_on(async {
+            tokio::select! {
+                _ = serve_port(&port, speeds, &about, desk, |_| {}) => {}
+                _ = stopped => {}
+            }
+        });
     });
+    Served {
+        stop: Some(stop),
+        thread: Some(thread),
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of a desk has been printed, and what it was to do is missing.
+            let _ = thread.join();
+        }
+    }
 }
