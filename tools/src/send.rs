@@ -21,13 +21,14 @@ use crate::results::{self, Folder, LABELS, REPORT_JSON, ResultFile};
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  nephroctl send ct.nii.gz                              # prints the report; the results stay on the box
-  nephroctl send case_00001 --out results               # and keeps report, label map and pictures in results/
-  nephroctl send a.nii.gz b.nii.gz --fast --out results # in results/a and results/b
-  nephroctl send ct.nii.gz --no-wait                    # prints the scan's id, for `nephroctl fetch`
+  nephroctl send ct.nii.gz                     # prints the report
+  nephroctl send case_00001 --out results      # and keeps all results there
+  nephroctl send a.nii.gz b.nii.gz --fast --out results
+  nephroctl send ct.nii.gz --no-wait           # prints the id for `fetch`
 
-What was interrupted goes on where it stopped when the same command is given again. A scan that the box has already done is
-not done twice. The box may let go of results once they are safe in --out.";
+What was interrupted goes on where it stopped when the same command is given again, and a scan \
+that the box has done is not done twice. Without --out the results stay on the box; with it, the \
+box may let go of them once they are safe there.";
 
 /// How often the box is asked what became of a scan.
 const PAUSE: Duration = Duration::from_millis(300);

@@ -17,8 +17,8 @@ Examples:
   nephroctl sign kidney-3.nbx --key clinic.secret
   nephroctl sign exported.nbx --key clinic.secret --out kidney-3.nbx
 
-The package is checked first, and keeps its hash: a signature is about the package and not a part of it. One that was there
-is replaced. `nephroctl verify` runs the package's own slices, which is wise before signing.";
+The package is checked first, and keeps its hash. A signature that was there is replaced. \
+`nephroctl verify` runs the package's own slices, which is wise before signing.";
 
 /// Options of `nephroctl sign`.
 #[derive(Debug, Clone, clap::Args)]
