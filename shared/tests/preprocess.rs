@@ -349,7 +349,9 @@ proptest! {
 
 fn some_labels(pixels: usize, seed: u64) -> Vec<u8> {
     let mixed = |pixel: u64| (pixel ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61;
-    (0..pixels as u64).map(|pixel| (mixed(pixel) % 3) as u8).collect()
+    (0..pixels as u64)
+        .map(|pixel| (mixed(pixel) % 3) as u8)
+        .collect()
 }
 
 proptest! {

@@ -214,12 +214,11 @@ impl Job {
         let mut records: Vec<Record> = Vec::with_capacity(total);
         for (case, volume) in self.held_back.volumes() {
             let key = Key::new(volume, &hash);
-            let (record, how) = match self.store.read(case, volume, &key) {
-                Some(record) => (record, "done earlier"),
-                None => {
-                    let record = self.one(segmenter, &mut workstation, case, volume, key)?;
-                    (record, "done")
-                }
+            let (record, how) = if let Some(record) = self.store.read(case, volume, &key) {
+                (record, "done earlier")
+            } else {
+                let record = self.one(segmenter, &mut workstation, case, volume, key)?;
+                (record, "done")
             };
             if let Some(first) = records.first()
                 && first.arithmetic != record.arithmetic
@@ -307,7 +306,7 @@ impl Job {
     fn judge(&self, about: About, records: &[Record], made: String) -> Result<Outcome, Failure> {
         let internal = |what: &str| {
             let remedy = "delete the folder scans in --out, and validate again";
-            Failure::new(Exit::Internal, what, &self.model.display(), remedy)
+            Failure::new(Exit::Internal, what, self.model.display(), remedy)
         };
         let arithmetic = records
             .first()

@@ -17,7 +17,7 @@ use nephroctl::validate::{self, Job, Outcome, Verdict};
 
 /// The evening of 28 November 2026.
 fn now() -> std::time::SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_795_899_600)
+    UNIX_EPOCH + Duration::from_hours(498_861)
 }
 
 fn validated(field: &Field, local: &mut Local) -> Result<Outcome, Failure> {

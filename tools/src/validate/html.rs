@@ -38,13 +38,13 @@ fn head(page: &mut String, outcome: &Outcome) {
     let time = outcome.made.get(11..16).unwrap_or_default();
     let _ = write!(
         page,
-        "<header><div><h1>Validation of a box</h1><p>{} version {} on {}, {day} {time} UTC</p><p><b>{}</b></p></div>{}</header>\n\
+        "<header><div><h1>Validation of a box</h1><p>{} version {} on {}, {day} {time} UTC</p></div>{}</header>\n<p class=\"notice\">{}</p>\n\
          <p class=\"reason\">{}.</p>\n",
         escape(&model.name),
         model.version,
         escape(&outcome.r#box.name),
-        escape(&outcome.notice),
         badge(outcome.verdict),
+        escape(&outcome.notice),
         escape(&capital(&outcome.reason()))
     );
 }

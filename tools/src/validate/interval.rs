@@ -47,7 +47,9 @@ impl Bootstrap {
         };
         let sums = (0..resamples).map(|_| {
             let mut sum = ConfusionMatrix::new();
-            patients.iter().for_each(|_| sum.merge(draw()));
+            for _ in patients {
+                sum.merge(draw());
+            }
             sum
         });
         Self(sums.collect())

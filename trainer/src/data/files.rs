@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 
 use memmap2::Mmap;
-use nephrobox_imaging::files::{Sink, UNFINISHED, write_with};
 pub(super) use nephrobox_dataset::hash_file as hash;
+use nephrobox_imaging::files::{Sink, UNFINISHED, write_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
