@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use home::{Home, PATIENCE, stop, until};
+use home::{Home, PATIENCE, ready, stop, until};
 use nephrobox::desk::BoxDesk;
 use nephrobox::run::Appliance;
 use nephrobox_engine::package::Model;
@@ -106,7 +106,7 @@ async fn two_clients_send_one_scan_and_both_get_its_results() {
     let home = Home::new();
     home.install(&home.small_model(1, true));
     let appliance = home.start_with("[[destination]]\nkind = \"line\"\n").await;
-    until(&appliance, "a model", |state| state.active_model.is_some()).await;
+    ready(&appliance).await;
     let (mut one, mut two) = (desk(&appliance, "serial"), desk(&appliance, "tcp"));
     let bytes = home.phantom(0);
     let half = bytes.len() / 2;
@@ -232,7 +232,7 @@ async fn one_client_flashes_at_a_time_and_what_may_not_be_installed_is_refused_b
     let home = Home::new();
     home.install(&home.small_model(1, true));
     let appliance = home.start().await;
-    until(&appliance, "a model", |state| state.active_model.is_some()).await;
+    ready(&appliance).await;
     let (mut one, mut two) = (desk(&appliance, "serial"), desk(&appliance, "tcp"));
     let first = slots(&mut one).slots[0].model.clone().expect("a model");
 
@@ -319,7 +319,7 @@ async fn status_picture_logs_and_speed_can_be_fetched() {
     let home = Home::new();
     home.install(&home.small_model(1, true));
     let appliance = home.start().await;
-    until(&appliance, "a model", |state| state.active_model.is_some()).await;
+    ready(&appliance).await;
     let mut one = desk(&appliance, "serial");
     let status = fetch(&mut one, &Item::Status);
     assert_eq!(status["name"], "bedside");

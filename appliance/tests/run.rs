@@ -7,7 +7,7 @@ mod support;
 
 use std::fs;
 
-use home::{Home, repository, stop, until, wait_for_file};
+use home::{Home, ready, repository, stop, until, wait_for_file};
 use nephrobox::audit;
 use nephrobox::health::{metrics, readiness};
 use nephrobox::logs::Logs;
@@ -114,7 +114,7 @@ async fn a_model_that_fails_its_self_test_is_told_of_by_panel_and_the_next_repor
     let home = Home::new();
     home.install(&home.small_model(1, true));
     let appliance = home.start().await;
-    until(&appliance, "a model", |state| state.active_model.is_some()).await;
+    ready(&appliance).await;
     stop(appliance);
 
     home.install(&home.small_model(2, false));

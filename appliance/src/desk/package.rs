@@ -128,7 +128,6 @@ impl Receiving {
         } else {
             self.say(core, "checking");
             let finished = core.slots.finish();
-            core.doing.package(None);
             let slot = finished.map_err(|error| refuse::slots(&error))?;
             let (version, key) = (self.version, self.key);
             tracing::info!(version, %key, %slot, "a package was written");
@@ -154,7 +153,6 @@ impl Receiving {
     }
 
     pub(super) fn pause(self, core: &Core) {
-        core.doing.package(None);
         core.leave_flashing(self.desk);
     }
 

@@ -123,11 +123,12 @@ impl Core {
         *holder.get_or_insert(desk) == desk
     }
 
-    /// Gives that right back, if the desk has it.
+    /// Gives that right back, if the desk has it; nothing is shown of its package any more.
     pub(crate) fn leave_flashing(&self, desk: u64) {
         let mut holder = self.flashing.lock().unwrap_or_else(PoisonError::into_inner);
         if *holder == Some(desk) {
             *holder = None;
+            self.doing.package(None);
         }
     }
 }

@@ -26,6 +26,7 @@ mod vital;
 
 use std::path::PathBuf;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::appliance::Appliance;
@@ -38,6 +39,7 @@ pub use self::models::FELL_BACK;
 
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure, told};
+use crate::health::watchdog::{Notify, Systemd};
 use crate::logs::{self, LogError, Logs};
 
 /// Shown after the options.
@@ -115,7 +117,7 @@ async fn until_stopped(config: Config, logs: Logs) -> Result<(), Failure> {
     tokio::select! {
         () = any(&mut stops) => {
             tracing::info!("asked to stop");
-            sd_notify::notify(&[sd_notify::NotifyState::Stopping]).unwrap_or_else(|error| tracing::debug!(%error, "systemd was not told"));
+            Systemd.notify(&[NotifyState::Stopping]);
             box_.stop();
             Ok(())
         }

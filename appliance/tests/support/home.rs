@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nephrobox::config::Config;
+use nephrobox::health::readiness;
 use nephrobox::logs::Logs;
 use nephrobox::run::Appliance;
 use nephrobox::slots::{self, Begin, Slots};
@@ -41,21 +42,28 @@ impl Home {
     }
 
     pub(crate) fn config(&self) -> Config {
-        self.config_with("")
+        self.config_with(&self.share())
     }
 
-    fn config_with(&self, more: &str) -> Config {
+    /// Section of a folder that gets results.
+    fn share(&self) -> String {
+        let path = self.path("share");
+        format!(
+            "[[destination]]\nkind = \"folder\"\npath = \"{}\"\n",
+            path.display()
+        )
+    }
+
+    fn config_with(&self, destinations: &str) -> Config {
         let text = format!(
             "[box]\nname = \"bedside\"\nstate = \"{}\"\n\
              [folder]\nwatch = \"{}\"\nquiet_s = 1\n\
-             [[destination]]\nkind = \"folder\"\npath = \"{}\"\n\
              [spool]\nmax_bytes = \"200 MB\"\nmax_scan_bytes = \"50 MB\"\nkeep_free_bytes = 0\n\
              [model]\ntrusted_keys = [{{ key = \"{}\" }}]\n\
              [panel]\ntargets = [{{ kind = \"png\", path = \"{}\" }}]\n\
-             [compute]\ndevice = \"cpu\"\n{more}",
+             [compute]\ndevice = \"cpu\"\n{destinations}",
             self.path("state").display(),
             self.path("inbox").display(),
-            self.path("share").display(),
             self.key.public(),
             self.path("panel.png").display(),
         );
@@ -63,13 +71,13 @@ impl Home {
     }
 
     pub(crate) async fn start(&self) -> Appliance {
-        self.start_with("").await
+        self.start_with(&self.share()).await
     }
 
-    /// Starts a box with more in its configuration.
-    pub(crate) async fn start_with(&self, more: &str) -> Appliance {
+    /// Starts a box with these destinations.
+    pub(crate) async fn start_with(&self, destinations: &str) -> Appliance {
         let logs = Logs::open(&self.path("state/logs")).expect("logs");
-        Appliance::start(self.config_with(more), logs)
+        Appliance::start(self.config_with(destinations), logs)
             .await
             .expect("the box starts")
     }
@@ -162,6 +170,11 @@ pub(crate) async fn until(
             appliance.shared().get()
         ),
     }
+}
+
+/// Waits until a scan would be accepted and worked on.
+pub(crate) async fn ready(appliance: &Appliance) {
+    until(appliance, "ready", |state| readiness(state).ready).await;
 }
 
 pub(crate) fn stop(appliance: Appliance) {
