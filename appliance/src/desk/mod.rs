@@ -3,11 +3,6 @@
 //! Every line has a desk of its own, so that objects of two clients do not mix. Scans of several clients come in side by side;
 //! the same scan from two of them is taken once. One package comes in at a time.
 
-#![expect(
-    clippy::result_large_err,
-    reason = "a refusal has no heap to put its words on, since the other end of the line may have none"
-)]
-
 mod bench;
 mod items;
 mod package;
