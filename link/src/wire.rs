@@ -37,8 +37,10 @@ pub(crate) struct Wire<L> {
     ahead: usize,
     /// Whether the line keeps bytes until it is flushed.
     holds_back: bool,
-    /// When the last whole frame came.
+    /// When the last whole frame came, moved on by the time in which nobody listened.
     heard: Instant,
+    /// When this side listened last.
+    listened: Instant,
     /// When the last packet was pushed.
     said: Instant,
     born: Instant,
@@ -63,6 +65,7 @@ impl<L: Line> Wire<L> {
             ahead: ahead(baud),
             holds_back: baud == 0,
             heard: now,
+            listened: now,
             said: now,
             born: now,
         }
@@ -78,7 +81,8 @@ impl<L: Line> Wire<L> {
         self.born + Duration::from_millis(ms)
     }
 
-    /// When the last whole frame came.
+    /// When the last whole frame came. Time in which this side did not listen, because it had other things to do or the system did not let
+    /// it run, is no silence of the other.
     pub(crate) fn heard(&self) -> Instant {
         self.heard
     }
@@ -86,11 +90,6 @@ impl<L: Line> Wire<L> {
     /// When the last packet was pushed.
     pub(crate) fn said(&self) -> Instant {
         self.said
-    }
-
-    /// Forgets how long it was silent, for instance because it was not listened to.
-    pub(crate) fn forgive(&mut self) {
-        self.heard = Instant::now();
     }
 
     /// Puts a packet behind those that wait for the line.
@@ -143,6 +142,22 @@ impl<L: Line> Wire<L> {
     /// # Errors
     /// When the line is gone.
     pub(crate) async fn turn(&mut self, until: Instant) -> io::Result<()> {
+        self.was_away_since(self.listened);
+        let begun = Instant::now();
+        let moved = self.move_bytes(until).await;
+        self.was_away_since(until.max(begun));
+        self.listened = Instant::now();
+        moved
+    }
+
+    fn was_away_since(&mut self, since: Instant) {
+        let away = since.elapsed();
+        if away > HEARTBEAT / 4 {
+            self.heard += away;
+        }
+    }
+
+    async fn move_bytes(&mut self, until: Instant) -> io::Result<()> {
         let mut alarm = pin!(sleep_until(until));
         poll_fn(|context| {
             let mut moved = false;

@@ -49,7 +49,7 @@ pub enum LinkError {
     Mismatch(Mismatch),
     /// The line was lost and did not come back.
     #[error(
-        "{place}: the line was lost ({reason}) and no box answered for {patience_s} s; plug it in again and repeat the command, which goes on where it was"
+        "{place}: the line was lost ({reason}) and did not come back to stay within {patience_s} s; plug it in again and repeat the command, which goes on where it was"
     )]
     Lost {
         /// Which line.

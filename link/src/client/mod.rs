@@ -18,6 +18,10 @@ use crate::tls::TlsFiles;
 pub use error::LinkError;
 use session::{Broken, Session};
 
+/// Lines that may be lost in a row without a byte more on the other side. A box that greets and then goes silent each time is not
+/// worth waiting for.
+const LOSSES: u32 = 5;
+
 /// How to reach a box, and for how long to try.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -161,11 +165,7 @@ impl Client {
             session,
         } = self;
         runtime.block_on(async {
-            if let Some(session) = session {
-                // Between two calls nobody listened; that is not the box's silence.
-                session.listen_again();
-            }
-            let mut lost = None;
+            let (mut lost, mut losses, mut best) = (None, 0, 0);
             loop {
                 let open = if let Some(open) = session {
                     open
@@ -174,12 +174,24 @@ impl Client {
                     welcome.clone_from(opened.welcome());
                     session.insert(opened)
                 };
-                match call(open, heard).await {
+                let mut listen = |progress| {
+                    if let Progress::Bytes { done, .. } = progress
+                        && done > best
+                    {
+                        (best, losses) = (done, 0);
+                    }
+                    heard(progress);
+                };
+                match call(open, &mut listen).await {
                     Ok(done) => return Ok(done),
                     Err(Broken::Fatal(error)) => return Err(error),
                     Err(Broken::Line(error)) => {
-                        heard(Progress::Reconnecting);
                         *session = None;
+                        losses += 1;
+                        if losses == LOSSES {
+                            return Err(open::lost(endpoint, options, &error));
+                        }
+                        heard(Progress::Reconnecting);
                         lost = Some(error);
                     }
                 }

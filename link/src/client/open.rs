@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Options;
 use super::error::LinkError;
@@ -15,6 +15,8 @@ use crate::{serial, tls};
 
 /// How long a box may take to answer a greeting. A box that was left at a higher speed needs its time of silence first.
 const GREETING: Duration = Duration::from_secs(8);
+/// How long a second box may take to answer after the first one.
+const OTHERS: Duration = Duration::from_secs(1);
 /// How often a line that is gone is looked for.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -49,7 +51,16 @@ async fn find(ports: Vec<PathBuf>, options: &Options) -> Result<(Endpoint, Sessi
         });
     }
     let mut found = Vec::new();
-    while let Some(tried) = tries.join_next().await {
+    loop {
+        // Once one has answered, others that could answer too have had the same time.
+        let wait = if found.is_empty() {
+            GREETING * 2
+        } else {
+            OTHERS
+        };
+        let Ok(Some(tried)) = timeout(wait, tries.join_next()).await else {
+            break;
+        };
         match tried {
             Ok((endpoint, Ok(session))) => found.push((endpoint, session)),
             // A box that cannot be spoken with is worth more than silence elsewhere.
@@ -120,12 +131,18 @@ pub(super) async fn again(
             Err(error) => return Err(error),
         }
         if Instant::now() >= until {
-            return Err(LinkError::Lost {
-                place: endpoint.to_string(),
-                reason: lost.map_or_else(|| "in an earlier call".into(), |error| error.to_string()),
-                patience_s: options.patience.as_secs(),
-            });
+            let earlier = io::Error::other("in an earlier call");
+            return Err(self::lost(endpoint, options, &lost.unwrap_or(earlier)));
         }
         sleep(AGAIN).await;
+    }
+}
+
+/// The error for a line that stays lost.
+pub(super) fn lost(endpoint: &Endpoint, options: &Options, reason: &io::Error) -> LinkError {
+    LinkError::Lost {
+        place: endpoint.to_string(),
+        reason: reason.to_string(),
+        patience_s: options.patience.as_secs(),
     }
 }

@@ -100,11 +100,6 @@ impl Session {
         &self.welcome
     }
 
-    /// Nobody has listened for a while.
-    pub(super) fn listen_again(&mut self) {
-        self.wire.forgive();
-    }
-
     /// Goes to the fastest speed that works, from `base`.
     async fn speed_up(&mut self, base: u32, fastest: u32) -> Result<(), Broken> {
         for baud in SPEEDS {
@@ -123,7 +118,6 @@ impl Session {
             }
             self.wire.set_baud(base)?;
             tokio::time::sleep(FALL_BACK).await;
-            self.wire.forgive();
         }
         Ok(())
     }

@@ -64,8 +64,10 @@ fn a_transfer_goes_on_over_a_port_that_was_gone_and_is_back() {
                         *cable.lock().expect("nobody panicked") = Some(next);
                     });
                 }
-                Progress::Bytes { done, .. } if lost && resumed.is_none() => resumed = Some(done),
-                Progress::Reconnecting => lost = true,
+                Progress::Bytes { done, .. } if gone && lost && resumed.is_none() => {
+                    resumed = Some(done);
+                }
+                Progress::Reconnecting => lost = gone,
                 Progress::Bytes { .. } | Progress::Checking => {}
             }
         })

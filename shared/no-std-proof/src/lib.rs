@@ -2,7 +2,7 @@
 //!
 //! For whoever changes `shared`. This crate is `no_std`, names no allocator, takes `shared` without features and calls
 //! everything there that must work on bare metal: classes, preprocessing, metrics, spacing and midline, opening a
-//! package.
+//! package, the link's frames and transfers.
 //!
 //! **What it proves.** `cargo build -p nephrobox-no-std-proof` fails to compile if anything named here moves behind
 //! `alloc` or needs `std`; its tests run that code, and fail if a dependency of `shared` is built with a feature `std`
@@ -17,6 +17,11 @@ use core::fmt;
 
 use nephrobox_shared::{
     class::Class,
+    link::{
+        frame::{Decoder, FRAME, FrameError, encode},
+        message::Packet,
+        transfer::{Receiver, Sender, Take},
+    },
     measure::{MeasureError, Midline, Spacing, SpacingError},
     metrics::{ClassFrequencies, ClassScores, ConfusionMatrix, KitsDice, MetricsError, Spread},
     package::{PackageError, PackageView},
@@ -122,4 +127,69 @@ pub fn tensor_bytes(package: &[u8]) -> Result<usize, PackageError> {
         .tensors()
         .map(|tensor| tensor.data.len() + 4 * tensor.scales().len())
         .sum())
+}
+
+/// Sends an object from one array to another in frames of the link, and returns the bytes that went over the line.
+pub fn exchange(object: &[u8], into: &mut [u8]) -> Result<usize, FrameError> {
+    let total = object.len() as u64;
+    let (mut sender, mut receiver) = (Sender::new(total, 0, 0), Receiver::new(total, 0, 0));
+    let (mut there, mut back) = (Decoder::default(), Decoder::default());
+    let mut frame = [0; FRAME];
+    let mut carried = 0;
+    for now in 0.. {
+        if sender.is_done() || now > 10_000 {
+            break;
+        }
+        while let Some(piece) = sender.poll(now) {
+            let (offset, round) = (piece.offset, piece.round);
+            let bytes = &object[offset as usize..][..piece.len];
+            let transfer = 1;
+            let data = Packet::Data {
+                transfer,
+                offset,
+                round,
+                bytes,
+            };
+            let len = encode(&data, &mut frame)?;
+            carried += len;
+            let mut line = &frame[..len];
+            while let Some(end) = there.advance(&mut line) {
+                end?;
+                if let Some(Packet::Data {
+                    offset,
+                    round,
+                    bytes,
+                    ..
+                }) = there.packet()
+                    && let Take::From(skip) = receiver.piece(offset, bytes.len(), round, now)
+                {
+                    into[offset as usize..][skip..bytes.len()].copy_from_slice(&bytes[skip..]);
+                }
+            }
+        }
+        if let Some(ack) = receiver.poll(now) {
+            let (next, round, gap) = (ack.next, ack.round, ack.gap);
+            let len = encode(
+                &Packet::Ack {
+                    transfer: 1,
+                    next,
+                    round,
+                    gap,
+                },
+                &mut frame,
+            )?;
+            carried += len;
+            let mut line = &frame[..len];
+            while let Some(end) = back.advance(&mut line) {
+                end?;
+                if let Some(Packet::Ack {
+                    next, round, gap, ..
+                }) = back.packet()
+                {
+                    sender.acknowledge(next, round, gap, now);
+                }
+            }
+        }
+    }
+    Ok(carried)
 }

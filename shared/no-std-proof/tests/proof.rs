@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use nephrobox_no_std_proof::{Outcome, SIDE, tensor_bytes, walk};
+use nephrobox_no_std_proof::{Outcome, SIDE, exchange, tensor_bytes, walk};
 use nephrobox_shared::package::PackageError;
 
 #[test]
@@ -33,6 +33,15 @@ fn a_slice_walks_through_without_a_heap() {
 #[test]
 fn what_is_no_package_is_refused_without_a_heap() {
     assert_eq!(tensor_bytes(b"NIfTI"), Err(PackageError::NotAPackage));
+}
+
+#[test]
+fn an_object_goes_over_the_link_without_a_heap() {
+    let object: Vec<u8> = (0..50_000_u32).map(|at| (at * at >> 3) as u8).collect();
+    let mut there = vec![0; object.len()];
+    let carried = exchange(&object, &mut there).unwrap();
+    assert_eq!(there, object);
+    assert!(carried > object.len() && carried < object.len() * 11 / 10);
 }
 
 /// The crate attribute is what makes the compiler refuse `std` paths, so it must be there and unconditional.
