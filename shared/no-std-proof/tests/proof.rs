@@ -37,7 +37,7 @@ fn what_is_no_package_is_refused_without_a_heap() {
 
 #[test]
 fn an_object_goes_over_the_link_without_a_heap() {
-    let object: Vec<u8> = (0..50_000_u32).map(|at| (at * at >> 3) as u8).collect();
+    let object: Vec<u8> = (0..50_000_u32).map(|at| ((at * at) >> 3) as u8).collect();
     let mut there = vec![0; object.len()];
     let carried = exchange(&object, &mut there).unwrap();
     assert_eq!(there, object);
