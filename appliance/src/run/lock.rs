@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -11,6 +12,11 @@ use crate::failure::{Exit, Failure, told};
 
 /// The file that is locked. It stays; only the lock on it means something.
 const LOCK: &str = "lock";
+
+/// How long the lock is waited for: a box that was killed has it until the system has cleared away the last of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Makes the state folder and takes it for this process. The lock ends with the returned file, and with the process however that ends.
 ///
@@ -32,15 +38,21 @@ pub(super) fn take(state: &Path) -> Result<File, Failure> {
         .truncate(false)
         .open(state.join(LOCK))
         .map_err(|error| unwritable(&error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(Failure::new(
-            Exit::Service,
-            "another nephrobox runs on this state folder",
-            state.display(),
-            "stop that one (systemctl stop nephrobox), or give this one another box.state",
-        )),
-        Err(error) => Err(unwritable(&error.into())),
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => std::thread::sleep(AGAIN),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Failure::new(
+                    Exit::Service,
+                    "another nephrobox runs on this state folder",
+                    state.display(),
+                    "stop that one (systemctl stop nephrobox), or give this one another box.state",
+                ));
+            }
+            Err(error) => return Err(unwritable(&error.into())),
+        }
     }
 }
 

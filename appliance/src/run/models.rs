@@ -12,6 +12,7 @@ use nephrobox_engine::executor::{Event, Settings, Sharing};
 use nephrobox_shared::report::Warning;
 
 use super::core::Core;
+use super::upkeep;
 use crate::config::Compute;
 use crate::failure::sentence;
 use crate::segment::Numbers;
@@ -215,6 +216,7 @@ fn take(core: &Core, current: &Current, model: worker::Model) {
 
 /// Tells of a verdict: panel, log, audit; the slots themselves keep it for the next report.
 fn judged(core: &Core, verdict: Verdict) {
+    upkeep::slots(core);
     if verdict.is_good() {
         tracing::info!("{verdict}");
         core.clear(FELL_BACK);

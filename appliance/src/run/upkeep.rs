@@ -30,6 +30,11 @@ pub(super) fn turn(core: &Core) {
         Ok(()) => core.clear(DISK),
         Err(error) => core.raise(DISK, sentence(&error), true),
     }
+    slots(core);
+}
+
+/// Shows the slots as they are.
+pub(super) fn slots(core: &Core) {
     // A disk of the slots that refuses is told of by the thread of the models, which needs it.
     if let Ok(slots) = core.slots.snapshot() {
         change(core, |state| state.slots.clone_from(&slots));
