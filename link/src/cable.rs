@@ -19,6 +19,8 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 const PAUSE: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 << 10;
 const BITS_PER_BYTE: u32 = 10;
+/// Bytes that Linux keeps in a terminal.
+const TERMINAL: u64 = 4096;
 
 /// What a cable is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,7 +162,11 @@ fn carry(mut from: &File, to: &File, shared: &Shared, quality: Quality) {
             }
         };
         if per_s > 0 {
-            free = free.max(Instant::now()) + Duration::from_secs(read as u64) / per_s;
+            // What waited in the terminal would have gone on its way while this thread was not let run.
+            let late = Duration::from_secs(TERMINAL) / per_s;
+            let now = Instant::now();
+            free = free.max(now.checked_sub(late).unwrap_or(now));
+            free += Duration::from_secs(read as u64) / per_s;
             std::thread::sleep(free.saturating_duration_since(Instant::now()));
         }
         if shared.out.load(Ordering::Relaxed) {

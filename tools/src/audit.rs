@@ -18,8 +18,9 @@ Examples:
   nephroctl audit --verify
   nephroctl audit --verify --known 1f4c... --out audit-2027-03.jsonl
 
-The chain shows a line that was changed, removed or put in, but not lines that are missing at the end. So note the hash that
---verify prints, and give it with --known the next time. Exit code 10 says that the log is not what was written.";
+The chain shows a line that was changed, removed or put in, but not lines that are missing at the \
+end. So note the hash that --verify prints, and give it with --known the next time. Exit code 10 \
+says that the log is not what was written.";
 
 /// Largest log that is taken, in bytes; some hundred lines a day for thirty years.
 const LARGEST: u64 = 1 << 30;

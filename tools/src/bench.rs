@@ -16,8 +16,8 @@ Examples:
   nephroctl bench
   nephroctl bench --seconds 60 --json | jq .slices_per_s
 
-The box measures its running model anew, with the settings that it uses for scans. Every figure has its unit in its name;
-`nephrobox bench --help` says what they mean.";
+The box measures the model that runs, with the settings that it uses for scans. Every figure has \
+its unit in its name; `nephrobox bench --help` says what they mean.";
 
 /// Largest answer that is taken, in bytes.
 const LARGEST: u64 = 1 << 20;

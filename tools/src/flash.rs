@@ -17,13 +17,14 @@ use crate::{keys, trial};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nephroctl flash kidney-3.nbx
-  nephroctl flash kidney-3.nbx --dry-run                        # would the box take it?
-  nephroctl flash kidney-2.nbx --permit kidney-2.permit         # back to an older version, see `nephroctl permit`
-  nephroctl flash kidney-3.nbx --port tcp://box:7411 --tls-cert me.pem --tls-key me.key --tls-ca clinic.pem
+  nephroctl flash kidney-3.nbx --dry-run       # would the box take it?
+  nephroctl flash kidney-2.nbx --permit kidney-2.permit
+  nephroctl flash kidney-3.nbx --verify-key clinic.public --port /dev/ttyACM0
 
-The package is checked here first. On the box it goes into the slot that does not run, is put on trial and tested with its
-own slices, and runs only if their label maps come out right; else the box keeps the model that it has, and the exit code
-is 8. What was interrupted goes on where it stopped when the same command is given again.";
+The package is checked here first. On the box it goes into the slot that does not run, is put on \
+trial and tested with its own slices, and runs only if their label maps come out right; else the \
+box keeps the model that it has, and the exit code is 8. What was interrupted goes on where it \
+stopped when the same command is given again.";
 
 /// Options of `nephroctl flash`.
 #[derive(Debug, Clone, clap::Args)]

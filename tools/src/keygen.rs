@@ -13,12 +13,12 @@ use crate::failure::{Exit, Failure, say, told, unwritable};
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  nephroctl keygen clinic                      # makes clinic.secret and clinic.public
+  nephroctl keygen clinic              # makes clinic.secret and clinic.public
   nephroctl keygen keys/2027 >> nephrobox.toml
 
-Whoever has the secret key can make models that boxes trust: keep it off the boxes, and a copy in a safe. What is printed
-goes into the configuration of the boxes. To change keys, list the old and the new one, flash a model signed by the new, and
-take the old out.";
+Whoever has the secret key can make models that boxes trust: keep it off the boxes, and a copy in \
+a safe. What is printed goes into the configuration of the boxes. To change keys, list the old and \
+the new one, flash a model signed by the new one, and take the old one out.";
 
 /// Options of `nephroctl keygen`.
 #[derive(Debug, Clone, clap::Args)]

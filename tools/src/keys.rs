@@ -82,7 +82,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 fn private(path: &Path, file: &File) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-    if metadata.permissions().mode() & 0o077 == 0 {
+    let others = metadata.permissions().mode() & 0o077;
+    if others == 0 {
         return Ok(());
     }
     let (path, remedy) = (

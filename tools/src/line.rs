@@ -15,8 +15,8 @@ use crate::failure::{Exit, Failure, told};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Line to the box")]
 pub struct Line {
-    /// Where the box is: `auto` for the first serial port on which one answers, a port such as /dev/ttyACM0, or
-    /// tcp://HOST:PORT.
+    /// Where the box is: `auto` for the USB serial port on which one answers, a port such as /dev/ttyACM0,
+    /// or tcp://HOST:PORT.
     #[arg(long, env = "NEPHROBOX_PORT", default_value = "auto")]
     pub port: Endpoint,
     /// Speed at which a serial line begins, in bit/s; as in the box's configuration.

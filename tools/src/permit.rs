@@ -13,11 +13,12 @@ use crate::package::Package;
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  nephroctl permit kidney-3.nbx --replaces 5 --key clinic.secret      # makes kidney-3.permit
+  nephroctl permit kidney-3.nbx --replaces 5 --key clinic.secret
   nephroctl flash kidney-3.nbx --permit kidney-3.permit
 
-A box takes only versions above the one that it runs. The permit lets exactly this package replace exactly that version,
-and nothing else, so it may be kept. `nephroctl slots` shows which version a box runs.";
+A box takes only versions above the one that it runs. The permit lets exactly this package replace \
+exactly that version, and nothing else, so it may be kept. `nephroctl slots` shows which version a \
+box runs.";
 
 /// Options of `nephroctl permit`.
 #[derive(Debug, Clone, clap::Args)]

@@ -14,7 +14,7 @@ const WORDS: &str = "{spinner} {msg}";
 /// Shows progress.
 #[derive(Debug)]
 pub struct Bar {
-    bar: ProgressBar,
+    shown: ProgressBar,
     shape: &'static str,
     /// What the last line said, where there is no terminal.
     said: Option<String>,
@@ -30,7 +30,7 @@ impl Bar {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
         Self {
-            bar,
+            shown: bar,
             shape: WORDS,
             said: (!terminal).then(String::new),
         }
@@ -41,7 +41,7 @@ impl Bar {
         match progress {
             Progress::Bytes { done, total } => self.count(BYTES, doing, done, total),
             Progress::Reconnecting => {
-                self.words(&format!("{doing}: the line is lost, trying again"))
+                self.words(&format!("{doing}: the line is lost, trying again"));
             }
             Progress::Checking => self.words(&format!("{doing}: the box checks it")),
         }
@@ -74,19 +74,24 @@ impl Bar {
         self.say(words);
     }
 
-    /// Takes the bar off the screen.
+    /// Takes the bar off the screen while somebody else writes on it.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.shown.suspend(write)
+    }
+
+    /// Takes the bar off the screen for good.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.shown.finish_and_clear();
     }
 
     fn count(&mut self, shape: &'static str, doing: &str, done: u64, total: u64) {
-        if self.bar.message() != doing {
+        if self.shown.message() != doing {
             // Another thing: its speed and time left are its own.
-            self.bar.reset();
+            self.shown.reset();
         }
         self.shape(shape);
-        self.bar.set_length(total);
-        self.bar.set_position(done);
+        self.shown.set_length(total);
+        self.shown.set_position(done);
         self.say(doing);
     }
 
@@ -94,13 +99,13 @@ impl Bar {
         if self.shape != shape
             && let Ok(style) = ProgressStyle::with_template(shape)
         {
-            self.bar.set_style(style);
+            self.shown.set_style(style);
             self.shape = shape;
         }
     }
 
     fn say(&mut self, words: &str) {
-        self.bar.set_message(words.to_owned());
+        self.shown.set_message(words.to_owned());
         if let Some(said) = &mut self.said
             && said != words
         {

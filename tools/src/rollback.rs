@@ -15,8 +15,8 @@ Examples:
   nephroctl rollback
   nephroctl slots && nephroctl rollback --no-wait
 
-The other model is put on trial and tested with its own slices before it runs, as after `nephroctl flash`; exit code 8 says
-that it failed and the box stays with the model that it has.";
+The other model is put on trial and tested with its own slices before it runs, as after \
+`nephroctl flash`; exit code 8 says that it failed and the box stays with the model that it has.";
 
 /// Options of `nephroctl rollback`.
 #[derive(Debug, Clone, clap::Args)]

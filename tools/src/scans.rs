@@ -14,9 +14,10 @@ use crate::line::{self, Line};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nephroctl scans
-  nephroctl scans --json | jq -r '.[] | select(.state == \"finished\") | .id'
+  nephroctl scans --json | jq -r '.[] | select(.missing != []) | .id'
 
-The names of the files stay on the box. `nephroctl fetch ID --out DIR` brings the results of a scan that is finished.";
+The names of the files stay on the box. `nephroctl fetch ID --out DIR` brings the results of a \
+scan that is finished.";
 
 /// Largest list that is taken, in bytes.
 const LARGEST: u64 = 64 << 20;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nephrobox_imaging::ScanReader;
 use nephrobox_link::client::{Client, Progress};
-use nephrobox_link::message::{Object, Reply, Request, ScanState, Sentence, cut};
+use nephrobox_link::message::{Object, Reply, Request, ScanState, cut};
 
 use crate::failure::{Exit, Failure, say, told};
 use crate::line::{self, Line};
@@ -21,13 +21,14 @@ use crate::results::{self, Folder, LABELS, REPORT_JSON, ResultFile};
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  nephroctl send ct.nii.gz                              # prints the report; the results stay on the box
-  nephroctl send case_00001 --out results               # and keeps report, label map and pictures in results/
-  nephroctl send a.nii.gz b.nii.gz --fast --out results # in results/a and results/b
-  nephroctl send ct.nii.gz --no-wait                    # prints the scan's id, for `nephroctl fetch`
+  nephroctl send ct.nii.gz                     # prints the report
+  nephroctl send case_00001 --out results      # and keeps all results there
+  nephroctl send a.nii.gz b.nii.gz --fast --out results
+  nephroctl send ct.nii.gz --no-wait           # prints the id for `fetch`
 
-What was interrupted goes on where it stopped when the same command is given again. A scan that the box has already done is
-not done twice. The box may let go of results once they are safe in --out.";
+What was interrupted goes on where it stopped when the same command is given again, and a scan \
+that the box has done is not done twice. Without --out the results stay on the box; with it, the \
+box may let go of them once they are safe there.";
 
 /// How often the box is asked what became of a scan.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -91,7 +92,7 @@ pub enum Ended {
         /// `scan_refused` or `set_aside`.
         code: &'static str,
         /// Why.
-        reason: Sentence,
+        reason: String,
     },
 }
 
@@ -161,7 +162,10 @@ pub fn wait(
                 continue;
             }
         };
-        return Ok(Ended::Unusable { code, reason });
+        return Ok(Ended::Unusable {
+            code,
+            reason: reason.as_str().to_owned(),
+        });
     }
 }
 
@@ -220,7 +224,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         let sent = send(&mut client, &job.scan, args.fast, &mut |step| {
             show(&mut bar, &job.name, step);
         });
-        job.id = failures.note(sent);
+        job.id = bar.aside(|| failures.note(sent));
     }
     for job in &jobs {
         let Some(id) = &job.id else { continue };
@@ -237,10 +241,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
                 },
             )
         };
-        bar.clear();
-        if let Some(words) = failures.note(told) {
-            say(out, &words)?;
-        }
+        bar.aside(|| match failures.note(told) {
+            Some(words) => say(out, &words),
+            None => Ok(()),
+        })?;
     }
     failures.first()
 }

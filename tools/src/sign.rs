@@ -1,5 +1,6 @@
 //! `nephroctl sign`: a signature on a package, so that boxes that trust the key take it.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -16,8 +17,8 @@ Examples:
   nephroctl sign kidney-3.nbx --key clinic.secret
   nephroctl sign exported.nbx --key clinic.secret --out kidney-3.nbx
 
-The package is checked first, and keeps its hash: a signature is about the package and not a part of it. One that was there
-is replaced. `nephroctl verify` runs the package's own slices, which is wise before signing.";
+The package is checked first, and keeps its hash. A signature that was there is replaced. \
+`nephroctl verify` runs the package's own slices, which is wise before signing.";
 
 /// Options of `nephroctl sign`.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,7 +53,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         package.title()
     );
     if let Some(before) = package.signed.key().filter(|before| *before != key) {
-        words.push_str(&format!("the signature by key {before} is replaced\n"));
+        let _ = writeln!(words, "the signature by key {before} is replaced");
     }
     if package.loaded.model.manifest().self_test.is_empty() {
         words.push_str("it carries no self-test: boxes refuse it unless model.allow_without_self_test is set\n");

@@ -16,7 +16,8 @@ Examples:
   nephroctl status
   nephroctl status --json | jq -r '.faults[].code'
 
-The JSON is what the status page of the box has too, see docs/service.md. The exit code is 0 whatever the box says of itself.";
+The JSON is what the status page of the box has too, see docs/service.md. The exit code is 0 \
+whatever the box says of itself.";
 
 /// Largest status that is taken, in bytes.
 const LARGEST: u64 = 1 << 20;

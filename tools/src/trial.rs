@@ -13,7 +13,7 @@ use crate::slots;
 /// How often the box is asked.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Longest time that a trial may take. A large network on a slow box takes a few minutes.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// What can be said of a package's trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,8 @@ mod tests {
 
     use super::*;
 
+    type Is<'a> = &'a dyn Fn(&Trial) -> bool;
+
     const OLD: Hash = [1; 32];
     const NEW: Hash = [2; 32];
 
@@ -116,9 +118,9 @@ mod tests {
         }
     }
 
-    fn verdict(hash: Hash, good: bool) -> Option<VerdictInfo> {
+    fn verdict(hash: Hash, good: bool) -> VerdictInfo {
         let words = cut(if good { "good" } else { "bad; make another" });
-        Some(VerdictInfo { hash, good, words })
+        VerdictInfo { hash, good, words }
     }
 
     /// The state of the slot that the new package went to, whether it runs, the verdict, and what is made of it.
@@ -128,19 +130,43 @@ mod tests {
         let pending = |trial: &Trial| matches!(trial, Trial::Pending(_));
         let good = |trial: &Trial| matches!(trial, Trial::Good(_));
         let bad = |trial: &Trial| matches!(trial, Trial::Bad(_));
-        type Is<'a> = &'a dyn Fn(&Trial) -> bool;
         let cases: [(SlotInfo, u8, Option<VerdictInfo>, Is<'_>); 11] = [
             (slot(Written, Some(NEW)), 0, None, &pending),
-            (slot(Written, Some(NEW)), 0, verdict(NEW, false), &pending),
-            (slot(OnTrial, Some(NEW)), 1, verdict(NEW, false), &pending),
-            (slot(OnTrial, Some(NEW)), 1, verdict(OLD, true), &pending),
-            (slot(Confirmed, Some(NEW)), 1, verdict(NEW, true), &good),
+            (
+                slot(Written, Some(NEW)),
+                0,
+                Some(verdict(NEW, false)),
+                &pending,
+            ),
+            (
+                slot(OnTrial, Some(NEW)),
+                1,
+                Some(verdict(NEW, false)),
+                &pending,
+            ),
+            (
+                slot(OnTrial, Some(NEW)),
+                1,
+                Some(verdict(OLD, true)),
+                &pending,
+            ),
+            (
+                slot(Confirmed, Some(NEW)),
+                1,
+                Some(verdict(NEW, true)),
+                &good,
+            ),
             (slot(Confirmed, Some(NEW)), 1, None, &good),
-            (slot(Confirmed, Some(NEW)), 0, verdict(OLD, true), &pending),
+            (
+                slot(Confirmed, Some(NEW)),
+                0,
+                Some(verdict(OLD, true)),
+                &pending,
+            ),
             (slot(Bad, Some(NEW)), 0, None, &bad),
-            (slot(Bad, None), 0, verdict(NEW, false), &bad),
-            (slot(Empty, None), 0, verdict(NEW, false), &bad),
-            (slot(Empty, None), 0, verdict(OLD, false), &pending),
+            (slot(Bad, None), 0, Some(verdict(NEW, false)), &bad),
+            (slot(Empty, None), 0, Some(verdict(NEW, false)), &bad),
+            (slot(Empty, None), 0, Some(verdict(OLD, false)), &pending),
         ];
         for (index, (slot_b, active, verdict, is)) in cases.into_iter().enumerate() {
             let state = SlotsState {

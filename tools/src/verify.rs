@@ -18,7 +18,7 @@ use crate::package::Package;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   nephroctl verify models/demo-resnet18.nbx
-  nephroctl verify received.nbx --key clinic.public && cp received.nbx /srv/models/
+  nephroctl verify received.nbx --key clinic.public && mv received.nbx models/
 
 Ends with 0 if the package is whole, with 4 and a sentence if it is not.";
 

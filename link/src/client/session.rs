@@ -15,7 +15,9 @@ use super::{LinkError, Progress};
 use crate::line::Line;
 use crate::wire::{HEARTBEAT, SILENCE, Wire};
 
-/// How often a greeting or a question is repeated that got no answer.
+/// How often a greeting is repeated that got no answer: often, since a box that starts hears nothing.
+const GREET_AGAIN: Duration = Duration::from_millis(250);
+/// How often a question is repeated that got no answer.
 const REPEAT: Duration = Duration::from_millis(700);
 /// How long the line is given after the speed changed.
 const SETTLE: Duration = Duration::from_millis(120);
@@ -430,11 +432,11 @@ async fn greet(wire: &mut Wire<Box<dyn Line>>, patience: Duration) -> Result<Wel
         if now >= until {
             return Err(Broken::Line(io::ErrorKind::TimedOut.into()));
         }
-        if said.is_none_or(|said| now.duration_since(said) >= REPEAT) {
+        if said.is_none_or(|said| now.duration_since(said) >= GREET_AGAIN) {
             wire.push(&Packet::Hello(hello.clone()));
             said = Some(now);
         }
-        wire.turn(until.min(now + REPEAT)).await?;
+        wire.turn(until.min(now + GREET_AGAIN)).await?;
     }
 }
 

@@ -216,13 +216,11 @@ impl Desk for FakeDesk {
     fn put(&mut self, object: &Object, _: u64, _: &Hash) -> Result<Announced, Refused> {
         let mut script = self.script()?;
         script.announced.push(object.clone());
-        match object {
-            Object::Package { dry_run: true, .. } => Ok(Announced::Have(cut("B"))),
-            _ => {
-                script.coming = Some((object.clone(), Vec::new()));
-                Ok(Announced::From(0))
-            }
+        if let Object::Package { dry_run: true, .. } = object {
+            return Ok(Announced::Have(cut("B")));
         }
+        script.coming = Some((object.clone(), Vec::new()));
+        Ok(Announced::From(0))
     }
 
     fn take(&mut self, _: u64, bytes: &[u8]) -> Result<(), Refused> {
