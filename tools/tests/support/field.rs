@@ -84,7 +84,11 @@ impl Field {
 
     /// The demo model, in integers, on pieces of its sample scan.
     pub(crate) fn in_integers() -> Self {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        // The whole system's tests share this file and lie deeper.
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut models = above.map(|folder| folder.join("models"));
+        let models = models.find(|models| models.is_dir());
+        let models = models.expect("the repository's models");
         let home = TempDir::new().expect("a folder");
         // Slices without and with kidneys and tumour; the first of each piece shows nothing.
         for (case, slices) in [[2, 15, 18], [3, 20, 22]].iter().enumerate() {

@@ -2,6 +2,8 @@
 //!
 //! `NEPHROBOX_LONG=1` makes the hunts and the soak as long as they are meant to be; without it they are short.
 
+#[path = "../../../../tools/tests/support/field.rs"]
+mod field;
 #[path = "../../../../appliance/tests/support/mod.rs"]
 mod phantom;
 
@@ -14,3 +16,4 @@ mod road;
 mod soak;
 mod support;
 mod unplugged;
+mod validation;

@@ -12,6 +12,7 @@ use nephrobox_shared::package::{PackageView, SelfTest};
 use nephrobox_system::{Exe, Rig};
 use tempfile::TempDir;
 
+pub(crate) use crate::phantom::manifest;
 use crate::phantom::nifti::{Declared, Order};
 use crate::phantom::{SHAPE, hu, label, raw_scan, save_model};
 
