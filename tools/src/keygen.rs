@@ -63,7 +63,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         let _ = std::fs::remove_file(&secret_file);
     })?;
     let words = format!(
-        "# Key {}; the secret half is in {}.\n[model]\ntrusted_keys = [\"{public}\"]\n",
+        "# Key {}; the secret half is in {}.\n[model]\ntrusted_keys = [{{ key = \"{public}\" }}]\n",
         public.id(),
         secret_file.display()
     );

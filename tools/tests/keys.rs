@@ -30,7 +30,7 @@ fn keygen_prints_what_the_boxs_configuration_takes() {
     let home = TempDir::new().expect("a folder");
     let words = call(&["keygen", text(&home.path().join("clinic"))]).expect("a pair of keys");
     let key = public(&home.path().join("clinic.public"));
-    let trusted = format!("[model]\ntrusted_keys = [\"{key}\"]\n");
+    let trusted = format!("[model]\ntrusted_keys = [{{ key = \"{key}\" }}]\n");
     assert!(words.ends_with(&trusted), "{words}");
     // All lines before are comments, so that all of it can be appended to the configuration.
     let before = words.strip_suffix(&trusted).expect("as above");

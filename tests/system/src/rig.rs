@@ -92,16 +92,11 @@ impl Rig {
             cable: Cable::of(quality)?,
             running: None,
         };
-        let said = rig.tool(["keygen".as_ref(), rig.home.join("signing").as_os_str()])?;
-        let trusted = said
-            .split('"')
-            .find(|word| word.starts_with("nephrobox-key-1:"))
-            .ok_or_else(|| {
-                RigError::Command("keygen".into(), format!("it named no key: {said}"))
-            })?;
+        // What it prints is a section of the configuration.
+        let model = rig.tool(["keygen".as_ref(), rig.home.join("signing").as_os_str()])?;
         let text = format!(
             "[box]\nname = \"{name}\"\nstate = \"{state}\"\n\n[serial]\ndevice = \"{port}\"\n\n\
-             [model]\ntrusted_keys = [{{ key = \"{trusted}\", retired = false }}]\n\n{more}",
+             {model}\n{more}",
             name = rig.home.file_name().unwrap_or_default().display(),
             state = rig.state().display(),
             port = rig.cable.box_end().display(),
