@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each part is a thread or a task that can be killed at any instruction. They meet in [`Core`], and in bells that only save
-//! waiting: whoever misses one looks again within a second. A part that ends takes the program with it ([`vital`]), and systemd
+//! waiting: whoever misses one looks again within a second. A part that ends takes the program with it (`vital`), and systemd
 //! starts it again.
 
 mod appliance;
