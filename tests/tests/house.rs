@@ -2,10 +2,14 @@
 //! into the package; the box segments a scan with it. Each program is called by its command line.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Parser;
+use nephrobox_engine::package::Model;
 use nephrobox_imaging::{LabelReader, ScanReader};
+use nephrobox_shared::report::Report;
+use nephroctl::validate::{self, About, Answer, Outcome, Segmenter, Verdict};
 
 /// Calls the trainer; panics with its error.
 fn train(args: &[&str]) {
@@ -35,6 +39,72 @@ fn control(args: &[&str]) -> Result<String, nephroctl::failure::Failure> {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are text")
+}
+
+/// Validates the box's one-shot command in the place of a box on a line.
+fn validate(data: &Path, set: &Path, package: &Path, out: &Path) -> Outcome {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: validate::Args,
+    }
+    let words = ["validate", "--data", text(data), "--set", text(set)];
+    let more = [
+        "--split",
+        "test",
+        "--model",
+        text(package),
+        "--out",
+        text(out),
+    ];
+    let command = Command::parse_from(words.iter().chain(&more));
+    let mut one_shot = OneShot {
+        package: package.to_owned(),
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let job = validate::Job::prepare(&command.args).unwrap();
+    job.run(&mut one_shot, SystemTime::now(), &mut |_| {})
+        .unwrap()
+}
+
+/// `nephrobox segment`, asked as a box is asked.
+struct OneShot {
+    package: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Segmenter for OneShot {
+    fn about(&self) -> About {
+        About::default()
+    }
+
+    fn package(&mut self) -> Result<[u8; 32], nephroctl::failure::Failure> {
+        Ok(Model::load(&self.package).unwrap().hash.0)
+    }
+
+    fn segment(&mut self, scan: &Path, case: &str) -> Result<Answer, nephroctl::failure::Failure> {
+        let out = self.folder.path().join(case);
+        let (scan, model) = (text(scan), text(&self.package));
+        segment(&[
+            "segment",
+            scan,
+            "--model",
+            model,
+            "--out",
+            text(&out),
+            "--device",
+            "cpu",
+        ])
+        .unwrap();
+        let report = fs::read(out.join("report.json")).unwrap();
+        let report: Report = serde_json::from_slice(&report).unwrap();
+        let labels = fs::read(out.join("labels.nii.gz")).unwrap();
+        Ok(Answer::of_report(labels, &report).unwrap())
+    }
+
+    fn confirm(&mut self) -> Result<(), nephroctl::failure::Failure> {
+        Ok(())
+    }
 }
 
 /// Three invented patients of 64 x 64 pixels, prepared at that size, one epoch: the network learns little, the road is
@@ -159,6 +229,10 @@ fn from_invented_patients_to_areas() {
         "{info}"
     );
     control(&["verify", text(&package)]).unwrap();
+
+    // What the trainer packed is what a validation measures, to the last digit but rounding.
+    let validated = validate(&data, &at("prepared"), &package, &at("validation"));
+    assert_eq!(validated.verdict, Verdict::Pass, "{validated:#?}");
 
     let scan = data.join("case_00001/imaging.nii.gz");
     let out = at("result");
