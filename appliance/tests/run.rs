@@ -8,7 +8,10 @@ mod support;
 use std::fs;
 
 use home::{Home, ready, repository, stop, until, wait_for_file};
-use nephrobox::audit;
+use nephrobox::audit::{
+    self,
+    What::{Confirmed, Received, Reported, Sent, Started},
+};
 use nephrobox::health::{metrics, readiness};
 use nephrobox::logs::Logs;
 use nephrobox::run::{Appliance, FELL_BACK};
@@ -65,7 +68,6 @@ async fn a_scan_goes_through_the_box_and_a_restart_remembers_it() {
     until(&appliance, "idle", |state| state.activity == Activity::Idle).await;
     stop(appliance);
 
-    use audit::What::{Confirmed, Received, Reported, Sent, Started};
     let once = deeds(&home);
     let mut sorted = once.clone();
     sorted.sort_unstable();

@@ -165,8 +165,8 @@ pub(crate) async fn until(
     let waited = tokio::time::timeout(PATIENCE, watch.wait_for(|state| reached(state))).await;
     match waited {
         Ok(state) => state.expect("the box runs").clone(),
-        Err(_) => panic!(
-            "{what}: not within {PATIENCE:?}: {:#?}",
+        Err(late) => panic!(
+            "{what}: {late}: not within {PATIENCE:?}: {:#?}",
             appliance.shared().get()
         ),
     }
