@@ -21,8 +21,11 @@ pub(crate) const LEFT: Code = Code("7771000", "SCT", "Left");
 
 // How images were made.
 pub(crate) const SEGMENTATION: Code = Code("113076", "DCM", "Segmentation");
-pub(crate) const SOURCE_IMAGE: Code =
-    Code("121322", "DCM", "Source image for image processing operation");
+pub(crate) const SOURCE_IMAGE: Code = Code(
+    "121322",
+    "DCM",
+    "Source image for image processing operation",
+);
 pub(crate) const PROCESSING_EQUIPMENT: Code = Code("109102", "DCM", "Processing Equipment");
 pub(crate) const ARTIFICIAL_INTELLIGENCE: Code = Code("123110", "DCM", "Artificial Intelligence");
 

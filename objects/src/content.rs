@@ -50,7 +50,9 @@ impl Content {
             let mut item = Item::new();
             item.text(tags::MAPPING_RESOURCE, "DCMR")
                 .text(tags::TEMPLATE_IDENTIFIER, template);
-            content.item.sequence(tags::CONTENT_TEMPLATE_SEQUENCE, vec![item]);
+            content
+                .item
+                .sequence(tags::CONTENT_TEMPLATE_SEQUENCE, vec![item]);
         }
         content
     }
@@ -81,14 +83,18 @@ impl Content {
             .value(tags::FLOATING_POINT_VALUE, PrimitiveValue::from(value))
             .code(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, unit);
         let mut content = Self::new("NUM", name);
-        content.item.sequence(tags::MEASURED_VALUE_SEQUENCE, vec![measured]);
+        content
+            .item
+            .sequence(tags::MEASURED_VALUE_SEQUENCE, vec![measured]);
         content
     }
 
     /// `reference` names the instance, and the segment if only one is meant.
     pub(crate) fn image(name: Code, reference: Item) -> Self {
         let mut content = Self::new("IMAGE", name);
-        content.item.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![reference]);
+        content
+            .item
+            .sequence(tags::REFERENCED_SOP_SEQUENCE, vec![reference]);
         content
     }
 

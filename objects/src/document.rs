@@ -40,7 +40,10 @@ impl Results<'_> {
                 self.references(0..self.source.slices.len()),
             )
             .text(tags::MIME_TYPE_OF_ENCAPSULATED_DOCUMENT, "application/pdf")
-            .value(tags::ENCAPSULATED_DOCUMENT_LENGTH, PrimitiveValue::from(length))
+            .value(
+                tags::ENCAPSULATED_DOCUMENT_LENGTH,
+                PrimitiveValue::from(length),
+            )
             .value(tags::ENCAPSULATED_DOCUMENT, bytes(pdf.to_vec()));
         Object::new(Kind::Document, item)
     }

@@ -7,7 +7,9 @@ use nephrobox_shared::measure::MeasureError;
 #[non_exhaustive]
 pub enum ObjectsError {
     /// A UID of the source is none.
-    #[error("the {what} of the source series is {uid:?}, which is no DICOM UID; send the series again from the scanner or the archive")]
+    #[error(
+        "the {what} of the source series is {uid:?}, which is no DICOM UID; send the series again from the scanner or the archive"
+    )]
     Uid {
         /// Which one, such as "Study Instance UID".
         what: &'static str,
@@ -29,7 +31,9 @@ pub enum ObjectsError {
         cols: u16,
     },
     /// Orientation, spacing, thickness or a position is not usable.
-    #[error("{what} of the source series is not usable ({found}); send the series again from the scanner or the archive")]
+    #[error(
+        "{what} of the source series is not usable ({found}); send the series again from the scanner or the archive"
+    )]
     Geometry {
         /// Which one, such as "Pixel Spacing".
         what: &'static str,
@@ -37,19 +41,25 @@ pub enum ObjectsError {
         found: String,
     },
     /// The images lie nearer to another plane of the patient.
-    #[error("the source images are not transverse (Image Orientation {orientation:?}); reformat the series to transverse slices")]
+    #[error(
+        "the source images are not transverse (Image Orientation {orientation:?}); reformat the series to transverse slices"
+    )]
     NotTransverse {
         /// Image Orientation (Patient).
         orientation: [f64; 6],
     },
     /// The slices are not sorted from the head.
-    #[error("slice {slice} of the source does not lie below the one before it; give the slices sorted from the head")]
+    #[error(
+        "slice {slice} of the source does not lie below the one before it; give the slices sorted from the head"
+    )]
     Order {
         /// The slice, counted from 0.
         slice: usize,
     },
     /// Label map or picture and source do not have the same size.
-    #[error("the label map has {found:?} slices, rows and columns, but the source series gives {expected:?}; use the label map of this series")]
+    #[error(
+        "the label map has {found:?} slices, rows and columns, but the source series gives {expected:?}; use the label map of this series"
+    )]
     Size {
         /// Canonical slices, rows, columns of the source.
         expected: [usize; 3],
@@ -68,7 +78,9 @@ pub enum ObjectsError {
         value: f64,
     },
     /// A picture whose bytes are not its rows times columns times 3.
-    #[error("a picture of {rows} rows and {cols} columns needs {expected} bytes of RGB, but has {found}; give 3 bytes a pixel")]
+    #[error(
+        "a picture of {rows} rows and {cols} columns needs {expected} bytes of RGB, but has {found}; give 3 bytes a pixel"
+    )]
     Picture {
         /// Its rows.
         rows: u16,
@@ -83,7 +95,9 @@ pub enum ObjectsError {
     #[error("the document does not begin with \"%PDF-\"; give a PDF")]
     NotPdf,
     /// More than one value of a DICOM file can hold.
-    #[error("the {what} of {bytes} bytes is too large for a DICOM object, which holds at most {limit}; leave empty frames out or send less")]
+    #[error(
+        "the {what} of {bytes} bytes is too large for a DICOM object, which holds at most {limit}; leave empty frames out or send less"
+    )]
     TooLarge {
         /// "segmentation", "picture" or "document".
         what: &'static str,
@@ -93,7 +107,9 @@ pub enum ObjectsError {
         limit: u64,
     },
     /// The encoder refused.
-    #[error("the {what} cannot be encoded ({source}); the text of the source series may be damaged, send it again")]
+    #[error(
+        "the {what} cannot be encoded ({source}); the text of the source series may be damaged, send it again"
+    )]
     Encode {
         /// Which object.
         what: &'static str,

@@ -1,8 +1,7 @@
 //! A data set as it is put together: tags in, value representations from the standard's dictionary.
 
 use dicom_core::{
-    DataDictionary, DataElement, PrimitiveValue, Tag, VR,
-    dictionary::DataDictionaryEntry,
+    DataDictionary, DataElement, PrimitiveValue, Tag, VR, dictionary::DataDictionaryEntry,
     value::DataSetSequence,
 };
 use dicom_dictionary_std::{StandardDataDictionary, tags};
@@ -58,7 +57,8 @@ impl Item {
     }
 
     pub(crate) fn value(&mut self, tag: Tag, value: PrimitiveValue) -> &mut Self {
-        self.0.put(DataElement::new(tag, representation(tag), value));
+        self.0
+            .put(DataElement::new(tag, representation(tag), value));
         self
     }
 
@@ -105,7 +105,9 @@ pub(crate) fn decimal(number: f64) -> String {
     let exact = [format!("{number}"), format!("{number:E}")];
     let rounded = (0..MOST).rev().flat_map(|digits| {
         let magnitude = number.abs();
-        let plain = (1e-4..1e15).contains(&magnitude).then(|| format!("{number:.digits$}"));
+        let plain = (1e-4..1e15)
+            .contains(&magnitude)
+            .then(|| format!("{number:.digits$}"));
         plain.into_iter().chain([format!("{number:.digits$E}")])
     });
     exact
@@ -143,8 +145,17 @@ mod tests {
     #[test]
     fn free_text_cannot_end_its_value_early() {
         let mut item = Item::new();
-        item.free(tags::SERIES_DESCRIPTION, &format!("a\\b\u{0}\n{}", "é".repeat(80)));
-        let text = item.0.element(tags::SERIES_DESCRIPTION).unwrap().to_str().unwrap().into_owned();
+        item.free(
+            tags::SERIES_DESCRIPTION,
+            &format!("a\\b\u{0}\n{}", "é".repeat(80)),
+        );
+        let text = item
+            .0
+            .element(tags::SERIES_DESCRIPTION)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .into_owned();
         assert!(text.starts_with("abé"));
         assert_eq!(text.chars().count(), 64);
     }

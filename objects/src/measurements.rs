@@ -54,10 +54,16 @@ impl Results<'_> {
     pub fn measurements(&self, segmentation: &Segmentation) -> Result<Object, ObjectsError> {
         let mut item = self.common(Kind::Measurements);
         item.text(tags::COMPLETION_FLAG, "COMPLETE")
-            .text(tags::COMPLETION_FLAG_DESCRIPTION, "Made without human review")
+            .text(
+                tags::COMPLETION_FLAG_DESCRIPTION,
+                "Made without human review",
+            )
             .text(tags::VERIFICATION_FLAG, "UNVERIFIED")
             .text(tags::PRELIMINARY_FLAG, "PRELIMINARY")
-            .sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new())
+            .sequence(
+                tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE,
+                Vec::new(),
+            )
             .sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
         self.evidence(&mut item, &segmentation.object);
         let root = self.root(segmentation)?.finish();
@@ -93,7 +99,10 @@ impl Results<'_> {
                     ),
                 ],
             );
-        item.sequence(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, vec![study]);
+        item.sequence(
+            tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
+            vec![study],
+        );
     }
 
     fn root(&self, segmentation: &Segmentation) -> Result<Content, ObjectsError> {
@@ -117,7 +126,10 @@ impl Results<'_> {
                 root = root.with(Context, Content::text(name, text));
             }
         }
-        root = root.with(Modifier, Content::code(codes::PROCEDURE_REPORTED, codes::CT));
+        root = root.with(
+            Modifier,
+            Content::code(codes::PROCEDURE_REPORTED, codes::CT),
+        );
         if !segmentation.present.is_empty() {
             let mut groups = Content::container(codes::MEASUREMENTS, None);
             for &segment in &segmentation.present {
@@ -134,7 +146,11 @@ impl Results<'_> {
 
     /// The notice, the warnings and what was looked for and not found.
     fn sentences(&self, present: &[Segment]) -> Vec<String> {
-        let warnings = self.report.warnings.iter().map(|warning| warning.message.clone());
+        let warnings = self
+            .report
+            .warnings
+            .iter()
+            .map(|warning| warning.message.clone());
         let absent = Segment::ALL
             .iter()
             .filter(|segment| !present.contains(segment))
@@ -142,7 +158,10 @@ impl Results<'_> {
         std::iter::once(RESEARCH_USE_NOTICE.to_owned())
             .chain(warnings)
             .chain(absent)
-            .chain([format!("The model's own test: {}", self.report.model.test_scores)])
+            .chain([format!(
+                "The model's own test: {}",
+                self.report.model.test_scores
+            )])
             .collect()
     }
 
@@ -150,8 +169,10 @@ impl Results<'_> {
         use Relation::{Contains, Context, Modifier};
         let model = &self.report.model;
         let (category, finding) = codes::property(segment.class);
-        let site = Content::code(codes::FINDING_SITE, codes::KIDNEY)
-            .with(Modifier, Content::code(codes::LATERALITY, codes::side(segment.side)));
+        let site = Content::code(codes::FINDING_SITE, codes::KIDNEY).with(
+            Modifier,
+            Content::code(codes::LATERALITY, codes::side(segment.side)),
+        );
         let mut outline = reference(
             Kind::Segmentation.sop_class_uid(),
             segmentation.sop_instance_uid(),
@@ -160,15 +181,27 @@ impl Results<'_> {
         let parameters = format!("package BLAKE3 {}", model.blake3);
         let mut group = Content::container(codes::GROUP, Some("1411"))
             .with(Context, Content::text(codes::TRACKING_ID, segment.label))
-            .with(Context, Content::uid(codes::TRACKING_UID, &segment.tracking_uid(self)))
+            .with(
+                Context,
+                Content::uid(codes::TRACKING_UID, &segment.tracking_uid(self)),
+            )
             .with(Contains, Content::code(codes::FINDING_CATEGORY, category))
             .with(Contains, Content::code(codes::FINDING, finding))
             .with(Modifier, site)
             .with(Modifier, Content::text(codes::ALGORITHM_NAME, &model.name))
-            .with(Modifier, Content::text(codes::ALGORITHM_VERSION, &model.version.to_string()))
-            .with(Modifier, Content::text(codes::ALGORITHM_PARAMETERS, &parameters))
+            .with(
+                Modifier,
+                Content::text(codes::ALGORITHM_VERSION, &model.version.to_string()),
+            )
+            .with(
+                Modifier,
+                Content::text(codes::ALGORITHM_PARAMETERS, &parameters),
+            )
             .with(Contains, Content::image(codes::REFERENCED_SEGMENT, outline))
-            .with(Contains, Content::uid(codes::SOURCE_SERIES, &self.source.series_uid));
+            .with(
+                Contains,
+                Content::uid(codes::SOURCE_SERIES, &self.source.series_uid),
+            );
         let side = self.report.findings.sides.get(segment.side);
         for measure in &MEASURES {
             let value = match segment.class {

@@ -141,13 +141,13 @@ fn finish(
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .implementation_class_uid(uid::derived(&["implementation"]))
         .implementation_version_name("NEPHROBOX");
-    dataset.0.with_meta(meta).map_err(|source| encode(kind, source))
+    dataset
+        .0
+        .with_meta(meta)
+        .map_err(|source| encode(kind, source))
 }
 
-fn encode(
-    kind: Kind,
-    source: impl std::error::Error + Send + Sync + 'static,
-) -> ObjectsError {
+fn encode(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> ObjectsError {
     ObjectsError::Encode {
         what: kind.name(),
         source: Box::new(source),

@@ -55,7 +55,10 @@ impl<'a> Results<'a> {
         made: Duration,
     ) -> Result<Self, ObjectsError> {
         let layout = source.layout()?;
-        let minutes = source.study.utc_offset_minutes.unwrap_or(device.utc_offset_minutes);
+        let minutes = source
+            .study
+            .utc_offset_minutes
+            .unwrap_or(device.utc_offset_minutes);
         let shift = Duration::from_secs(60 * u64::from(minutes.unsigned_abs()));
         let local = if minutes < 0 {
             made.saturating_sub(shift)
@@ -78,7 +81,10 @@ impl<'a> Results<'a> {
 
     /// "name version 3".
     pub(crate) fn model_name(&self) -> String {
-        format!("{} version {}", self.report.model.name, self.report.model.version)
+        format!(
+            "{} version {}",
+            self.report.model.name, self.report.model.version
+        )
     }
 
     /// The notice and what outlined the scan, for fields that hold a paragraph.
@@ -166,7 +172,10 @@ impl<'a> Results<'a> {
         self.maker(item);
         let mut contributor = Item::new();
         contributor
-            .code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, codes::PROCESSING_EQUIPMENT)
+            .code(
+                tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
+                codes::PROCESSING_EQUIPMENT,
+            )
             .free(tags::CONTRIBUTION_DESCRIPTION, &self.statement());
         self.maker(&mut contributor);
         item.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, vec![contributor]);

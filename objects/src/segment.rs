@@ -56,10 +56,16 @@ impl Segment {
         let side = codes::side(self.side);
         let mut algorithm = Item::new();
         algorithm
-            .code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, codes::ARTIFICIAL_INTELLIGENCE)
+            .code(
+                tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
+                codes::ARTIFICIAL_INTELLIGENCE,
+            )
             .free(tags::ALGORITHM_NAME, &model.name)
             .text(tags::ALGORITHM_VERSION, model.version.to_string())
-            .free(tags::ALGORITHM_PARAMETERS, &format!("package BLAKE3 {}", model.blake3))
+            .free(
+                tags::ALGORITHM_PARAMETERS,
+                &format!("package BLAKE3 {}", model.blake3),
+            )
             .text(tags::ALGORITHM_SOURCE, crate::results::MANUFACTURER);
         let mut item = Item::new();
         item.number(tags::SEGMENT_NUMBER, self.number)
@@ -67,12 +73,18 @@ impl Segment {
             .free(tags::SEGMENT_DESCRIPTION, &results.statement())
             .text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
             .free(tags::SEGMENT_ALGORITHM_NAME, &results.model_name())
-            .sequence(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![algorithm])
+            .sequence(
+                tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE,
+                vec![algorithm],
+            )
             .code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, category)
             .text(tags::TRACKING_ID, self.label)
             .text(tags::TRACKING_UID, self.tracking_uid(results));
         let [l, a, b] = cie_lab(self.class.colour());
-        item.value(tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, dicom_value!(U16, [l, a, b]));
+        item.value(
+            tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE,
+            dicom_value!(U16, [l, a, b]),
+        );
         let mut property: Item = kind.into();
         property.code(tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE, side);
         item.sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, vec![property]);
@@ -107,7 +119,9 @@ fn cie_lab(srgb: [u8; 3]) -> [u16; 3] {
         }
     });
     let code = |value: f64, least: f64, span: f64| {
-        ((value - least) / span * 65_535.0).round().clamp(0.0, 65_535.0) as u16
+        ((value - least) / span * 65_535.0)
+            .round()
+            .clamp(0.0, 65_535.0) as u16
     };
     [
         code(116.0 * y - 16.0, 0.0, 100.0),
@@ -141,7 +155,10 @@ mod tests {
         // 128 of 255 is neutral.
         assert_eq!(cie_lab([0, 0, 0]), [0, 32_896, 32_896]);
         let [l, a, b] = cie_lab([255, 255, 255]);
-        assert!(l >= 65_530 && a.abs_diff(32_896) < 10 && b.abs_diff(32_896) < 10, "{l} {a} {b}");
+        assert!(
+            l >= 65_530 && a.abs_diff(32_896) < 10 && b.abs_diff(32_896) < 10,
+            "{l} {a} {b}"
+        );
     }
 
     #[test]

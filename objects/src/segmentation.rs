@@ -59,7 +59,10 @@ impl Results<'_> {
         self.image(&mut item, frames.len());
         item.sequence(
             tags::SEGMENT_SEQUENCE,
-            Segment::ALL.iter().map(|segment| segment.item(self)).collect(),
+            Segment::ALL
+                .iter()
+                .map(|segment| segment.item(self))
+                .collect(),
         );
         self.dimensions(&mut item, &frames);
         self.referenced_series(&mut item);
@@ -87,7 +90,10 @@ impl Results<'_> {
         for (index, frame) in frames.iter().enumerate() {
             let first = runs.partition_point(|run| run.slice < frame.slice);
             let end = runs.partition_point(|run| run.slice <= frame.slice);
-            for sided in runs[first..end].iter().filter(|run| frame.segment.holds(run)) {
+            for sided in runs[first..end]
+                .iter()
+                .filter(|run| frame.segment.holds(run))
+            {
                 for col in sided.run.start..sided.run.end {
                     let (row, col) = self
                         .layout
@@ -104,10 +110,16 @@ impl Results<'_> {
     fn image(&self, item: &mut Item, frames: usize) {
         let source = self.source;
         item.text(tags::FRAME_OF_REFERENCE_UID, &source.frame_of_reference_uid)
-            .text(tags::POSITION_REFERENCE_INDICATOR, &source.position_reference)
+            .text(
+                tags::POSITION_REFERENCE_INDICATOR,
+                &source.position_reference,
+            )
             .text(tags::IMAGE_TYPE, "DERIVED\\PRIMARY")
             .text(tags::CONTENT_LABEL, "KIDNEY_TUMOUR")
-            .free(tags::CONTENT_DESCRIPTION, "For research use only: kidneys and kidney tumours by side")
+            .free(
+                tags::CONTENT_DESCRIPTION,
+                "For research use only: kidneys and kidney tumours by side",
+            )
             .text(tags::CONTENT_CREATOR_NAME, "Nephrobox^^^^")
             .text(tags::NUMBER_OF_FRAMES, frames.to_string())
             .number(tags::SAMPLES_PER_PIXEL, 1)
@@ -129,8 +141,16 @@ impl Results<'_> {
         let mut organizations = Item::new();
         organizations.text(tags::DIMENSION_ORGANIZATION_UID, &organization);
         let dimensions = [
-            (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment"),
-            (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Position"),
+            (
+                tags::REFERENCED_SEGMENT_NUMBER,
+                tags::SEGMENT_IDENTIFICATION_SEQUENCE,
+                "Segment",
+            ),
+            (
+                tags::IMAGE_POSITION_PATIENT,
+                tags::PLANE_POSITION_SEQUENCE,
+                "Position",
+            ),
         ];
         let dimensions = dimensions.map(|(pointer, group, label)| {
             let mut item = Item::new();
@@ -152,8 +172,11 @@ impl Results<'_> {
             self.frame(*frame, place as u32)
         });
         let groups = groups.collect();
-        item.sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![self.shared_groups()])
-            .sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, groups);
+        item.sequence(
+            tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+            vec![self.shared_groups()],
+        )
+        .sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, groups);
     }
 
     fn shared_groups(&self) -> Item {
@@ -235,6 +258,10 @@ fn frames(runs: &[SidedRun], slices: usize, empty: EmptyFrames) -> Vec<Frame> {
     };
     Segment::ALL
         .into_iter()
-        .flat_map(|segment| of(segment).into_iter().map(move |slice| Frame { segment, slice }))
+        .flat_map(|segment| {
+            of(segment)
+                .into_iter()
+                .map(move |slice| Frame { segment, slice })
+        })
         .collect()
 }

@@ -100,7 +100,11 @@ pub(crate) struct Layout {
 impl Layout {
     /// Row and column in the stored image of a canonical pixel.
     pub(crate) fn place(&self, row: usize, col: usize) -> (usize, usize) {
-        let (row, col) = if self.transposed { (col, row) } else { (row, col) };
+        let (row, col) = if self.transposed {
+            (col, row)
+        } else {
+            (row, col)
+        };
         let flip = |index, length, flip| if flip { length - 1 - index } else { index };
         (
             flip(row, self.rows, self.flip_rows),
@@ -145,7 +149,11 @@ impl Source {
             .slices
             .iter()
             .map(|slice| ("SOP Instance UID", &slice.sop_instance_uid));
-        match named.into_iter().chain(slices).find(|(_, uid)| !is_uid(uid)) {
+        match named
+            .into_iter()
+            .chain(slices)
+            .find(|(_, uid)| !is_uid(uid))
+        {
             Some((what, uid)) => Err(ObjectsError::Uid {
                 what,
                 uid: uid.chars().take(80).collect(),
@@ -194,7 +202,11 @@ impl Source {
         let [row, col] = self.directions();
         let normal = cross(row, col);
         let transposed = row[1].abs() > row[0].abs();
-        let (across, down) = if transposed { (row[1], col[0]) } else { (row[0], col[1]) };
+        let (across, down) = if transposed {
+            (row[1], col[0])
+        } else {
+            (row[0], col[1])
+        };
         // Nearest to transverse, so that each image axis has a patient axis of its own.
         if normal[2].abs() <= normal[0].abs().max(normal[1].abs()) || across == 0.0 || down == 0.0 {
             return Err(ObjectsError::NotTransverse {

@@ -45,7 +45,11 @@ fn folder(stored: Stored, empty: EmptyFrames) -> (tempfile::TempDir, [PathBuf; 4
     let seg = results.segmentation(&map, empty).unwrap();
     let sr = results.measurements(&seg).unwrap();
     let rgb: Vec<u8> = (0..40 * 30 * 3).map(|i| (i % 251) as u8).collect();
-    let picture = Picture { rows: 40, cols: 30, rgb: &rgb };
+    let picture = Picture {
+        rows: 40,
+        cols: 30,
+        rgb: &rgb,
+    };
     let capture = results.capture(picture, &[2, 3]).unwrap();
     let document = results.document(PDF).unwrap();
     let paths = [
@@ -75,7 +79,10 @@ fn dciodvfy_finds_no_error() {
             };
             let said = String::from_utf8_lossy(&output.stderr);
             eprintln!("{said}");
-            let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("Error")).collect();
+            let errors: Vec<&str> = said
+                .lines()
+                .filter(|line| line.starts_with("Error"))
+                .collect();
             assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
         }
     }
@@ -89,15 +96,30 @@ fn dcmtk_reads_every_object_and_understands_the_report() {
             return;
         };
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("PatientName"), "{}", path.display());
-        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && said.contains("PatientName"),
+            "{}",
+            path.display()
+        );
+        assert!(
+            output.stderr.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let Some(output) = run("dsrdump", &["-Er", paths[1].to_str().unwrap()]) else {
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("Referenced Segment") && said.contains("Volume"), "{said}");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("Referenced Segment") && said.contains("Volume"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -108,9 +130,13 @@ fn highdicom_reads_our_label_map_and_our_numbers_in_each_orientation() {
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/read_back.py");
     let folders: Vec<_> = Stored::all()
-        .flat_map(|stored| [EmptyFrames::LeftOut, EmptyFrames::Kept].map(|empty| folder(stored, empty)))
+        .flat_map(|stored| {
+            [EmptyFrames::LeftOut, EmptyFrames::Kept].map(|empty| folder(stored, empty))
+        })
         .collect();
-    let paths = folders.iter().map(|(folder, _)| folder.path().to_str().unwrap());
+    let paths = folders
+        .iter()
+        .map(|(folder, _)| folder.path().to_str().unwrap());
     let arguments: Vec<&str> = std::iter::once(script).chain(paths).collect();
     let output = run("python3", &arguments).unwrap();
     assert!(

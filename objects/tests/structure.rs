@@ -6,11 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, InMemDicomObject};
 use nephrobox_objects::{EmptyFrames, Object, ObjectsError, Picture, Results, Segment};
-use nephrobox_shared::{
-    class::Class,
-    measure::{LabelMap, Side, sided_runs},
-    report::RESEARCH_USE_NOTICE,
-};
+use nephrobox_shared::{measure::LabelMap, report::RESEARCH_USE_NOTICE};
 use phantom::{MADE, PDF, SHAPE, Stored, device, label, labels, report, results};
 
 fn read(object: &Object) -> FileDicomObject<InMemDicomObject> {
@@ -35,7 +31,10 @@ fn labels_of(seg: &InMemDicomObject, stored: Stored) -> Vec<u8> {
     let bits = seg.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
     let [image_rows, image_cols] = stored.size();
     let mut found = vec![0; slices * rows * cols];
-    for (index, frame) in items(seg, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).iter().enumerate() {
+    for (index, frame) in items(seg, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+        .iter()
+        .enumerate()
+    {
         let number = &items(frame, tags::SEGMENT_IDENTIFICATION_SEQUENCE)[0];
         let number: usize = number
             .element(tags::REFERENCED_SEGMENT_NUMBER)
@@ -87,7 +86,9 @@ fn a_segmentation_holds_the_label_map_in_each_of_the_eight_orientations() {
     for stored in Stored::all() {
         let source = stored.source();
         for (empty, frames) in [(EmptyFrames::LeftOut, "8"), (EmptyFrames::Kept, "24")] {
-            let seg = results(&source, &report, &device).segmentation(&map, empty).unwrap();
+            let seg = results(&source, &report, &device)
+                .segmentation(&map, empty)
+                .unwrap();
             let seg = read(&seg.object);
             assert_eq!(text(&seg, tags::NUMBER_OF_FRAMES), frames, "{stored:?}");
             assert_eq!(labels_of(&seg, stored), expected(), "{stored:?}");
@@ -103,7 +104,10 @@ fn each_segment_is_one_structure_on_one_side_of_the_patient() {
         .segmentation(&map, EmptyFrames::LeftOut)
         .unwrap();
     let present: Vec<&str> = seg.present.iter().map(|segment| segment.label).collect();
-    assert_eq!(present, ["Right kidney", "Left kidney", "Right kidney tumour"]);
+    assert_eq!(
+        present,
+        ["Right kidney", "Left kidney", "Right kidney tumour"]
+    );
     let file = read(&seg.object);
     let coded: Vec<[String; 3]> = items(&file, tags::SEGMENT_SEQUENCE)
         .iter()
@@ -143,8 +147,15 @@ fn a_scan_without_kidneys_still_gives_a_segmentation_and_a_report_that_say_so() 
     assert_eq!(text(&read(&seg.object), tags::NUMBER_OF_FRAMES), "4");
     let sr = read(&results.measurements(&seg).unwrap());
     let sentences = texts(&sr);
-    assert!(sentences.contains(&"Right kidney: none outlined.".to_owned()), "{sentences:?}");
-    assert!(sentences.iter().any(|text| text.starts_with("No kidney and no tumour")));
+    assert!(
+        sentences.contains(&"Right kidney: none outlined.".to_owned()),
+        "{sentences:?}"
+    );
+    assert!(
+        sentences
+            .iter()
+            .any(|text| text.starts_with("No kidney and no tumour"))
+    );
 }
 
 /// Every text of a content tree, depth first.
@@ -184,9 +195,18 @@ fn a_structured_report_holds_the_reports_numbers_to_the_last_bit() {
     let sides = &report.findings.sides;
     let of = |ml: f64, mm2: f64| [("mL".to_owned(), ml), ("mm2".to_owned(), mm2)];
     let expected = [
-        of(sides.right.kidney_volume_ml, sides.right.kidney_largest_area_mm2),
-        of(sides.left.kidney_volume_ml, sides.left.kidney_largest_area_mm2),
-        of(sides.right.tumour_volume_ml, sides.right.tumour_largest_area_mm2),
+        of(
+            sides.right.kidney_volume_ml,
+            sides.right.kidney_largest_area_mm2,
+        ),
+        of(
+            sides.left.kidney_volume_ml,
+            sides.left.kidney_largest_area_mm2,
+        ),
+        of(
+            sides.right.tumour_volume_ml,
+            sides.right.tumour_largest_area_mm2,
+        ),
     ];
     assert!(sides.right.kidney_volume_ml > 0.0);
     assert_eq!(numbers(&sr), expected.concat());
@@ -200,9 +220,17 @@ fn a_picture_and_a_document_come_back_byte_for_byte() {
     let results = results(&source, &report, &device);
     // 5 x 3 x 3 is odd, so a byte of padding follows.
     let rgb: Vec<u8> = (0..45).collect();
-    let picture = Picture { rows: 5, cols: 3, rgb: &rgb };
+    let picture = Picture {
+        rows: 5,
+        cols: 3,
+        rgb: &rgb,
+    };
     let capture = read(&results.capture(picture, &[2]).unwrap());
-    let pixels = capture.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+    let pixels = capture
+        .element(tags::PIXEL_DATA)
+        .unwrap()
+        .to_bytes()
+        .unwrap();
     assert_eq!((&pixels[..45], pixels.len()), (rgb.as_slice(), 46));
     let document = read(&results.document(PDF).unwrap());
     let length: usize = document
@@ -210,7 +238,11 @@ fn a_picture_and_a_document_come_back_byte_for_byte() {
         .unwrap()
         .to_int()
         .unwrap();
-    let bytes = document.element(tags::ENCAPSULATED_DOCUMENT).unwrap().to_bytes().unwrap();
+    let bytes = document
+        .element(tags::ENCAPSULATED_DOCUMENT)
+        .unwrap()
+        .to_bytes()
+        .unwrap();
     assert_eq!(&bytes[..length], PDF);
 }
 
@@ -227,7 +259,11 @@ fn every_object_carries_patient_notice_model_and_hash() {
         assert!(text(&file, tags::SERIES_DESCRIPTION).starts_with("For research use only"));
         let contributor = &items(&file, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE)[0];
         let statement = text(contributor, tags::CONTRIBUTION_DESCRIPTION);
-        for part in [RESEARCH_USE_NOTICE, "demo-resnet18 version 3", &report.model.blake3] {
+        for part in [
+            RESEARCH_USE_NOTICE,
+            "demo-resnet18 version 3",
+            &report.model.blake3,
+        ] {
             assert!(statement.contains(part), "{statement}");
         }
     }
@@ -235,7 +271,11 @@ fn every_object_carries_patient_notice_model_and_hash() {
 
 fn all(results: &Results<'_>, map: &LabelMap) -> Vec<Object> {
     let seg = results.segmentation(map, EmptyFrames::LeftOut).unwrap();
-    let picture = Picture { rows: 1, cols: 2, rgb: &[1, 2, 3, 4, 5, 6] };
+    let picture = Picture {
+        rows: 1,
+        cols: 2,
+        rgb: &[1, 2, 3, 4, 5, 6],
+    };
     vec![
         results.measurements(&seg).unwrap(),
         seg.object,
@@ -265,38 +305,32 @@ fn the_same_results_are_the_same_objects_and_others_are_others() {
 }
 
 #[test]
-fn a_kidney_across_the_midline_is_divided_as_the_measures_divide_it() {
-    let mut map = LabelMap::new(3, 10).unwrap();
-    let mut slice = [0; 30];
-    slice[10..20].fill(1);
-    map.push(&slice).unwrap();
-    let runs = sided_runs(&map, 4.5).unwrap();
-    let found: Vec<(Side, u16, u16, Class)> = runs
-        .iter()
-        .map(|sided| (sided.side, sided.run.start, sided.run.end, sided.run.class))
-        .collect();
-    assert_eq!(
-        found,
-        [(Side::Right, 0, 5, Class::Kidney), (Side::Left, 5, 10, Class::Kidney)]
-    );
-}
-
-#[test]
 fn what_does_not_fit_together_is_refused() {
     let (map, device, good) = (labels(), device(), Stored::PLAIN.source());
     let report = report(&map);
     let refusal = |change: &dyn Fn(&mut nephrobox_objects::Source)| {
         let mut source = good.clone();
         change(&mut source);
-        Results::new(&source, &report, &device, MADE).err().map(|error| error.to_string())
+        Results::new(&source, &report, &device, MADE)
+            .err()
+            .map(|error| error.to_string())
     };
     for (change, says) in [
-        (&(|s| s.series_uid = "../x".into()) as &dyn Fn(&mut nephrobox_objects::Source), "no DICOM UID"),
+        (
+            &(|s| s.series_uid = "../x".into()) as &dyn Fn(&mut nephrobox_objects::Source),
+            "no DICOM UID",
+        ),
         (&|s| s.slices.clear(), "has 0 slices"),
-        (&|s| s.slices.reverse(), "slice 1 of the source does not lie below"),
+        (
+            &|s| s.slices.reverse(),
+            "slice 1 of the source does not lie below",
+        ),
         (&|s| s.slices[3].position_mm[0] = f64::NAN, "Image Position"),
         (&|s| s.pixel_spacing_mm = [0.0, 1.0], "Pixel Spacing"),
-        (&|s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0], "not transverse"),
+        (
+            &|s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+            "not transverse",
+        ),
         (&|s| s.orientation = [0.0; 6], "Image Orientation"),
         (&|s| s.rows = 0, "neither may be 0"),
     ] {
@@ -310,6 +344,13 @@ fn what_does_not_fit_together_is_refused() {
         Err(ObjectsError::Size { .. })
     ));
     assert!(matches!(results.document(b"PK"), Err(ObjectsError::NotPdf)));
-    let picture = Picture { rows: 2, cols: 2, rgb: &[0; 11] };
-    assert!(matches!(results.capture(picture, &[]), Err(ObjectsError::Picture { .. })));
+    let picture = Picture {
+        rows: 2,
+        cols: 2,
+        rgb: &[0; 11],
+    };
+    assert!(matches!(
+        results.capture(picture, &[]),
+        Err(ObjectsError::Picture { .. })
+    ));
 }

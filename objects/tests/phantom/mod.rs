@@ -137,15 +137,31 @@ impl Stored {
     /// Rows and columns of an image.
     pub fn size(self) -> [usize; 2] {
         let [_, rows, cols] = SHAPE;
-        if self.transposed { [cols, rows] } else { [rows, cols] }
+        if self.transposed {
+            [cols, rows]
+        } else {
+            [rows, cols]
+        }
     }
 
     /// The canonical row and column that a stored pixel shows.
     pub fn canonical(self, row: usize, col: usize) -> [usize; 2] {
         let [rows, cols] = self.size();
-        let row = if self.rows_flipped { rows - 1 - row } else { row };
-        let col = if self.cols_flipped { cols - 1 - col } else { col };
-        if self.transposed { [col, row] } else { [row, col] }
+        let row = if self.rows_flipped {
+            rows - 1 - row
+        } else {
+            row
+        };
+        let col = if self.cols_flipped {
+            cols - 1 - col
+        } else {
+            col
+        };
+        if self.transposed {
+            [col, row]
+        } else {
+            [row, col]
+        }
     }
 
     /// The series as its reader would describe it. Directions and positions come from places in the patient alone.
@@ -214,19 +230,31 @@ impl Stored {
         };
         let of = &source.slices[slice];
         let texts = [
-            (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192".to_owned()),
+            (
+                tags::SPECIFIC_CHARACTER_SET,
+                VR::CS,
+                "ISO_IR 192".to_owned(),
+            ),
             (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".into()),
             (tags::SOP_CLASS_UID, VR::UI, source.sop_class_uid.clone()),
             (tags::SOP_INSTANCE_UID, VR::UI, of.sop_instance_uid.clone()),
             (tags::STUDY_DATE, VR::DA, source.study.date.clone()),
             (tags::STUDY_TIME, VR::TM, source.study.time.clone()),
-            (tags::ACCESSION_NUMBER, VR::SH, source.study.accession_number.clone()),
+            (
+                tags::ACCESSION_NUMBER,
+                VR::SH,
+                source.study.accession_number.clone(),
+            ),
             (tags::MODALITY, VR::CS, "CT".into()),
             (tags::MANUFACTURER, VR::LO, "Phantom".into()),
             (tags::REFERRING_PHYSICIAN_NAME, VR::PN, String::new()),
             (tags::PATIENT_NAME, VR::PN, source.patient.name.clone()),
             (tags::PATIENT_ID, VR::LO, source.patient.id.clone()),
-            (tags::PATIENT_BIRTH_DATE, VR::DA, source.patient.birth_date.clone()),
+            (
+                tags::PATIENT_BIRTH_DATE,
+                VR::DA,
+                source.patient.birth_date.clone(),
+            ),
             (tags::PATIENT_SEX, VR::CS, source.patient.sex.clone()),
             (tags::SLICE_THICKNESS, VR::DS, "2.5".into()),
             (tags::KVP, VR::DS, "120".into()),
@@ -237,12 +265,32 @@ impl Stored {
             (tags::SERIES_NUMBER, VR::IS, "2".into()),
             (tags::ACQUISITION_NUMBER, VR::IS, "1".into()),
             (tags::INSTANCE_NUMBER, VR::IS, (slice + 1).to_string()),
-            (tags::IMAGE_POSITION_PATIENT, VR::DS, decimals(&of.position_mm)),
-            (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, decimals(&source.orientation)),
-            (tags::FRAME_OF_REFERENCE_UID, VR::UI, source.frame_of_reference_uid.clone()),
+            (
+                tags::IMAGE_POSITION_PATIENT,
+                VR::DS,
+                decimals(&of.position_mm),
+            ),
+            (
+                tags::IMAGE_ORIENTATION_PATIENT,
+                VR::DS,
+                decimals(&source.orientation),
+            ),
+            (
+                tags::FRAME_OF_REFERENCE_UID,
+                VR::UI,
+                source.frame_of_reference_uid.clone(),
+            ),
             (tags::POSITION_REFERENCE_INDICATOR, VR::LO, String::new()),
-            (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".into()),
-            (tags::PIXEL_SPACING, VR::DS, decimals(&source.pixel_spacing_mm)),
+            (
+                tags::PHOTOMETRIC_INTERPRETATION,
+                VR::CS,
+                "MONOCHROME2".into(),
+            ),
+            (
+                tags::PIXEL_SPACING,
+                VR::DS,
+                decimals(&source.pixel_spacing_mm),
+            ),
             (tags::RESCALE_INTERCEPT, VR::DS, "0".into()),
             (tags::RESCALE_SLOPE, VR::DS, "1".into()),
             (tags::RESCALE_TYPE, VR::LO, "HU".into()),
@@ -263,7 +311,11 @@ impl Stored {
         for (tag, number) in numbers {
             ct.put(DataElement::new(tag, VR::US, PrimitiveValue::from(number)));
         }
-        ct.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+        ct.put(DataElement::new(
+            tags::PIXEL_DATA,
+            VR::OW,
+            PrimitiveValue::U16(pixels.into()),
+        ));
         let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
         ct.with_meta(meta).unwrap()
     }
