@@ -143,7 +143,7 @@ pub enum EmptyFrames {
 
 /// A dimension's unsigned values.
 pub(crate) fn indices(values: [u32; 2]) -> PrimitiveValue {
-    dicom_value!(U32, values)
+    PrimitiveValue::U32(values.as_slice().into())
 }
 
 #[cfg(test)]
