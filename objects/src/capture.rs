@@ -49,6 +49,8 @@ impl Results<'_> {
         item.text(tags::CONVERSION_TYPE, "WSD")
             .text(tags::IMAGE_TYPE, "DERIVED\\SECONDARY")
             .text(tags::PATIENT_ORIENTATION, "")
+            // Kidneys are paired and a picture may show both: asked for, and unknown.
+            .text(tags::LATERALITY, "")
             .free(tags::DERIVATION_DESCRIPTION, &self.statement())
             .free(tags::IMAGE_COMMENTS, RESEARCH_USE_NOTICE)
             // The notice and the side letters are part of the picture; the patient's name may be too.

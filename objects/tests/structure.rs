@@ -5,7 +5,7 @@ mod phantom;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, InMemDicomObject};
-use nephrobox_objects::{EmptyFrames, Object, ObjectsError, Picture, Results, Segment};
+use nephrobox_objects::{EmptyFrames, Object, ObjectsError, Picture, Results, Segment, Source};
 use nephrobox_shared::{measure::LabelMap, report::RESEARCH_USE_NOTICE};
 use phantom::{MADE, PDF, SHAPE, Stored, device, label, labels, report, results};
 
@@ -306,36 +306,30 @@ fn the_same_results_are_the_same_objects_and_others_are_others() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
+    type Change = fn(&mut Source);
     let (map, device, good) = (labels(), device(), Stored::PLAIN.source());
     let report = report(&map);
-    let refusal = |change: &dyn Fn(&mut nephrobox_objects::Source)| {
-        let mut source = good.clone();
-        change(&mut source);
-        Results::new(&source, &report, &device, MADE)
-            .err()
-            .map(|error| error.to_string())
-    };
-    for (change, says) in [
+    let cases: [(Change, &str); 8] = [
+        (|s| s.series_uid = "../x".into(), "no DICOM UID"),
+        (|s| s.slices.clear(), "has 0 slices"),
         (
-            &(|s| s.series_uid = "../x".into()) as &dyn Fn(&mut nephrobox_objects::Source),
-            "no DICOM UID",
-        ),
-        (&|s| s.slices.clear(), "has 0 slices"),
-        (
-            &|s| s.slices.reverse(),
+            |s| s.slices.reverse(),
             "slice 1 of the source does not lie below",
         ),
-        (&|s| s.slices[3].position_mm[0] = f64::NAN, "Image Position"),
-        (&|s| s.pixel_spacing_mm = [0.0, 1.0], "Pixel Spacing"),
+        (|s| s.slices[3].position_mm[0] = f64::NAN, "Image Position"),
+        (|s| s.pixel_spacing_mm = [0.0, 1.0], "Pixel Spacing"),
         (
-            &|s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+            |s| s.orientation = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0],
             "not transverse",
         ),
-        (&|s| s.orientation = [0.0; 6], "Image Orientation"),
-        (&|s| s.rows = 0, "neither may be 0"),
-    ] {
-        let refused = refusal(change).expect(says);
-        assert!(refused.contains(says), "{refused}");
+        (|s| s.orientation = [0.0; 6], "Image Orientation"),
+        (|s| s.rows = 0, "neither may be 0"),
+    ];
+    for (change, says) in cases {
+        let mut source = good.clone();
+        change(&mut source);
+        let refused = Results::new(&source, &report, &device, MADE).expect_err(says);
+        assert!(refused.to_string().contains(says), "{refused}");
     }
     let results = results(&good, &report, &device);
     let small = LabelMap::new(2, 2).unwrap();
