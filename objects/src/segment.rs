@@ -97,7 +97,7 @@ impl Segment {
     }
 }
 
-/// A colour in PCS-values as PS3.3 C.10.7.1.1 codes them: CIELab under D50, 16 bits each.
+/// A colour as PS3.3 C.10.7.1.1 codes it: CIE 1976 lightness and two opponent axes under D50, 16 bits each.
 fn cie_lab(srgb: [u8; 3]) -> [u16; 3] {
     let [r, g, b] = srgb.map(|value| {
         let value = f64::from(value) / 255.0;

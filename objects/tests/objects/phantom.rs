@@ -15,28 +15,25 @@ use nephrobox_shared::{
 };
 
 /// Slices, rows and columns; a slice has no whole number of bytes of bits.
-pub const SHAPE: [usize; 3] = [6, 15, 21];
+pub(crate) const SHAPE: [usize; 3] = [6, 15, 21];
 /// Between slices, rows and columns, all different.
-pub const SPACING_MM: [f64; 3] = [2.5, 0.75, 0.5];
+pub(crate) const SPACING_MM: [f64; 3] = [2.5, 0.75, 0.5];
 /// When the results were made: 2026-03-01 12:34:56 UTC.
-pub const MADE: Duration = Duration::from_secs(1_772_368_496);
+pub(crate) const MADE: Duration = Duration::from_secs(1_772_368_496);
 
 /// A right kidney with a tumour, and a left kidney lower down, in canonical voxels.
-pub fn label([slice, row, col]: [usize; 3]) -> u8 {
+pub(crate) fn label([slice, row, col]: [usize; 3]) -> u8 {
     let within = |[s, r, c]: [std::ops::Range<usize>; 3]| {
         s.contains(&slice) && r.contains(&row) && c.contains(&col)
     };
     if within([2..4, 4..6, 3..5]) {
-        2
-    } else if within([1..4, 4..10, 3..8]) || within([2..5, 5..12, 13..17]) {
-        1
-    } else {
-        0
+        return 2;
     }
+    u8::from(within([1..4, 4..10, 3..8]) || within([2..5, 5..12, 13..17]))
 }
 
 /// The label map of the patient.
-pub fn labels() -> LabelMap {
+pub(crate) fn labels() -> LabelMap {
     let [slices, rows, cols] = SHAPE;
     let mut map = LabelMap::new(rows, cols).unwrap();
     for slice in 0..slices {
@@ -47,7 +44,7 @@ pub fn labels() -> LabelMap {
 }
 
 /// What the box would report of a label map.
-pub fn report(map: &LabelMap) -> Report {
+pub(crate) fn report(map: &LabelMap) -> Report {
     let [slice_mm, row_mm, col_mm] = SPACING_MM;
     let spacing = Spacing::new(slice_mm, row_mm, col_mm).unwrap();
     let [slices, rows, cols] = SHAPE;
@@ -89,7 +86,7 @@ pub fn report(map: &LabelMap) -> Report {
 }
 
 /// The box.
-pub fn device() -> Device {
+pub(crate) fn device() -> Device {
     Device {
         serial: "NB-0007".into(),
         station: "BEDSIDE-3".into(),
@@ -108,18 +105,18 @@ fn place(voxel: [f64; 3]) -> [f64; 3] {
 
 /// One of the eight ways to store a transverse image.
 #[derive(Clone, Copy, Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Rows of the image run from front to back.
-    pub transposed: bool,
+    pub(crate) transposed: bool,
     /// The first row is the last canonical one (column if transposed).
-    pub rows_flipped: bool,
+    pub(crate) rows_flipped: bool,
     /// The first column is the last canonical one (row if transposed).
-    pub cols_flipped: bool,
+    pub(crate) cols_flipped: bool,
 }
 
 impl Stored {
     /// All eight.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..8).map(|bits| Self {
             transposed: bits & 1 != 0,
             rows_flipped: bits & 2 != 0,
@@ -128,14 +125,14 @@ impl Stored {
     }
 
     /// The way of most scanners.
-    pub const PLAIN: Self = Self {
+    pub(crate) const PLAIN: Self = Self {
         transposed: false,
         rows_flipped: false,
         cols_flipped: false,
     };
 
     /// Rows and columns of an image.
-    pub fn size(self) -> [usize; 2] {
+    pub(crate) fn size(self) -> [usize; 2] {
         let [_, rows, cols] = SHAPE;
         if self.transposed {
             [cols, rows]
@@ -145,7 +142,7 @@ impl Stored {
     }
 
     /// The canonical row and column that a stored pixel shows.
-    pub fn canonical(self, row: usize, col: usize) -> [usize; 2] {
+    pub(crate) fn canonical(self, row: usize, col: usize) -> [usize; 2] {
         let [rows, cols] = self.size();
         let row = if self.rows_flipped {
             rows - 1 - row
@@ -165,7 +162,7 @@ impl Stored {
     }
 
     /// The series as its reader would describe it. Directions and positions come from places in the patient alone.
-    pub fn source(self) -> Source {
+    pub(crate) fn source(self) -> Source {
         let at = |slice: usize, row, col| {
             let [row, col] = self.canonical(row, col);
             place([slice as f64, row as f64, col as f64])
@@ -216,7 +213,7 @@ impl Stored {
     }
 
     /// One image of the series as a CT file; a pixel is 100 times its label.
-    pub fn ct(self, source: &Source, slice: usize) -> FileDicomObject<InMemDicomObject> {
+    pub(crate) fn ct(self, source: &Source, slice: usize) -> FileDicomObject<InMemDicomObject> {
         let [rows, cols] = self.size();
         let pixels: Vec<u16> = (0..rows * cols)
             .map(|i| {
@@ -322,12 +319,16 @@ impl Stored {
 }
 
 /// The results of a source, ready.
-pub fn results<'a>(source: &'a Source, report: &'a Report, device: &'a Device) -> Results<'a> {
+pub(crate) fn results<'a>(
+    source: &'a Source,
+    report: &'a Report,
+    device: &'a Device,
+) -> Results<'a> {
     Results::new(source, report, device, MADE).unwrap()
 }
 
 /// A PDF of one empty page.
-pub const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+pub(crate) const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]>>endobj\n\
 trailer<</Root 1 0 R>>\n%%EOF\n";

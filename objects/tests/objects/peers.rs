@@ -2,16 +2,14 @@
 //!
 //! `apt install dicom3tools dcmtk` and `pip install highdicom pydicom`.
 
-mod phantom;
-
 use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
+use crate::phantom::{PDF, Stored, device, labels, report, results};
 use nephrobox_objects::{EmptyFrames, Object, Picture};
-use phantom::{PDF, Stored, device, labels, report, results};
 use serde_json::json;
 
 /// Runs a tool; `None`, with a word about it, if it is not there.
@@ -128,7 +126,7 @@ fn highdicom_reads_our_label_map_and_our_numbers_in_each_orientation() {
         eprintln!("skipped: python3 has no highdicom");
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/read_back.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/objects/read_back.py");
     let folders: Vec<_> = Stored::all()
         .flat_map(|stored| {
             [EmptyFrames::LeftOut, EmptyFrames::Kept].map(|empty| folder(stored, empty))

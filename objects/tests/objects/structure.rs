@@ -1,13 +1,11 @@
 //! The objects as a reader without any of our code finds them: written, read back with `dicom-object`, and looked at.
 
-mod phantom;
-
+use crate::phantom::{MADE, PDF, SHAPE, Stored, device, label, labels, report, results};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, InMemDicomObject};
 use nephrobox_objects::{EmptyFrames, Object, ObjectsError, Picture, Results, Segment, Source};
 use nephrobox_shared::{measure::LabelMap, report::RESEARCH_USE_NOTICE};
-use phantom::{MADE, PDF, SHAPE, Stored, device, label, labels, report, results};
 
 fn read(object: &Object) -> FileDicomObject<InMemDicomObject> {
     let mut bytes = Vec::new();

@@ -1,6 +1,6 @@
 """Reads segmentation and structured report with highdicom and compares with the CT's pixels (100 times the label) and expected.json.
 
-Used by tests/peers.rs: read_back.py FOLDER...
+Used by peers.rs: read_back.py FOLDER...
 """
 
 import json
