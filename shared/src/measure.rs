@@ -16,6 +16,8 @@ mod measures;
 mod midline;
 mod side;
 #[cfg(feature = "alloc")]
+mod sided;
+#[cfg(feature = "alloc")]
 mod small;
 mod spacing;
 
@@ -28,4 +30,6 @@ pub use label_map::{LabelMap, Run};
 pub use measures::{Measures, measure};
 pub use midline::Midline;
 pub use side::{Side, Sides, Tissue};
+#[cfg(feature = "alloc")]
+pub use sided::{SidedRun, sided_runs};
 pub use spacing::{Spacing, SpacingError};

@@ -1,0 +1,5 @@
+//! The objects of a phantom's scan: their structure as read back, and what other programs make of them.
+
+mod peers;
+mod phantom;
+mod structure;
