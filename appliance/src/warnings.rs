@@ -5,6 +5,7 @@
 //! every report is read on none.
 
 use nephrobox_imaging::Geometry;
+use nephrobox_imaging::dicom::Finding;
 use nephrobox_shared::measure::{Side, Structure};
 use nephrobox_shared::report::{Findings, ModelInfo, Warning};
 
@@ -49,6 +50,18 @@ pub fn all(
         );
     }
     warnings
+}
+
+/// What a DICOM series was read in spite of.
+#[must_use]
+pub fn series(findings: &[Finding]) -> Vec<Warning> {
+    let worth = findings.iter().filter(|finding| finding.is_warning());
+    worth
+        .map(|finding| Warning {
+            code: finding.code().to_owned(),
+            message: finding.to_string(),
+        })
+        .collect()
 }
 
 fn add(warnings: &mut Vec<Warning>, code: &str, message: String) {

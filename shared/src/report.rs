@@ -91,7 +91,8 @@ pub struct EngineInfo {
 pub struct InputInfo {
     /// Name of the file or series, without its folder.
     pub file: String,
-    /// BLAKE3 of the file's bytes in hexadecimal digits; `None` if the scan was no file.
+    /// BLAKE3 of the file's bytes in hexadecimal digits, of a DICOM series its slices' files one after the other in the order in which
+    /// they lie, from the end that the normal of their planes points away from; `None` if the scan was no file.
     pub blake3: Option<String>,
     /// Slices of the scan.
     pub slices: usize,

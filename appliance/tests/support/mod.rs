@@ -139,7 +139,7 @@ pub(crate) fn save_model(folder: &Path) -> PathBuf {
 /// `nephrobox segment scan --model model --out out --device cpu`.
 pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
     Args {
-        scan: scan.to_owned(),
+        scan: vec![scan.to_owned()],
         model: model.to_owned(),
         out: out.to_owned(),
         fast: false,

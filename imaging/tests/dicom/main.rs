@@ -1,0 +1,12 @@
+//! DICOM series made on the spot, read as the NIfTI file of the same patient would be.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod findings;
+mod garbage;
+mod orientations;
+mod packings;
+mod real;
+mod refusals;
+mod series;
