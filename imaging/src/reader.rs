@@ -176,10 +176,7 @@ impl ScanReader {
 
     /// What was odd about a DICOM series and was dealt with; nothing for other files.
     pub fn findings(&self) -> &[Finding] {
-        self.file
-            .series()
-            .map(Series::findings)
-            .unwrap_or_default()
+        self.file.series().map(Series::findings).unwrap_or_default()
     }
 
     /// The files that hold the voxels, in the order in which they lie in the volume; one unless this is a DICOM series.

@@ -20,7 +20,8 @@ use nifti::{Declared, I16, Order, RawNifti, U8, place};
 pub(crate) const SHAPE: [usize; 3] = [20, 64, 96];
 /// Millimetres between slices, rows, columns; three different numbers, so that no two can be confused.
 pub(crate) const SPACING: [f64; 3] = [3.0, 0.75, 0.8125];
-const ORIGIN: [f64; 3] = [120.0, 95.0, 410.0];
+/// Of the first voxel of the first slice, in NIfTI coordinates.
+pub(crate) const ORIGIN: [f64; 3] = [120.0, 95.0, 410.0];
 
 /// The truth: a small right kidney, a larger left one nearer the feet, with a tumour on its outer side.
 pub(crate) fn label([slice, row, col]: [usize; 3]) -> u8 {

@@ -118,11 +118,6 @@ impl Elements {
         let value = self.values.get(&tag)?;
         Some(u16::from_le_bytes(value.as_slice().try_into().ok()?))
     }
-
-    /// Whether the element is there at all.
-    pub(crate) fn has(&self, tag: Tag) -> bool {
-        self.values.contains_key(&tag)
-    }
 }
 
 /// Reads the pixels of a data set, at most `limit` bytes.

@@ -130,7 +130,9 @@ impl fmt::Display for Finding {
                 f,
                 "{slices} slices were compressed in a way that can change voxels."
             ),
-            Self::ScalesDiffer => f.write_str("Slices are scaled to HU by different numbers; each was read by its own."),
+            Self::ScalesDiffer => f.write_str(
+                "Slices are scaled to HU by different numbers; each was read by its own.",
+            ),
             Self::PaddingInTissue { hu } => write!(
                 f,
                 "The padding value stands for {hu} HU, which tissue has, too; every pixel of that value was taken for air."

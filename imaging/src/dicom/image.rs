@@ -138,7 +138,8 @@ impl Slice {
         };
         let uid = |tag, name| {
             let uid = elements.text(tag).map(printable);
-            uid.filter(|uid| !uid.is_empty()).ok_or_else(|| missing(name))
+            uid.filter(|uid| !uid.is_empty())
+                .ok_or_else(|| missing(name))
         };
         let short = |tag, name| elements.short(tag).ok_or_else(|| missing(name));
         if let Some([frames]) = elements.numbers::<1>(tags::NUMBER_OF_FRAMES)

@@ -90,9 +90,17 @@ fn unpack_unguarded(packing: Packing, bytes: &[u8], slice: &Slice) -> Result<Vec
 
 fn words(bytes: &[u8], wide: bool, read: impl Fn([u8; 2]) -> u16) -> Vec<u16> {
     if wide {
-        bytes.as_chunks::<2>().0.iter().map(|word| read(*word)).collect()
+        bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|word| read(*word))
+            .collect()
     } else {
-        bytes.iter().map(|&byte| read([byte, byte]) & 0xFF).collect()
+        bytes
+            .iter()
+            .map(|&byte| read([byte, byte]) & 0xFF)
+            .collect()
     }
 }
 
@@ -162,8 +170,7 @@ fn jpeg_2000_size(bytes: &[u8]) -> Result<Size, String> {
         .filter(|head| head.starts_with(&JPEG_2000))
         .ok_or("its packed image is no JPEG 2000 code stream")?;
     let short = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    let long =
-        |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let long = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let high_throughput = short(6) & 0x4000 != 0;
     if high_throughput || head[COMPONENT + 1..] != [1, 1] {
         return Err("its JPEG 2000 image uses what CT does not".to_owned());

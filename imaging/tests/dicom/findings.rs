@@ -122,7 +122,10 @@ fn a_tilted_gantry_makes_slices_no_thicker() {
 #[test]
 fn one_slice_is_as_far_from_the_next_as_it_is_thick() {
     let (_home, scan) = opened(&series(SUPINE)[3..4]);
-    assert_eq!(scan.findings(), [Finding::SingleSlice { thickness_mm: 2.5 }]);
+    assert_eq!(
+        scan.findings(),
+        [Finding::SingleSlice { thickness_mm: 2.5 }]
+    );
     assert!(warns(&scan));
     assert_eq!(scan.geometry().shape(), [1, 5, 4]);
     assert_eq!(scan.geometry().spacing().slice_mm, 2.5);
@@ -226,7 +229,11 @@ fn a_gzipped_slice_in_a_folder_is_left_out_as_no_dicom_and_leaves_no_gap_unseen(
     let home = tempfile::tempdir().unwrap();
     let slices = series(SUPINE);
     save(home.path(), &slices[..5], in_order);
-    fs::write(home.path().join("slice-005.dcm.gz"), gzipped(&slices[5].encode())).unwrap();
+    fs::write(
+        home.path().join("slice-005.dcm.gz"),
+        gzipped(&slices[5].encode()),
+    )
+    .unwrap();
     let scan = ScanReader::open_series(&[home.path().to_owned()]).unwrap();
     assert_eq!(scan.findings(), [Finding::OtherFiles { files: 1 }]);
     assert_eq!(scan.geometry().slices(), 5);

@@ -90,7 +90,9 @@ fn nesting_without_end_is_survived() {
     let length = u32::from_le_bytes(sound[140..144].try_into().unwrap()) as usize;
     let mut bytes = sound[..144 + length].to_vec();
     for _ in 0..200_000 {
-        bytes.extend([0x08, 0, 0x15, 0x11, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        bytes.extend([
+            0x08, 0, 0x15, 0x11, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
+        ]);
         bytes.extend([0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]);
     }
     let home = tempfile::tempdir().unwrap();

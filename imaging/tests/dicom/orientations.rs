@@ -126,7 +126,11 @@ fn coronal_images_are_turned_to_transverse_slices() {
         axes: [2, 0, 1],
         reversed: [false; 3],
     };
-    let files = save(home.path(), &of(order, SHAPE, SPACING, ORIGIN, &hu), in_order);
+    let files = save(
+        home.path(),
+        &of(order, SHAPE, SPACING, ORIGIN, &hu),
+        in_order,
+    );
     let mut scan = ScanReader::open_series(&files).unwrap();
     assert_eq!(scan.geometry().shape(), SHAPE);
     let found = volume(&mut scan);

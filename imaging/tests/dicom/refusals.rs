@@ -138,7 +138,10 @@ fn a_missing_slice() {
     let error = spoilt(|slices| {
         slices.remove(2);
     });
-    assert!(matches!(error, DicomError::Gap { missing: 1, .. }), "{error}");
+    assert!(
+        matches!(error, DicomError::Gap { missing: 1, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -146,7 +149,10 @@ fn two_missing_slices() {
     let error = spoilt(|slices| {
         slices.drain(2..4);
     });
-    assert!(matches!(error, DicomError::Gap { missing: 2, .. }), "{error}");
+    assert!(
+        matches!(error, DicomError::Gap { missing: 2, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -160,7 +166,11 @@ fn two_phases_at_the_same_places() {
     let error = spoilt(|slices| {
         let mut second = series(SUPINE);
         for (k, slice) in second.iter_mut().enumerate() {
-            slice.text(tags::SOP_INSTANCE_UID, VR::UI, &format!("2.25.88.{}", k + 1));
+            slice.text(
+                tags::SOP_INSTANCE_UID,
+                VR::UI,
+                &format!("2.25.88.{}", k + 1),
+            );
         }
         slices.extend(second);
     });
@@ -213,7 +223,10 @@ fn a_tag_that_every_slice_must_have() {
         let error = spoilt(|slices| {
             slices[4].object.remove_element(tag);
         });
-        assert!(matches!(error, DicomError::Missing { .. }), "{tag}: {error}");
+        assert!(
+            matches!(error, DicomError::Missing { .. }),
+            "{tag}: {error}"
+        );
     }
 }
 
@@ -232,7 +245,10 @@ fn numbers_that_are_none() {
     ];
     for (tag, text) in wrong {
         let error = spoilt(|slices| slices[0].text(tag, VR::DS, text));
-        assert!(matches!(error, DicomError::Missing { .. }), "{text}: {error}");
+        assert!(
+            matches!(error, DicomError::Missing { .. }),
+            "{text}: {error}"
+        );
     }
 }
 
@@ -291,7 +307,10 @@ fn photographs_and_big_endian() {
         file[at..at + 22].copy_from_slice(&uid[..22]);
         fs::write(home.path().join("slice"), file).unwrap();
         let error = refusal(home.path());
-        assert!(matches!(error, DicomError::TransferSyntax { .. }), "{error}");
+        assert!(
+            matches!(error, DicomError::TransferSyntax { .. }),
+            "{error}"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! Writes a CT series of a phantom, as a scanner would or with one thing wrong.
 
+#![allow(dead_code)] // other crates' tests use a part
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::support::Order;
+use super::support::Order;
 
 pub(crate) const SHAPE: [usize; 3] = [6, 5, 4];
 pub(crate) const SPACING: [f64; 3] = [2.5, 0.75, 0.8125];
@@ -64,17 +66,24 @@ pub(crate) fn of(
     let raw: Vec<i16> = order.indices(shape).map(hu).collect();
     (0..slices)
         .map(|k| {
-            let position =
-                [0, 1, 2].map(|world| column(3)[world] + k as f64 * column(2)[world]);
+            let position = [0, 1, 2].map(|world| column(3)[world] + k as f64 * column(2)[world]);
             let mut object = InMemDicomObject::new_empty();
             for (tag, vr, text) in [
-                (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
+                (
+                    tags::SOP_CLASS_UID,
+                    VR::UI,
+                    uids::CT_IMAGE_STORAGE.to_owned(),
+                ),
                 (tags::SOP_INSTANCE_UID, VR::UI, format!("2.25.77.{}", k + 1)),
                 (tags::STUDY_INSTANCE_UID, VR::UI, "2.25.1".to_owned()),
                 (tags::SERIES_INSTANCE_UID, VR::UI, "2.25.2".to_owned()),
                 (tags::FRAME_OF_REFERENCE_UID, VR::UI, "2.25.3".to_owned()),
                 (tags::MODALITY, VR::CS, "CT".to_owned()),
-                (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
+                (
+                    tags::IMAGE_TYPE,
+                    VR::CS,
+                    "ORIGINAL\\PRIMARY\\AXIAL".to_owned(),
+                ),
                 (tags::PATIENT_NAME, VR::PN, "Nobody^At^All".to_owned()),
                 (tags::PATIENT_POSITION, VR::CS, "HFS".to_owned()),
                 (tags::IMAGE_POSITION_PATIENT, VR::DS, decimals(&position)),
@@ -89,7 +98,11 @@ pub(crate) fn of(
                     decimals(&[length(column(1)), length(column(0))]),
                 ),
                 (tags::SLICE_THICKNESS, VR::DS, decimals(&[spacing[0]])),
-                (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
+                (
+                    tags::PHOTOMETRIC_INTERPRETATION,
+                    VR::CS,
+                    "MONOCHROME2".to_owned(),
+                ),
                 (tags::RESCALE_SLOPE, VR::DS, "1".to_owned()),
                 (tags::RESCALE_INTERCEPT, VR::DS, "-1024".to_owned()),
                 (tags::RESCALE_TYPE, VR::LO, "HU".to_owned()),
@@ -105,7 +118,12 @@ pub(crate) fn of(
             file.short(tags::SAMPLES_PER_PIXEL, 1);
             file.bits(16, 12, false);
             let slice = &raw[k * rows * cols..][..rows * cols];
-            file.pixels(&slice.iter().map(|hu| (hu + 1024) as u16).collect::<Vec<_>>());
+            file.pixels(
+                &slice
+                    .iter()
+                    .map(|hu| (hu + 1024) as u16)
+                    .collect::<Vec<_>>(),
+            );
             file
         })
         .collect()
