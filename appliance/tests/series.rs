@@ -2,21 +2,18 @@
 
 mod support;
 
-mod dicom {
-    pub(crate) use crate::support::nifti as support;
-
-    #[path = "../../../imaging/tests/dicom/series.rs"]
-    pub(crate) mod series;
-}
+// Series as the reader's own tests make them.
+#[path = "../../imaging/tests/dicom/series.rs"]
+mod series;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dicom::series::{self, SUPINE, SliceFile};
 use nephrobox::failure::{Exit, Failure};
 use nephrobox::segment;
 use nephrobox_imaging::{LabelReader, ScanReader};
 use nephrobox_shared::report::Report;
+use series::{SUPINE, SliceFile};
 use support::nifti::{Declared, Order};
 use support::{ORIGIN, SHAPE, SPACING, args, hu, label, raw_scan, save_model};
 use tempfile::TempDir;

@@ -14,7 +14,8 @@ use nephrobox_engine::program::{Builder, Storage, Tensor};
 use nephrobox_shared::measure::Sides;
 use nephrobox_shared::package::{Input, Manifest, TestScores, Training};
 use nephrobox_shared::preprocess::Preprocess;
-use nifti::{Declared, I16, Order, RawNifti, U8, place};
+pub(crate) use nifti::Order;
+use nifti::{Declared, I16, RawNifti, U8, place};
 
 /// Slices, rows, columns.
 pub(crate) const SHAPE: [usize; 3] = [20, 64, 96];

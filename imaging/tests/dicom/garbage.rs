@@ -110,7 +110,7 @@ fn a_claimed_length_takes_no_memory() {
         .position(|window| window == [0x28, 0, 0x30, 0, b'D', b'S'])
         .unwrap();
     let mut bytes = sound.clone();
-    bytes.splice(at + 4..at + 8, [b'U', b'N', 0, 0, 0xFE, 0xFF, 0xFF, 0xFF]);
+    drop(bytes.splice(at + 4..at + 8, [b'U', b'N', 0, 0, 0xFE, 0xFF, 0xFF, 0xFF]));
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("slice");
     fs::write(&file, bytes).unwrap();

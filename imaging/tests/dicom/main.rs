@@ -7,6 +7,7 @@ mod findings;
 mod garbage;
 mod orientations;
 mod packings;
+mod peers;
 mod real;
 mod refusals;
 mod series;

@@ -16,7 +16,7 @@ const SHAPE: [usize; 3] = [3, 70, 45];
 
 /// Smooth with some noise, as CT is, and with the whole range of 12 bits.
 fn hu([s, r, c]: [usize; 3]) -> i16 {
-    let noise = (s * 131 + r * 31 + c * 17) * 2_654_435_761_usize >> 7 & 63;
+    let noise = (((s * 131 + r * 31 + c * 17) * 2_654_435_761_usize) >> 7) & 63;
     match (r, c) {
         (0, 0) => -1024,
         (0, 1) => 3071,
