@@ -106,7 +106,7 @@ impl Elements {
         let mut parts = self.text(tag)?.split('\\');
         for number in &mut numbers {
             *number = parts.next()?.trim().parse().ok()?;
-            if !number.is_finite() {
+            if !f64::is_finite(*number) {
                 return None;
             }
         }
@@ -270,9 +270,8 @@ fn walk_unguarded(
                 _ => return Err("an item ends that did not begin".to_owned()),
             },
             LazyDataToken::SequenceEnd => match open.pop() {
-                Some(Open::Sequence) => Go::On,
                 Some(Open::Image) if open.is_empty() => Go::Stop,
-                Some(Open::Image) => Go::On,
+                Some(Open::Sequence | Open::Image) => Go::On,
                 _ => return Err("a sequence ends that did not begin".to_owned()),
             },
             LazyDataToken::LazyValue { header, decoder } => {
