@@ -127,7 +127,6 @@ pub(crate) fn content(
     limit: usize,
 ) -> Result<Content, String> {
     let mut content = None;
-    let mut fragments = 0_usize;
     let too_large = || Err(format!("its pixels take more than {limit} bytes"));
     walk(source, types, &mut |at| {
         match at {
@@ -142,11 +141,10 @@ pub(crate) fn content(
             }
             At::Value(header, decoder) => skip(decoder, header.len.0)?,
             At::Pixels => content = Some(Content::Encapsulated(Vec::new())),
-            At::Fragment(len, decoder) => {
-                fragments += 1;
+            At::Fragment(index, len, decoder) => {
                 match &mut content {
                     // The first is the offset table, which one image does not need.
-                    Some(Content::Encapsulated(bytes)) if fragments > 1 => {
+                    Some(Content::Encapsulated(bytes)) if index > 0 => {
                         if bytes.len() + len as usize > limit {
                             return too_large();
                         }
@@ -167,8 +165,8 @@ enum At<'a> {
     Value(DataElementHeader, &'a mut dyn Decode),
     /// The start of a compressed image.
     Pixels,
-    /// A fragment of it that must be read or skipped.
-    Fragment(u32, &'a mut dyn Decode),
+    /// A fragment of it, counted from 0, that must be read or skipped. Empty ones are counted and not shown.
+    Fragment(usize, u32, &'a mut dyn Decode),
 }
 
 #[derive(PartialEq)]
@@ -245,6 +243,8 @@ fn walk_unguarded(
     let mut reader =
         LazyDataSetReader::new_with_ts(source, &syntax).map_err(|error| error.to_string())?;
     let mut open: Vec<Open> = Vec::new();
+    // Begun in the image at the top level.
+    let mut items = 0_usize;
     while let Some(token) = reader.advance() {
         let token = token.map_err(|error| error.to_string())?;
         let go = match token {
@@ -262,6 +262,7 @@ fn walk_unguarded(
                 }
             }
             LazyDataToken::ItemStart { .. } => {
+                items = if open == [Open::Image] { items + 1 } else { 0 };
                 open.push(Open::Item);
                 Go::On
             }
@@ -287,7 +288,7 @@ fn walk_unguarded(
             }
             LazyDataToken::LazyItemValue { len, decoder } => {
                 if open == [Open::Image, Open::Item] {
-                    visit(At::Fragment(len, decoder))?
+                    visit(At::Fragment(items - 1, len, decoder))?
                 } else {
                     skip(decoder, len)?;
                     Go::On

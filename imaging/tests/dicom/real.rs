@@ -29,9 +29,9 @@ fn real_scans_come_back_bit_by_bit() {
         );
         for (k, slice) in slices.iter_mut().enumerate() {
             let hu = &truth[k * rows * cols..][..rows * cols];
-            slice.bits(16, 16, true);
-            slice.pixels(&hu.iter().map(|&hu| hu as u16).collect::<Vec<_>>());
-            slice.text(tags::RESCALE_INTERCEPT, VR::DS, "0");
+            slice.bits(16, 16, false);
+            slice.pixels(&hu.iter().map(|&hu| (hu + 8192) as u16).collect::<Vec<_>>());
+            slice.text(tags::RESCALE_INTERCEPT, VR::DS, "-8192");
             // Every packing in turn, and none.
             if let Some((syntax, pack)) = LOSSLESS.get(k % (LOSSLESS.len() + 1)) {
                 let packed = pack(&slice.raw(), rows as u16, cols as u16);

@@ -189,8 +189,9 @@ impl SliceFile {
     /// Moves the slice, in DICOM's coordinates.
     pub(crate) fn shift(&mut self, by: [f64; 3]) {
         let position = self.object.element(tags::IMAGE_POSITION_PATIENT).unwrap();
-        let position = position.to_multi_float64().unwrap();
-        let moved: Vec<f64> = position.iter().zip(by).map(|(x, by)| x + by).collect();
+        let position = position.to_str().unwrap();
+        let numbers = position.split('\\').map(|x| x.parse::<f64>().unwrap());
+        let moved: Vec<f64> = numbers.zip(by).map(|(x, by)| x + by).collect();
         self.text(tags::IMAGE_POSITION_PATIENT, VR::DS, &decimals(&moved));
     }
 
