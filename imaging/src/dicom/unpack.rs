@@ -5,13 +5,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_toolkit_codec::jp2k::decoder::decode_jp2k;
-use dicom_toolkit_codec::jpeg::decoder::decode_jpeg;
-use dicom_toolkit_codec::jpeg_ls::decoder::decode_jpeg_ls;
-use dicom_toolkit_codec::rle_decode_frame;
+use dicom_toolkit_jpeg2000::{DecodeSettings, Image};
+use jpeg_decoder::Decoder;
 
 use super::image::Slice;
 use super::syntax::Packing;
+use super::{jpeg_ls, rle};
 
 /// JPEG markers of a lossless frame by Huffman codes, and of a JPEG-LS frame.
 const LOSSLESS: u8 = 0xC3;
@@ -54,22 +53,19 @@ fn unpack_unguarded(packing: Packing, bytes: &[u8], slice: &Slice) -> Result<Vec
     let wide = slice.stored.bytes() == 2;
     let mut numbers = match packing {
         Packing::Native => words(bytes, wide, u16::from_le_bytes),
-        Packing::Rle => {
-            let unpacked = rle_decode_frame(bytes, rows, cols, 1, if wide { 16 } else { 8 })
-                .map_err(|error| error.to_string())?;
-            words(&unpacked, wide, u16::from_be_bytes)
-        }
+        Packing::Rle => rle::decode(bytes, slice.pixels(), wide)?,
         Packing::JpegLossless => {
             let size = jpeg_size(bytes, LOSSLESS)?;
             size.check(slice)?;
-            let unpacked = decode_jpeg(bytes).map_err(|error| error.to_string())?;
-            words(&unpacked.data, size.bits > 8, u16::from_ne_bytes)
+            let unpacked = Decoder::new(bytes)
+                .decode()
+                .map_err(|error| error.to_string())?;
+            words(&unpacked, size.bits > 8, u16::from_ne_bytes)
         }
         Packing::JpegLs => {
             let size = jpeg_size(bytes, LS)?;
             size.check(slice)?;
-            let unpacked = decode_jpeg_ls(bytes).map_err(|error| error.to_string())?;
-            words(&unpacked.pixels, size.bits > 8, u16::from_le_bytes)
+            jpeg_ls::decode(bytes, usize::from(rows), usize::from(cols), size.bits)?
         }
         Packing::Jpeg2000 => {
             let size = jpeg_2000_size(bytes)?;
@@ -77,9 +73,11 @@ fn unpack_unguarded(packing: Packing, bytes: &[u8], slice: &Slice) -> Result<Vec
             // The decoder cuts off what is below 0. Told that there is no sign, it moves everything up by half the range.
             let mut unsigned = bytes.to_vec();
             unsigned[COMPONENT] &= 0x7F;
-            let unpacked = decode_jp2k(&unsigned).map_err(|error| error.to_string())?;
+            let unpacked = Image::new(&unsigned, &DecodeSettings::default())
+                .and_then(|image| image.decode_native())
+                .map_err(|error| error.to_string())?;
             let half = if size.signed { 1 << (size.bits - 1) } else { 0 };
-            words(&unpacked.pixels, size.bits > 8, |word| {
+            words(&unpacked.data, size.bits > 8, |word| {
                 u16::from_le_bytes(word).wrapping_sub(half)
             })
         }

@@ -8,7 +8,7 @@ use dicom_dictionary_std::uids;
 use nephrobox_imaging::ScanReader;
 use proptest::prelude::*;
 
-use crate::packings::LOSSLESS;
+use crate::packings::{GOLDEN, LOSSLESS, golden_folder};
 use crate::series::{SUPINE, series};
 
 /// Reads everything there is, or gives up with an error.
@@ -40,6 +40,9 @@ fn samples() -> &'static [Vec<u8>] {
             packed.packed(syntax, pack(&slice.raw(), 5, 4));
             samples.push(packed.encode());
         }
+        for name in GOLDEN {
+            samples.push(fs::read(golden_folder().join(name)).unwrap());
+        }
         samples
     })
 }
@@ -49,7 +52,7 @@ proptest! {
 
     #[test]
     fn any_damage_to_a_slice_is_survived(
-        sample in 0..9_usize,
+        sample in 0..10_usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
     ) {
@@ -70,7 +73,7 @@ proptest! {
 
     #[test]
     fn any_bytes_behind_a_sound_beginning_are_survived(
-        sample in 0..9_usize,
+        sample in 0..10_usize,
         bytes in prop::collection::vec(any::<u8>(), 0..600),
     ) {
         let mut file = samples()[sample][..340.min(samples()[sample].len())].to_vec();
