@@ -1,7 +1,7 @@
 //! JPEG-LS (ITU-T T.87) for one component, lossless and near-lossless.
 //!
-//! Used by the unpacking of pixels. Our own, because the codecs for it are C++ or, in Rust, do not read what CharLS, the codec of
-//! most archives, writes; golden images of CharLS are among the tests. Names in code follow the standard: A, B, C, N are a context's
+//! Used by the unpacking of pixels. Our own, because the codecs for it are C++ or, in Rust, do not read what `CharLS`, the codec of
+//! most archives, writes; golden images of `CharLS` are among the tests. Names in code follow the standard: A, B, C, N are a context's
 //! sums, counts and bias, Ra to Rd the neighbours left, above, above left and above right. Numbers are wide enough that no code
 //! stream makes one overflow.
 
@@ -281,7 +281,7 @@ impl<'a> Decoder<'a> {
         let mapped = self.bits.mapped(k, limit, self.full)?;
         let twice = mapped + kind;
         let odd = twice % 2 == 1;
-        let size = (twice + i64::from(odd)) / 2;
+        let size = twice / 2 + i64::from(odd);
         let mostly_negative = k != 0 || 2 * self.negatives[alike] >= n;
         let error = if odd == mostly_negative { -size } else { size };
 
@@ -343,7 +343,7 @@ fn golomb(n: i64, a: i64) -> u32 {
 struct Bits<'a> {
     rest: &'a [u8],
     /// The low `held` bits are still to be read.
-    held_bits: u64,
+    value: u64,
     held: u32,
     after_ones: bool,
 }
@@ -352,7 +352,7 @@ impl<'a> Bits<'a> {
     fn new(rest: &'a [u8]) -> Self {
         Self {
             rest,
-            held_bits: 0,
+            value: 0,
             held: 0,
             after_ones: false,
         }
@@ -365,7 +365,7 @@ impl<'a> Bits<'a> {
             .filter(|(byte, _)| !(self.after_ones && **byte >= 0x80))
             .ok_or_else(|| "its JPEG-LS image ends early".to_owned())?;
         let bits = if self.after_ones { 7 } else { 8 };
-        self.held_bits = (self.held_bits << bits) | u64::from(byte);
+        self.value = (self.value << bits) | u64::from(byte);
         self.held += bits;
         self.after_ones = byte == 0xFF;
         self.rest = rest;
@@ -382,8 +382,8 @@ impl<'a> Bits<'a> {
             self.fill()?;
         }
         self.held -= bits;
-        let number = self.held_bits >> self.held;
-        self.held_bits &= (1 << self.held) - 1;
+        let number = self.value >> self.held;
+        self.value &= (1 << self.held) - 1;
         Ok(number as i64)
     }
 

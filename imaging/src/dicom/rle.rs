@@ -1,4 +1,4 @@
-//! DICOM's run-length coding (PS3.5, annex G) for one component: all high bytes, then all low bytes, each in PackBits.
+//! DICOM's run-length coding (PS3.5, annex G) for one component: all high bytes, then all low bytes, each in `PackBits`.
 //!
 //! Used by the unpacking of pixels.
 

@@ -93,7 +93,7 @@ fn every_lossless_packing_keeps_every_voxel() {
     }
 }
 
-/// A slice that pydicom packed with CharLS or OpenJPEG (`peers.py` made them), of 12 bits without a sign or 16 with one.
+/// A slice that pydicom packed with `CharLS` or `OpenJPEG` (`peers.py` made them), of 12 bits without a sign or 16 with one.
 fn golden(name: &str) -> (Vec<i16>, ScanReader) {
     let mut scan = ScanReader::open_series(&[golden_folder().join(name)]).unwrap();
     (volume(&mut scan), scan)
