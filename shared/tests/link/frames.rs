@@ -22,7 +22,10 @@ fn found(bytes: &[u8], step: usize) -> Vec<Result<String, FrameError>> {
     found
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is compared with what a decoder found")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is compared with what a decoder found"
+)]
 fn said(packet: &Packet<'_>) -> Result<String, FrameError> {
     Ok(format!("{packet:?}"))
 }
