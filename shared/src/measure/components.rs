@@ -84,6 +84,8 @@ pub struct Component {
     pub centroid: Centroid,
     /// Whether it reaches the border of the scan on any axis, so that part of it may lie outside.
     pub at_border: bool,
+    /// Whether it reaches the first or the last slice.
+    pub at_scan_end: bool,
 }
 
 /// A run and the slice it lies in.
@@ -101,6 +103,8 @@ pub(super) struct Labelled {
     pub(super) kidney_and_tumour: Vec<Component>,
     pub(super) kidney: Vec<Component>,
     pub(super) tumour: Vec<Component>,
+    /// The runs of each tumour component, in the order of `runs`.
+    pub(super) tumour_runs: Vec<Vec<Placed>>,
 }
 
 /// Finds the components of a map; columns below `split` are on the patient's right.
@@ -124,27 +128,34 @@ pub(super) fn label(map: &LabelMap, split: u16) -> Result<Labelled, MeasureError
     for (placed, id) in runs.iter_mut().zip(ids) {
         placed.whole = id;
     }
-    let alone = |structure: Structure| {
-        let of_class: Vec<Placed> = runs
+    let of_class = |structure: Structure| -> Vec<Placed> {
+        let of_class = runs
             .iter()
-            .filter(|placed| structure.holds(placed.run.class))
-            .copied()
-            .collect();
+            .filter(|placed| structure.holds(placed.run.class));
+        of_class.copied().collect()
+    };
+    let alone = |of_class: &[Placed], structure: Structure| {
         components(
             map,
-            &of_class,
+            of_class,
             structure,
             |tally| kidney_and_tumour[tally.whole].placement,
             split,
         )
-        .1
     };
-    let (kidney, tumour) = (alone(Structure::Kidney), alone(Structure::Tumour));
+    let (_, kidney) = alone(&of_class(Structure::Kidney), Structure::Kidney);
+    let of_tumour = of_class(Structure::Tumour);
+    let (ids, tumour) = alone(&of_tumour, Structure::Tumour);
+    let mut tumour_runs = vec![Vec::new(); tumour.len()];
+    for (placed, id) in of_tumour.into_iter().zip(ids) {
+        tumour_runs[id].push(placed);
+    }
     Ok(Labelled {
         runs,
         kidney_and_tumour,
         kidney,
         tumour,
+        tumour_runs,
     })
 }
 
@@ -169,7 +180,8 @@ pub(super) struct Tally {
     row_sum: u64,
     /// Twice the sum of the columns, which is an integer for each run.
     col_sum_twice: u64,
-    at_border: bool,
+    at_scan_end: bool,
+    at_image_edge: bool,
 }
 
 impl Tally {
@@ -187,9 +199,8 @@ impl Tally {
         self.slice_sum += pixels * slice as u64;
         self.row_sum += pixels * u64::from(run.row);
         self.col_sum_twice += pixels * (u64::from(run.start) + u64::from(run.end) - 1);
-        self.at_border |= slice == 0
-            || slice + 1 == map.slices()
-            || run.row == 0
+        self.at_scan_end |= slice == 0 || slice + 1 == map.slices();
+        self.at_image_edge |= run.row == 0
             || usize::from(run.row) + 1 == map.rows()
             || run.start == 0
             || usize::from(run.end) == map.cols();
@@ -208,7 +219,8 @@ impl Tally {
                 row: self.row_sum as f64 / voxels,
                 col: self.col_sum_twice as f64 / (2.0 * voxels),
             },
-            at_border: self.at_border,
+            at_border: self.at_scan_end || self.at_image_edge,
+            at_scan_end: self.at_scan_end,
         }
     }
 }
@@ -254,7 +266,7 @@ pub(super) fn components(
 }
 
 /// The first run of each run's component. Runs are sorted by slice, row and column.
-fn connect(runs: &[Placed]) -> Vec<usize> {
+pub(super) fn connect(runs: &[Placed]) -> Vec<usize> {
     let mut forest = Forest::new(runs.len());
     let mut above: Range<usize> = 0..0;
     for same_slice in runs.chunk_by(|a, b| a.slice == b.slice) {

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use super::{
-    Component, LabelMap, MeasureError, Placement, Side, Sides, Spacing, Tissue,
+    Component, LabelMap, MeasureError, Placement, Side, Sides, Spacing, Tissue, Tumour,
     components::{divide, label},
+    tumour,
 };
 use crate::class::Class;
 
@@ -25,6 +26,8 @@ pub struct Measures {
     pub kidney: Vec<Component>,
     /// Components of the tumour class, largest first.
     pub tumour: Vec<Component>,
+    /// Diameters and scores of each tumour component, in the order of `tumour`.
+    pub tumours: Vec<Tumour>,
 }
 
 /// Measures a complete label map.
@@ -68,6 +71,7 @@ pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measure
         voxels.right += slice.right;
         voxels.left += slice.left;
     }
+    let tumours = tumour::tumours(&labelled, spacing);
     Ok(Measures {
         spacing,
         midline_column: midline,
@@ -76,6 +80,7 @@ pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measure
         kidney_and_tumour: labelled.kidney_and_tumour,
         kidney: labelled.kidney,
         tumour: labelled.tumour,
+        tumours,
     })
 }
 
@@ -106,10 +111,29 @@ impl Measures {
     /// The slice with the largest area of tumour on both sides together, the one nearest the head if several are
     /// equal; `None` without tumour.
     pub fn peak_tumour_slice(&self) -> Option<usize> {
+        self.peak(|sides| sides.right.tumour + sides.left.tumour)
+    }
+
+    /// The slice with the largest area of each structure on one side, the one nearest the head if several are equal;
+    /// `None` where the side has none of it.
+    pub fn peak_slices(&self, side: Side) -> Tissue<Option<usize>> {
+        Tissue {
+            kidney: self.peak(|sides| sides.get(side).kidney),
+            tumour: self.peak(|sides| sides.get(side).tumour),
+        }
+    }
+
+    /// The part of all parenchyma (kidney without tumour) that lies on a side, 0 to 1; `None` without any.
+    pub fn parenchyma_share(&self, side: Side) -> Option<f64> {
+        let total = self.voxels.right.kidney + self.voxels.left.kidney;
+        (total > 0).then(|| self.voxels.get(side).kidney as f64 / total as f64)
+    }
+
+    fn peak(&self, pixels: impl Fn(&Sides<Tissue<u64>>) -> u64) -> Option<usize> {
         let mut peak = None;
         let mut most = 0;
         for (slice, sides) in self.slices.iter().enumerate() {
-            let pixels = sides.right.tumour + sides.left.tumour;
+            let pixels = pixels(sides);
             if pixels > most {
                 (peak, most) = (Some(slice), pixels);
             }
