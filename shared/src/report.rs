@@ -1,7 +1,7 @@
 //! The report of one scan as plain structs, for JSON, the one-page text, the screen and DICOM alike.
 //!
 //! The box fills it, everything else only reads it. Every number carries its unit in its name (`_mm`, `_mm2`, `_ml`,
-//! `_s`); names without a unit are counts, or positions in voxels of the canonical axes (slice 0 nearest the head, row 0
+//! `_s`, `_percent`, `_hu`); names without a unit are counts, or positions in voxels of the canonical axes (slice 0 nearest the head, row 0
 //! at the front, column 0 at the patient's right). Right and left are the patient's. A value that does not exist is
 //! `null`, never 0.
 //!
@@ -9,6 +9,7 @@
 
 mod findings;
 mod model;
+mod tumour;
 mod visited;
 mod warning;
 
@@ -20,8 +21,11 @@ pub use findings::{
 };
 pub use model::ModelInfo;
 use serde::{Deserialize, Serialize};
+pub use tumour::{
+    Basis, HuFindings, RenalFindings, RenalLetter, RenalPoints, SegmentFindings, TumourFindings,
+};
 pub use visited::{SliceRun, VisitedSlices};
-pub use warning::{Warning, WarningCode};
+pub use warning::{Severity, Warning, WarningCode};
 
 use crate::measure::Spacing;
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::{HuFindings, TumourFindings};
 use crate::measure::{Component, Measures, Midline, Placement, Side, Sides, Structure, Tissue};
 
 /// What was measured on a scan.
@@ -23,6 +24,12 @@ pub struct Findings {
     pub components: Vec<ComponentFindings>,
     /// Every slice that shows kidney or tumour, from the head.
     pub slices: Vec<SliceFindings>,
+    /// Every tumour component with its diameters, largest volume first.
+    #[serde(default)]
+    pub tumours: Vec<TumourFindings>,
+    /// What the scan's values look like; `None` if nobody looked at them.
+    #[serde(default)]
+    pub hu: Option<HuFindings>,
 }
 
 /// One side of the patient.
@@ -40,6 +47,24 @@ pub struct SideFindings {
     pub tumour_largest_area_mm2: f64,
     /// The median slice of the kidney's area.
     pub mid_kidney_slice: Option<usize>,
+    /// The slice with the largest area of kidney.
+    #[serde(default)]
+    pub peak_kidney_slice: Option<usize>,
+    /// The slice with the largest area of tumour.
+    #[serde(default)]
+    pub peak_tumour_slice: Option<usize>,
+    /// The part of both sides' kidney volume that lies on this one.
+    #[serde(default)]
+    pub kidney_volume_percent: Option<f64>,
+    /// How many tumour components are counted here; divided ones on neither side.
+    #[serde(default)]
+    pub tumour_components: usize,
+    /// The largest diameter in any slice of any of them.
+    #[serde(default)]
+    pub tumour_in_plane_diameter_mm: Option<f64>,
+    /// The largest diameter in space of any of them.
+    #[serde(default)]
+    pub tumour_largest_diameter_mm: Option<f64>,
 }
 
 /// How many components each structure has.
@@ -76,6 +101,9 @@ pub struct ComponentFindings {
     pub centroid_row: f64,
     /// Mean position along the columns.
     pub centroid_column: f64,
+    /// Whether it reaches the first or the last slice.
+    #[serde(default)]
+    pub at_scan_end: bool,
     /// Whether it reaches the border of the scan, so that part of it may be missing.
     pub at_border: bool,
 }
@@ -126,6 +154,8 @@ impl Findings {
                 .map(|component| ComponentFindings::new(measures, component))
                 .collect(),
             slices: slices(measures),
+            tumours: TumourFindings::all(measures),
+            hu: None,
         }
     }
 
@@ -151,6 +181,16 @@ impl Findings {
 impl SideFindings {
     fn new(measures: &Measures, side: Side) -> Self {
         let volume = measures.volume_ml(side);
+        let peaks = measures.peak_slices(side);
+        let tumours = || {
+            let here = match side {
+                Side::Right => Placement::Right,
+                Side::Left => Placement::Left,
+            };
+            let all = measures.tumour.iter().zip(&measures.tumours);
+            all.filter(move |(component, _)| component.placement == here)
+                .map(|(_, tumour)| tumour)
+        };
         let largest = |pixels: fn(&Tissue<u64>) -> u64| {
             let most = measures
                 .slices
@@ -167,6 +207,16 @@ impl SideFindings {
             kidney_largest_area_mm2: largest(|tissue| tissue.kidney),
             tumour_largest_area_mm2: largest(|tissue| tissue.tumour),
             mid_kidney_slice: measures.mid_kidney_slice(side),
+            peak_kidney_slice: peaks.kidney,
+            peak_tumour_slice: peaks.tumour,
+            kidney_volume_percent: measures.parenchyma_share(side).map(|share| 100.0 * share),
+            tumour_components: tumours().count(),
+            tumour_in_plane_diameter_mm: tumours()
+                .map(|tumour| tumour.in_plane.diameter.length_mm)
+                .reduce(f64::max),
+            tumour_largest_diameter_mm: tumours()
+                .map(|tumour| tumour.in_space.length_mm)
+                .reduce(f64::max),
         }
     }
 }
@@ -185,6 +235,7 @@ impl ComponentFindings {
             centroid_row: component.centroid.row,
             centroid_column: component.centroid.col,
             at_border: component.at_border,
+            at_scan_end: component.at_scan_end,
         }
     }
 }

@@ -7,42 +7,114 @@ use serde::{Deserialize, Serialize};
 use super::Findings;
 use crate::measure::{Placement, Structure};
 
+/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 100 to 250 mL,
+/// shrunken ones 20 mL and more.
+pub const KIDNEY_ML: f64 = 15.0;
+
+/// How much a warning matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know; the numbers stand.
+    Note,
+    /// Some numbers may be off: look at the pictures.
+    #[default]
+    Caution,
+    /// Main numbers are probably wrong, or about part of the organ only.
+    Serious,
+}
+
+impl Severity {
+    /// "note", "caution" or "serious".
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Caution => "caution",
+            Self::Serious => "serious",
+        }
+    }
+}
+
 /// A warning: a stable code for programs and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// One of [`WarningCode`]'s names, or one that another program added.
     pub code: String,
+    /// How much it matters; [`Severity::Caution`] in a report of a program that did not say.
+    #[serde(default)]
+    pub severity: Severity,
     /// What it means for this scan.
     pub message: String,
 }
 
-/// The codes this project gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WarningCode {
-    /// Nothing was outlined.
-    NothingFound,
-    /// The sides may be wrong: the midline is the middle of the image.
-    MidlineNotEstimated,
-    /// A component was divided at the midline.
-    ComponentDivided,
-    /// A component reaches the border of the scan.
-    ComponentAtBorder,
-    /// A side has more than one component of kidney and tumour.
-    SeveralComponents,
+/// Declares the codes once, with name and severity.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident $name:literal $severity:ident,)*) => {
+        /// The codes this project gives.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum WarningCode {
+            $($(#[$doc])* $code,)*
+        }
+
+        impl WarningCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$code,)*];
+
+            /// The code as it stands in a report.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => $name,)* }
+            }
+
+            /// How much a warning with this code matters.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$code => Severity::$severity,)* }
+            }
+        }
+    };
 }
 
-impl WarningCode {
-    /// The code as it stands in a report.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NothingFound => "nothing_found",
-            Self::MidlineNotEstimated => "midline_not_estimated",
-            Self::ComponentDivided => "component_divided",
-            Self::ComponentAtBorder => "component_at_border",
-            Self::SeveralComponents => "several_components",
-        }
-    }
+codes! {
+    /// The newest model failed and an older one was used.
+    ModelFellBack "model_fell_back" Serious,
+    /// Nothing was outlined.
+    NothingFound "nothing_found" Serious,
+    /// Tumour was outlined and no kidney.
+    NoKidney "no_kidney" Serious,
+    /// A large piece reaches the first or last slice or an edge of the image.
+    PartialCoverage "partial_coverage" Serious,
+    /// The values are hardly HU of a CT.
+    ImplausibleHu "implausible_hu" Serious,
+    /// Pixels or slices are further apart or closer than in CT.
+    ImplausibleSpacing "implausible_spacing" Serious,
+    /// The file names the sides in two ways that disagree.
+    SidesDisagree "sides_disagree" Serious,
+    /// The sides may be wrong: the midline is the middle of the image.
+    MidlineNotEstimated "midline_not_estimated" Caution,
+    /// A component was divided at the midline.
+    ComponentDivided "component_divided" Caution,
+    /// A small component reaches the border of the scan.
+    ComponentAtBorder "component_at_border" Caution,
+    /// A side has more than one component of kidney and tumour.
+    SeveralComponents "several_components" Caution,
+    /// Kidney on one side only.
+    OneKidney "one_kidney" Caution,
+    /// More than two pieces are as large as a kidney.
+    MoreThanTwoKidneys "more_than_two_kidneys" Caution,
+    /// Tumour on a side without kidney.
+    TumourWithoutKidney "tumour_without_kidney" Caution,
+    /// Tumour that hangs together with no kidney.
+    TumourAwayFromKidney "tumour_away_from_kidney" Caution,
+    /// The kidneys look as if no contrast agent had been given.
+    PhaseUnlikeTraining "phase_unlike_training" Caution,
+    /// Slices are so far apart that small tumours can lie between them.
+    ThickSlices "thick_slices" Caution,
+    /// Slices are not transverse.
+    Tilted "tilted" Caution,
+    /// The model states no scores.
+    ModelNotScored "model_not_scored" Caution,
+    /// Pixels are not square.
+    AnisotropicPixels "anisotropic_pixels" Note,
 }
 
 impl Warning {
@@ -50,6 +122,7 @@ impl Warning {
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
         Self {
             code: code.name().into(),
+            severity: code.severity(),
             message: message.into(),
         }
     }
@@ -86,16 +159,29 @@ impl Findings {
             ));
         }
         for component in wholes().filter(|component| component.at_border) {
+            let code = if component.volume_ml >= KIDNEY_ML {
+                WarningCode::PartialCoverage
+            } else {
+                WarningCode::ComponentAtBorder
+            };
+            let border = if component.at_scan_end {
+                "first or last slice"
+            } else {
+                "edge of the image"
+            };
             warnings.push(Warning::new(
-                WarningCode::ComponentAtBorder,
+                code,
                 format!(
-                    "A component of {:.1} mL in slices {} to {} reaches the border of the scan; part of it may be \
-                     missing from its area and volume.",
+                    "A component of {:.1} mL in slices {} to {} reaches the {border}; part of it may be missing from \
+                     its area, volume and diameters.",
                     component.volume_ml, component.first_slice, component.last_slice
                 ),
             ));
         }
-        for (placement, side) in [(Placement::Right, "right"), (Placement::Left, "left")] {
+        for (placement, side, findings) in [
+            (Placement::Right, "right", &self.sides.right),
+            (Placement::Left, "left", &self.sides.left),
+        ] {
             let count = wholes()
                 .filter(|component| component.placement == placement)
                 .count();
@@ -106,6 +192,23 @@ impl Findings {
                         "The {side} side has {count} separate components; small ones may be false."
                     ),
                 ));
+            }
+            // A side without any kidney is another warning.
+            if findings.kidney_volume_ml > 0.0 {
+                let away = self
+                    .tumours
+                    .iter()
+                    .filter(|tumour| tumour.placement == placement && !tumour.touches_kidney);
+                warnings.extend(away.map(|tumour| {
+                    Warning::new(
+                        WarningCode::TumourAwayFromKidney,
+                        format!(
+                            "A tumour of {:.1} mL in slices {} to {} on the patient's {side} touches no kidney and may \
+                             be false.",
+                            tumour.volume_ml, tumour.first_slice, tumour.last_slice
+                        ),
+                    )
+                }));
             }
         }
         warnings
