@@ -4,6 +4,7 @@
 //! scan, the model or the destination has done so before. Memory: labels are held run-length coded, voxels only as the
 //! reader holds them, and those are let go before the label volume is written.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,11 +15,12 @@ use nephrobox_engine::executor::Engine;
 use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
-use nephrobox_shared::measure::{LabelMap, Side, Sides, measure};
+use nephrobox_shared::class::Class;
+use nephrobox_shared::measure::{LabelMap, MeasureError, Side, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
-    Report, SCHEMA_VERSION, Timing, Warning,
+    EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+    RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
 };
 
 use crate::failure::{Exit, Failure, sentence, told};
@@ -88,12 +90,15 @@ pub fn run<M: SliceModel + Send>(
         segmented.midline.column(),
     )
     .map_err(|error| internal(&error, &path))?;
-    let findings = Findings::new(&measures, &segmented.midline);
+    let mut findings = Findings::new(&measures, &segmented.midline);
     let measure_s = measuring.elapsed().as_secs_f64();
 
     let rereading = Instant::now();
     let views = read_views(&mut reader, &findings, &path)?;
     drop(reader);
+    let kidney_hu =
+        kidney_mean_hu(&views, &segmented.labels).map_err(|error| internal(&error, &path))?;
+    findings.hu = Some(HuFindings::new(&segmented.tones, kidney_hu));
     read_s += rereading.elapsed().as_secs_f64();
 
     progress.stage("writing the label map and the pictures");
@@ -128,6 +133,8 @@ pub fn run<M: SliceModel + Send>(
     let info = ModelInfo::new(manifest, package.hash, scores);
     let mut warnings = package.notes.to_vec();
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
+    // The most serious first, for whoever reads only one.
+    warnings.sort_by_key(|warning| Reverse(warning.severity));
     let report = Report {
         schema_version: SCHEMA_VERSION,
         notice: RESEARCH_USE_NOTICE.into(),
@@ -244,6 +251,23 @@ fn read_views(
             })
         })
         .collect()
+}
+
+/// Mean HU of what is outlined as kidney in the slices that were read for the pictures; `None` without any. A slice that
+/// two pictures show counts twice, which does no harm to a mean of the kidney's middle.
+fn kidney_mean_hu(views: &[View], labels: &LabelMap) -> Result<Option<f64>, MeasureError> {
+    let (mut sum, mut pixels) = (0_i64, 0_u64);
+    for view in views {
+        for run in labels.runs(view.slice)? {
+            if run.class == Class::Kidney {
+                let row = usize::from(run.row) * labels.cols();
+                let hu = &view.hu[row + usize::from(run.start)..row + usize::from(run.end)];
+                sum += hu.iter().map(|&hu| i64::from(hu)).sum::<i64>();
+                pixels += run.pixels();
+            }
+        }
+    }
+    Ok((pixels > 0).then(|| sum as f64 / pixels as f64))
 }
 
 fn write_label_map(

@@ -29,9 +29,11 @@ pub fn write(report: &Report) -> String {
         sections::files(report),
     ]
     .concat();
-    // The areas take what is left of the page.
+    // Tumours and areas take what is left of the page.
     let room = LINES.saturating_sub(before.len() + after.len());
-    let lines = [before, sections::areas(report, room), after].concat();
+    let tumours = sections::tumours(report, room);
+    let areas = sections::areas(report, room.saturating_sub(tumours.len()));
+    let lines = [before, tumours, areas, after].concat();
     let mut page = String::with_capacity(lines.len() * (WIDTH + 1));
     for line in lines {
         page.push_str(line.trim_end());

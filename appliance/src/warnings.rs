@@ -1,16 +1,12 @@
 //! What a reader must know before relying on a report, as far as only the box can tell.
 //!
 //! The findings bring warnings of their own ([`Findings::warnings`]): nothing found, midline, components. Here the
-//! scan's geometry, the anatomy as a whole and the model are looked at. Limits are generous: a warning that stands on
+//! scan's geometry and values, the anatomy as a whole and the model are looked at. Limits are generous: a warning that stands on
 //! every report is read on none.
 
 use nephrobox_imaging::Geometry;
 use nephrobox_shared::measure::{Side, Structure};
-use nephrobox_shared::report::{Findings, ModelInfo, Warning};
-
-/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 100 to 250 mL,
-/// shrunken ones 20 mL and more.
-const KIDNEY_ML: f64 = 15.0;
+use nephrobox_shared::report::{Findings, HuFindings, KIDNEY_ML, ModelInfo, Warning, WarningCode};
 
 /// Pixels whose sides differ by more than this share are worth a word.
 const SQUARE: f64 = 0.02;
@@ -27,7 +23,18 @@ const THICK_MM: f64 = 5.0;
 /// A tilt beyond this makes areas per slice larger than in a transverse slice by more than half a percent.
 const TILT_DEGREES: f64 = 6.0;
 
-/// Every warning about a scan: those of the findings first, then anatomy, geometry and model.
+/// Below this percentage of soft tissue a scan shows hardly any patient, or its values are not HU: a store of raw values
+/// that begin at 0 has its soft tissue near 1000.
+const SOFT_TISSUE_PERCENT: f64 = 2.0;
+
+/// Above this percentage of dense voxels a scan would be bone for its larger part; of a body it is 1 to 3 %.
+const DENSE_PERCENT: f64 = 30.0;
+
+/// Kidney below this mean has no contrast agent in it: unenhanced parenchyma has 25 to 45 HU, in the late arterial phase
+/// of KiTS19 it has well over 100.
+const ENHANCED_HU: f64 = 70.0;
+
+/// Every warning about a scan: those of the findings first, then anatomy, values, geometry and model.
 #[must_use]
 pub fn all(
     findings: &Findings,
@@ -37,11 +44,14 @@ pub fn all(
 ) -> Vec<Warning> {
     let mut warnings = findings.warnings();
     anatomy(findings, &mut warnings);
+    if let Some(hu) = &findings.hu {
+        values(hu, &mut warnings);
+    }
     grid(geometry, &mut warnings);
     if !scored {
         add(
             &mut warnings,
-            "model_not_scored",
+            WarningCode::ModelNotScored,
             format!(
                 "Model {} version {} states no scores on a test split.",
                 model.name, model.version
@@ -51,11 +61,33 @@ pub fn all(
     warnings
 }
 
-fn add(warnings: &mut Vec<Warning>, code: &str, message: String) {
-    warnings.push(Warning {
-        code: code.to_owned(),
-        message,
-    });
+fn add(warnings: &mut Vec<Warning>, code: WarningCode, message: String) {
+    warnings.push(Warning::new(code, message));
+}
+
+fn values(hu: &HuFindings, warnings: &mut Vec<Warning>) {
+    if hu.soft_tissue_percent < SOFT_TISSUE_PERCENT || hu.dense_percent > DENSE_PERCENT {
+        add(
+            warnings,
+            WarningCode::ImplausibleHu,
+            format!(
+                "Only {:.1} % of the voxels have the HU of soft tissue and {:.1} % those of dense bone; the scan may be \
+                 no CT, or its values no HU, and then the outlines are worth nothing.",
+                hu.soft_tissue_percent, hu.dense_percent
+            ),
+        );
+    } else if let Some(mean) = hu.kidney_mean_hu
+        && mean < ENHANCED_HU
+    {
+        add(
+            warnings,
+            WarningCode::PhaseUnlikeTraining,
+            format!(
+                "The kidneys average {mean:.0} HU, as without contrast agent; a model trained on KiTS19 knows the late \
+                 arterial phase only."
+            ),
+        );
+    }
 }
 
 fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
@@ -63,18 +95,18 @@ fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
     match (kidney(Side::Right), kidney(Side::Left)) {
         (true, false) => add(
             warnings,
-            "one_kidney",
+            WarningCode::OneKidney,
             "A kidney was found on the patient's right only.".into(),
         ),
         (false, true) => add(
             warnings,
-            "one_kidney",
+            WarningCode::OneKidney,
             "A kidney was found on the patient's left only.".into(),
         ),
         (false, false) if !findings.components.is_empty() => {
             add(
                 warnings,
-                "no_kidney",
+                WarningCode::NoKidney,
                 "No kidney was found, only tumour.".into(),
             );
         }
@@ -85,7 +117,7 @@ fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
         if found.tumour_volume_ml > 0.0 && found.kidney_volume_ml == 0.0 {
             add(
                 warnings,
-                "tumour_without_kidney",
+                WarningCode::TumourWithoutKidney,
                 format!(
                     "Tumour of {:.1} mL was found on the patient's {} without any kidney there.",
                     found.tumour_volume_ml,
@@ -104,7 +136,7 @@ fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
     if kidneys > 2 {
         add(
             warnings,
-            "more_than_two_kidneys",
+            WarningCode::MoreThanTwoKidneys,
             format!(
                 "{kidneys} separate structures of at least {KIDNEY_ML:.0} mL were found; a patient has two kidneys."
             ),
@@ -118,7 +150,7 @@ fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
     if (row / col - 1.0).abs() > SQUARE {
         add(
             warnings,
-            "anisotropic_pixels",
+            WarningCode::AnisotropicPixels,
             format!(
                 "Pixels are not square: {row:.3} mm between rows, {col:.3} mm between columns."
             ),
@@ -127,7 +159,7 @@ fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
     if !PIXEL_MM.contains(&row) || !PIXEL_MM.contains(&col) || !SLICE_MM.contains(&slice) {
         add(
             warnings,
-            "implausible_spacing",
+            WarningCode::ImplausibleSpacing,
             format!(
                 "A spacing of {slice:.3} x {row:.3} x {col:.3} mm (slices, rows, columns) is unusual for CT of the \
                  abdomen; if it is wrong, every area and volume is."
@@ -136,7 +168,7 @@ fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
     } else if slice > THICK_MM {
         add(
             warnings,
-            "thick_slices",
+            WarningCode::ThickSlices,
             format!(
                 "Slices are {slice:.1} mm apart; small tumours can lie between them and volumes are coarse."
             ),
@@ -145,7 +177,7 @@ fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
     if geometry.tilt_degrees() > TILT_DEGREES {
         add(
             warnings,
-            "tilted",
+            WarningCode::Tilted,
             format!(
                 "Slices are tilted by {:.0} degrees and not transverse.",
                 geometry.tilt_degrees()
@@ -155,7 +187,7 @@ fn grid(geometry: &Geometry, warnings: &mut Vec<Warning>) {
     if geometry.forms_disagree() {
         add(
             warnings,
-            "sides_disagree",
+            WarningCode::SidesDisagree,
             "The file names the patient's sides in two ways that disagree (sform and qform); the sform was used.".into(),
         );
     }

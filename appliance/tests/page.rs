@@ -4,7 +4,7 @@ mod support;
 
 use nephrobox::page;
 use nephrobox::segment;
-use nephrobox_shared::report::{Report, SliceFindings, Warning};
+use nephrobox_shared::report::{Report, Severity, SliceFindings, Warning};
 use support::nifti::{Declared, Order};
 use support::{args, raw_scan, save_model};
 use tempfile::TempDir;
@@ -76,6 +76,7 @@ fn a_very_long_report_still_fits_on_its_page() {
             );
             report.warnings.push(Warning {
                 code: format!("kind_{kind}"),
+                severity: Severity::Caution,
                 message,
             });
         }

@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use nephrobox_imaging::{ImagingError, ScanReader};
-use nephrobox_shared::measure::{LabelMap, MeasureError, Midline};
+use nephrobox_shared::measure::{LabelMap, MeasureError, Midline, Tones};
 use nephrobox_shared::preprocess::{Preprocess, PreprocessError};
 use nephrobox_shared::report::VisitedSlices;
 
@@ -39,6 +39,8 @@ pub struct SegmentedScan {
     pub labels: LabelMap,
     /// Estimate of the column where the patient's left and right halves meet.
     pub midline: Midline,
+    /// What the values of all its slices look like.
+    pub tones: Tones,
     /// The slices that the network was shown; the others are background.
     pub visited: VisitedSlices,
 }
@@ -168,7 +170,7 @@ fn run(
     };
     collector.report()?;
 
-    let midline = std::thread::scope(|scope| {
+    let (midline, tones) = std::thread::scope(|scope| {
         let desk = &desk;
         let _stop = StopOnPanic(desk);
         // A worker waits here only if the collector is behind by more than a batch for each of them.
@@ -207,7 +209,7 @@ fn run(
             .into_iter()
             .try_for_each(std::thread::ScopedJoinHandle::join);
         match worked.and_then(|()| reading.join()) {
-            Ok(midline) => midline,
+            Ok(seen) => seen,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });
@@ -215,6 +217,7 @@ fn run(
     Ok(SegmentedScan {
         labels: collector.labels,
         midline,
+        tones,
         visited: planner.visited(),
     })
 }
@@ -247,9 +250,9 @@ fn read(
     reader: &mut ScanReader,
     preprocess: &Preprocess,
     desk: &Desk,
-) -> Result<Midline, ScanError> {
+) -> Result<(Midline, Tones), ScanError> {
     let [_, rows, cols] = reader.geometry().shape();
-    let mut midline = Midline::new();
+    let (mut midline, mut tones) = (Midline::new(), Tones::new());
     let mut hu = vec![0; rows * cols];
     reader.rewind();
     while let Some(slice) = reader.next_slice(&mut hu)? {
@@ -257,6 +260,7 @@ fn read(
         midline
             .add(&hu, cols)
             .map_err(|source| ScanError::Labels { slice, source })?;
+        tones.add(&hu);
         let mut pixels = match desk.admit(slice) {
             Admission::Wanted(pixels) => pixels,
             Admission::Dropped => continue,
@@ -268,7 +272,7 @@ fn read(
             .map_err(|source| ScanError::Preprocess { slice, source })?;
         desk.bring(Image { slice, pixels });
     }
-    Ok(midline)
+    Ok((midline, tones))
 }
 
 /// Labels batches until there are no more.

@@ -1,7 +1,9 @@
 //! The sections of the page, each a list of lines.
 
-use nephrobox_shared::measure::Side;
-use nephrobox_shared::report::{EngineInfo, Report, SideFindings, SliceFindings};
+use nephrobox_shared::measure::{Placement, Side};
+use nephrobox_shared::report::{
+    EngineInfo, Report, Severity, SideFindings, SliceFindings, TumourFindings,
+};
 
 use super::wrap::{WIDTH, columns, ends, wrapped};
 use crate::output;
@@ -46,10 +48,23 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
                 1 => " (And one more like this.)".to_owned(),
                 more => format!(" (And {more} more like this.)"),
             };
-            entries.push(wrapped("  ! ", &format!("{}{more}", first.message), 3));
+            let mark = match first.severity {
+                Severity::Serious => " !! ",
+                Severity::Caution => "  ! ",
+                Severity::Note => "  - ",
+            };
+            entries.push(wrapped(mark, &format!("{}{more}", first.message), 3));
         }
     }
-    let mut lines = vec!["WARNINGS".to_owned()];
+    let serious = report.warnings.iter();
+    let serious = serious.filter(|warning| warning.severity == Severity::Serious);
+    let mut lines = vec![match serious.count() {
+        0 => "WARNINGS".to_owned(),
+        count => format!(
+            "WARNINGS  {count} of {} serious (!!)",
+            report.warnings.len()
+        ),
+    }];
     let kinds = entries.len();
     for (told, entry) in entries.into_iter().enumerate() {
         // One line is kept for the word about what is left out.
@@ -79,6 +94,73 @@ pub(super) fn results(report: &Report) -> Vec<String> {
     }
     lines.push(String::new());
     lines
+}
+
+/// The largest tumours with their sizes and the parts of the score, as many as fit into `room` lines.
+pub(super) fn tumours(report: &Report, room: usize) -> Vec<String> {
+    const MOST: usize = 2;
+    let all = &report.findings.tumours;
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let mut shown = all.len().min(MOST);
+    loop {
+        let mut lines = vec![if shown < all.len() {
+            format!(
+                "TUMOURS  ({shown} of {}; all are in {})",
+                all.len(),
+                output::REPORT_JSON
+            )
+        } else {
+            "TUMOURS".to_owned()
+        }];
+        for (index, tumour) in all.iter().take(shown).enumerate() {
+            lines.extend(wrapped(&format!("  {}  ", index + 1), &size(tumour), 1));
+            lines.push(format!("     {}", score(tumour)));
+        }
+        lines.push(String::new());
+        if lines.len() <= room || shown == 0 {
+            return lines;
+        }
+        shown -= 1;
+    }
+}
+
+/// For instance `left, 40.3 mL, slices 12 to 31; 51 x 43 mm in slice 20, 54 mm in space`.
+fn size(tumour: &TumourFindings) -> String {
+    let side = match tumour.placement {
+        Placement::Right => "right",
+        Placement::Left => "left",
+        Placement::Divided => "midline",
+    };
+    format!(
+        "{side}, {:.1} mL, slices {} to {}; {:.0} x {:.0} mm in slice {}, {:.0} mm in space",
+        tumour.volume_ml,
+        tumour.first_slice,
+        tumour.last_slice,
+        tumour.in_plane_diameter.length_mm,
+        tumour.in_plane_perpendicular.length_mm,
+        tumour.in_plane_diameter.from_slice,
+        tumour.largest_diameter.length_mm,
+    )
+}
+
+/// The parts of the score, those that are approximate after a tilde; never a sum.
+fn score(tumour: &TumourFindings) -> String {
+    let renal = &tumour.renal;
+    let points = |name: &str, points: Option<u8>| {
+        points.map_or_else(
+            || format!("{name} not assessable"),
+            |points| format!("{name}{points}"),
+        )
+    };
+    format!(
+        "R.E.N.A.L.: {}, {}, N not assessable, A {}, {} (~ approximate)",
+        points("R ", renal.radius.points),
+        points("E ~", renal.exophytic.points),
+        renal.anterior.letter.as_deref().unwrap_or("not assessable"),
+        points("L ~", renal.location.points),
+    )
 }
 
 /// The main numbers: volumes and largest areas of each side. Also what a command prints when it is done.
@@ -115,6 +197,14 @@ pub fn result_table(report: &Report) -> Vec<String> {
         let values = [number(area(right), 0), number(area(left), 0), String::new()];
         lines.push(table_row(&format!("  {name}"), values));
     }
+    let part = |side: &SideFindings| {
+        side.kidney_volume_percent
+            .map_or("-".to_owned(), |percent| format!("{percent:.0}"))
+    };
+    lines.push(table_row(
+        "  Part of kidney volume, %",
+        [part(right), part(left), String::new()],
+    ));
     let slice = |side: &SideFindings| {
         side.mid_kidney_slice
             .map_or("-".to_owned(), |slice| slice.to_string())

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use nephrobox_engine::executor::{Event, Settings, Sharing};
-use nephrobox_shared::report::Warning;
+use nephrobox_shared::report::{Warning, WarningCode};
 
 use super::core::Core;
 use super::upkeep;
@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Code of the warning in a report, and of the fault, after a model that was not taken into use.
-pub const FELL_BACK: &str = "model_fell_back";
+pub const FELL_BACK: &str = WarningCode::ModelFellBack.name();
 /// Code of the fault while the slots' disk refuses.
 const DISK: &str = "slots_disk";
 
@@ -86,10 +86,7 @@ impl worker::Models for ForWorker {
     fn notes(&mut self) -> Vec<Warning> {
         // A disk that refuses here has been told of, and keeps nothing from being looked at.
         let notice = self.0.slots.notice().ok().flatten();
-        let note = |message| Warning {
-            code: FELL_BACK.into(),
-            message,
-        };
+        let note = |message: String| Warning::new(WarningCode::ModelFellBack, message);
         notice.map(note).into_iter().collect()
     }
 }

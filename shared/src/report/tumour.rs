@@ -179,9 +179,7 @@ impl From<Renal> for RenalFindings {
             nearness: points(None, Basis::NotAssessable),
             anterior: RenalLetter {
                 letter: renal.facing.map(|facing| facing.letter.into()),
-                basis: renal
-                    .facing
-                    .map_or(Basis::NotAssessable, |_| Basis::Exact),
+                basis: renal.facing.map_or(Basis::NotAssessable, |_| Basis::Exact),
             },
             location: points(renal.location.map(|l| l.points), Basis::Approximate),
             outside_kidney_percent: renal.exophytic.map(|e| 100.0 * e.outside),

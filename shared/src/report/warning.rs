@@ -12,7 +12,9 @@ use crate::measure::{Placement, Structure};
 pub const KIDNEY_ML: f64 = 15.0;
 
 /// How much a warning matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know; the numbers stand.
