@@ -25,7 +25,7 @@ pub use tumour::{
     Basis, HuFindings, RenalFindings, RenalLetter, RenalPoints, SegmentFindings, TumourFindings,
 };
 pub use visited::{SliceRun, VisitedSlices};
-pub use warning::{Severity, Warning, WarningCode};
+pub use warning::{KIDNEY_ML, Severity, Warning, WarningCode};
 
 use crate::measure::Spacing;
 

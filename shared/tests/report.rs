@@ -158,8 +158,8 @@ fn a_report_without_the_later_fields_is_read() {
 #[test]
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
-        const UNITS: [&str; 4] = ["_mm", "_mm2", "_ml", "_s"];
-        const COUNTS_AND_POSITIONS: [&str; 15] = [
+        const UNITS: [&str; 6] = ["_mm", "_mm2", "_ml", "_s", "_percent", "_hu"];
+        const COUNTS_AND_POSITIONS: [&str; 17] = [
             "slice",
             "slices",
             "rows",
@@ -175,6 +175,8 @@ fn every_number_carries_its_unit() {
             "kidney_and_tumour",
             "components",
             "threads",
+            "_components",
+            "points",
         ];
         match value {
             Value::Number(_) => {

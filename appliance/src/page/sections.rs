@@ -150,15 +150,15 @@ fn score(tumour: &TumourFindings) -> String {
     let renal = &tumour.renal;
     let points = |name: &str, points: Option<u8>| {
         points.map_or_else(
-            || format!("{name} not assessable"),
+            || format!("{name}n/a"),
             |points| format!("{name}{points}"),
         )
     };
     format!(
-        "R.E.N.A.L.: {}, {}, N not assessable, A {}, {} (~ approximate)",
+        "RENAL: {}, {}, N n/a, A {}, {} (~ approximate, n/a not assessable)",
         points("R ", renal.radius.points),
         points("E ~", renal.exophytic.points),
-        renal.anterior.letter.as_deref().unwrap_or("not assessable"),
+        renal.anterior.letter.as_deref().unwrap_or("n/a"),
         points("L ~", renal.location.points),
     )
 }
