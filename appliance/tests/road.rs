@@ -353,7 +353,7 @@ fn warnings_name_what_is_unusual_about_the_scan() {
     };
     assert_eq!(
         codes(&raw_scan(Order::KITS, Declared::Sform), "as-it-is"),
-        ["anisotropic_pixels", "model_not_scored"],
+        ["model_not_scored", "anisotropic_pixels"],
         "0.75 mm between rows, 0.8125 mm between columns; the tiny model was never scored"
     );
 

@@ -90,7 +90,11 @@ fn diameters_equal_those_of_contours_and_surfaces() {
         u8::from(25 * s * s + 9 * r * r + 4 * c * c + 3 * r * c <= 1600) * 2
     });
     let tumour = measured(&ellipsoid, [2.5, 0.75, 1.25]).tumours[0];
-    assert_near(tumour.in_plane.diameter.length_mm, 52.034_243_532_504_63, 1e-9);
+    assert_near(
+        tumour.in_plane.diameter.length_mm,
+        52.034_243_532_504_63,
+        1e-9,
+    );
     assert_near(tumour.in_space.length_mm, 52.273_917_970_628_524, 1e-9);
     assert_eq!(tumour.in_plane.slice, 7);
 }
@@ -103,11 +107,8 @@ fn kidney_with(tumour: [i64; 3]) -> Measures {
             .zip(tumour)
             .all(|(at, middle)| (at - middle).abs() <= 2);
         let (y, x) = (r - 22, c - 14);
-        match (3..33).contains(&s) && 2 * y * y + 3 * x * x <= 240 {
-            _ if near => 2,
-            true => 1,
-            false => 0,
-        }
+        let inside = (3..33).contains(&s) && 2 * y * y + 3 * x * x <= 240;
+        if near { 2 } else { u8::from(inside) }
     });
     measured(&kidney, [3.0, 1.0, 1.0])
 }

@@ -149,10 +149,7 @@ fn size(tumour: &TumourFindings) -> String {
 fn score(tumour: &TumourFindings) -> String {
     let renal = &tumour.renal;
     let points = |name: &str, points: Option<u8>| {
-        points.map_or_else(
-            || format!("{name}n/a"),
-            |points| format!("{name}{points}"),
-        )
+        points.map_or_else(|| format!("{name}n/a"), |points| format!("{name}{points}"))
     };
     format!(
         "RENAL: {}, {}, N n/a, A {}, {} (~ approximate, n/a not assessable)",
