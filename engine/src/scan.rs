@@ -179,13 +179,13 @@ fn run(
             let _stop = StopOnPanic(desk);
             let read = read(reader, preprocess, desk);
             match read {
-                Ok(midline) => {
+                Ok(seen) => {
                     desk.finish();
-                    midline
+                    seen
                 }
                 Err(error) => {
                     desk.fail(error);
-                    Midline::new()
+                    (Midline::new(), Tones::new())
                 }
             }
         });
