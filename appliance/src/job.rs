@@ -60,7 +60,8 @@ pub fn run<M: SliceModel + Send>(
     let began = Instant::now();
     let path = reader.path().to_owned();
     let geometry = reader.geometry().clone();
-    let blake3 = hash(&path)?;
+    let series: Vec<_> = reader.findings().to_vec();
+    let blake3 = hash(&reader.files())?;
 
     let mut spent_s = vec![0.0; models.len()];
     let mut timed: Vec<_> = models
@@ -133,6 +134,7 @@ pub fn run<M: SliceModel + Send>(
     let info = ModelInfo::new(manifest, package.hash, scores);
     let mut warnings = package.notes.to_vec();
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
+    warnings.extend(warnings::series(&series));
     // The most serious first, for whoever reads only one.
     warnings.sort_by_key(|warning| Reverse(warning.severity));
     let report = Report {
@@ -146,7 +148,10 @@ pub fn run<M: SliceModel + Send>(
         model: info,
         engine: Some(engine_info(package.engine)),
         input: input_info(&path, &geometry, blake3),
+        subject: None,
         visited: Some(segmented.visited),
+        confidence: None,
+        change: None,
         findings,
         outputs: outputs(&views),
         timing: Timing {
@@ -391,18 +396,20 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-/// BLAKE3 of the scan's file, so that a report can be matched with what it was made from.
-fn hash(path: &Path) -> Result<String, Failure> {
+/// BLAKE3 of the scan's files, one after the other, so that a report can be matched with what it was made from.
+fn hash(files: &[&Path]) -> Result<String, Failure> {
     let mut hasher = blake3::Hasher::new();
-    let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-    hashed.map_err(|error| {
-        told(
-            Exit::Input,
-            &error,
-            path.display(),
-            "check that the file can be read",
-        )
-    })?;
+    for path in files {
+        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        hashed.map_err(|error| {
+            told(
+                Exit::Input,
+                &error,
+                path.display(),
+                "check that the file can be read",
+            )
+        })?;
+    }
     Ok(hasher.finalize().to_hex().to_string())
 }
 

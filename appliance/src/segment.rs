@@ -21,6 +21,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   nephrobox segment case_00000/imaging.nii.gz --model models/demo-resnet18.nbx --out results
   nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
+  nephrobox segment disc/DICOM/series --model models/demo-resnet18.nbx --out results
+  nephrobox segment slice-*.dcm --model models/demo-resnet18.nbx --out results
   nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
   nephrobox segment scan.nii --model model.nbx --out results --fast
   nephrobox segment scan.nii --model model.nbx --out results --device cuda --arithmetic f16
@@ -33,8 +35,9 @@ not found has no picture, and the report says so. For research use only.";
 /// Options of `nephrobox segment`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The scan: a NIfTI-1 file (.nii, .nii.gz), or a case folder with imaging.nii.gz.
-    pub scan: PathBuf,
+    /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series, or its files.
+    #[arg(required = true)]
+    pub scan: Vec<PathBuf>,
     /// The model package (.nbx).
     #[arg(long, value_name = "M.nbx")]
     pub model: PathBuf,
@@ -132,14 +135,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// Checks everything that can be checked, then does the work with as many threads as asked for.
 pub(crate) fn segment(
-    scan: &Path,
+    scan: &[PathBuf],
     model: &Path,
     out: &Path,
     force: bool,
     visit: Visit,
     compute: &Compute,
 ) -> Result<Report, Failure> {
-    let reader = scan::open(&scan::find(scan)?)?;
+    let reader = scan::open_named(scan)?;
     let destination = Destination::check(out, force)?;
     let loaded = load(model)?;
     let manifest = loaded.model.manifest().clone();

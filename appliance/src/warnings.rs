@@ -5,8 +5,11 @@
 //! every report is read on none.
 
 use nephrobox_imaging::Geometry;
+use nephrobox_imaging::dicom::Finding;
 use nephrobox_shared::measure::{Side, Structure};
-use nephrobox_shared::report::{Findings, HuFindings, KIDNEY_ML, ModelInfo, Warning, WarningCode};
+use nephrobox_shared::report::{
+    Findings, HuFindings, KIDNEY_ML, ModelInfo, Severity, Warning, WarningCode,
+};
 
 /// Pixels whose sides differ by more than this share are worth a word.
 const SQUARE: f64 = 0.02;
@@ -59,6 +62,19 @@ pub fn all(
         );
     }
     warnings
+}
+
+/// What a DICOM series was read in spite of.
+#[must_use]
+pub fn series(findings: &[Finding]) -> Vec<Warning> {
+    let worth = findings.iter().filter(|finding| finding.is_warning());
+    worth
+        .map(|finding| Warning {
+            code: finding.code().to_owned(),
+            severity: Severity::Caution,
+            message: finding.to_string(),
+        })
+        .collect()
 }
 
 fn add(warnings: &mut Vec<Warning>, code: WarningCode, message: String) {

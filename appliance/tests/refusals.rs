@@ -54,27 +54,27 @@ type Disaster = (&'static str, fn(&mut Setting), Exit, &'static str);
 const DISASTERS: [Disaster; 17] = [
     (
         "no such scan",
-        |s| s.args.scan = s.path("nowhere.nii.gz"),
+        |s| s.args.scan = vec![s.path("nowhere.nii.gz")],
         Exit::Input,
         "no such scan",
     ),
     (
         "a folder without imaging",
-        |s| s.args.scan = s.path(""),
+        |s| s.args.scan = vec![s.path("")],
         Exit::Input,
         "imaging.nii.gz",
     ),
     (
         "not NIfTI",
-        |s| fs::write(&s.args.scan, b"hello, this is text").expect("written"),
+        |s| fs::write(&s.args.scan[0], b"hello, this is text").expect("written"),
         Exit::Input,
         "",
     ),
     (
         "a copy that was cut off",
         |s| {
-            let bytes = fs::read(&s.args.scan).expect("a scan");
-            fs::write(&s.args.scan, &bytes[..bytes.len() / 2]).expect("written");
+            let bytes = fs::read(&s.args.scan[0]).expect("a scan");
+            fs::write(&s.args.scan[0], &bytes[..bytes.len() / 2]).expect("written");
         },
         Exit::Input,
         "cut off",
@@ -84,7 +84,7 @@ const DISASTERS: [Disaster; 17] = [
         |s| {
             let mut raw = raw_scan(Order::KITS, Declared::Sform);
             raw.sform_code = 0;
-            raw.save(&s.args.scan);
+            raw.save(&s.args.scan[0]);
         },
         Exit::Input,
         "no usable affine",
@@ -99,7 +99,7 @@ const DISASTERS: [Disaster; 17] = [
                     f64::from(hu(index))
                 }
             };
-            raw(Order::KITS, Declared::Sform, F32, value).save(&s.args.scan);
+            raw(Order::KITS, Declared::Sform, F32, value).save(&s.args.scan[0]);
         },
         Exit::Input,
         "NaN",
@@ -112,7 +112,7 @@ const DISASTERS: [Disaster; 17] = [
     ),
     (
         "not a package",
-        |s| s.args.model.clone_from(&s.args.scan),
+        |s| s.args.model.clone_from(&s.args.scan[0]),
         Exit::Model,
         "no model package",
     ),
@@ -155,19 +155,19 @@ const DISASTERS: [Disaster; 17] = [
     ),
     (
         "a state folder that cannot be",
-        |s| s.args.compute.state = Some(s.args.scan.join("state")),
+        |s| s.args.compute.state = Some(s.args.scan[0].join("state")),
         Exit::Output,
         "",
     ),
     (
         "results into a file",
-        |s| s.args.out.clone_from(&s.args.scan),
+        |s| s.args.out.clone_from(&s.args.scan[0]),
         Exit::Output,
         "is a file",
     ),
     (
         "results below a file",
-        |s| s.args.out = s.args.scan.join("out"),
+        |s| s.args.out = s.args.scan[0].join("out"),
         Exit::Output,
         "",
     ),
@@ -210,7 +210,7 @@ fn the_program_ends_with_the_documented_codes() {
     let setting = Setting::new();
     let path = |path: &PathBuf| path.to_str().expect("a plain path").to_owned();
     let (scan, model, out) = (
-        path(&setting.args.scan),
+        path(&setting.args.scan[0]),
         path(&setting.args.model),
         path(&setting.args.out),
     );

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::affine::MAX_TILT_DEGREES;
+use crate::dicom::DicomError;
 
 /// Why a volume could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +181,9 @@ pub enum ImagingError {
         /// Bytes asked for.
         bytes: u64,
     },
+    /// A DICOM series gives no volume.
+    #[error(transparent)]
+    Dicom(#[from] DicomError),
     /// The name to write to says neither `.nii` nor `.nii.gz`.
     #[error("{}: the name must end in .nii.gz or .nii; rename the output", path.display())]
     OutputName {

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::dicom::Series;
 use crate::error::ImagingError;
 use crate::extent::{Extent, all_zero};
 use crate::geometry::Geometry;
@@ -31,6 +32,20 @@ impl VoxelFile {
             header,
             raw: vec![0; PIECE],
         })
+    }
+
+    /// A DICOM series as one file of voxels.
+    pub(crate) fn of_series(series: Series) -> Self {
+        Self {
+            header: Header::of_series(&series),
+            source: Source::of_series(series),
+            raw: vec![0; PIECE],
+        }
+    }
+
+    /// The DICOM series, if this is one.
+    pub(crate) fn series(&self) -> Option<&Series> {
+        self.source.series()
     }
 
     pub(crate) fn path(&self) -> &Path {

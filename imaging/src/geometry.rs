@@ -111,6 +111,28 @@ impl Geometry {
         Ok(geometry)
     }
 
+    /// A grid of `shape`, fastest axis first, that lies in the patient as `affine` says, in mm. It goes into headers as an sform.
+    ///
+    /// Errors: an empty or oversized shape, axes too far from the patient's, an implausible spacing.
+    pub(crate) fn from_affine(shape: [usize; 3], affine: &Affine) -> Result<Self, GeometryError> {
+        check_shape(shape)?;
+        let [a, b, c] = [0, 1, 2].map(|axis| {
+            let squared: f64 = affine.iter().map(|row| row[axis] * row[axis]).sum();
+            squared.sqrt() as f32
+        });
+        let [cols, rows, slices] = shape.map(|length| length as u16);
+        Self::from_forms(Forms {
+            dim: [3, cols, rows, slices, 1, 1, 1, 1],
+            pixdim: [1.0, a, b, c, 1.0, 1.0, 1.0, 1.0],
+            xyzt_units: 2,
+            qform_code: 0,
+            quatern: [0.0; 3],
+            offset: [0.0; 3],
+            sform_code: 1,
+            srow: affine.map(|row| row.map(|value| value as f32)),
+        })
+    }
+
     /// The grid of a KiTS19 volume: slices on the first (fastest) axis, axis codes "IPL", an sform with its origin at 0.
     ///
     /// `shape` is slices, rows, columns. Errors: an empty or oversized shape, an implausible spacing.

@@ -5,6 +5,7 @@
 
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
+use crate::dicom::Series;
 use crate::error::ImagingError;
 use crate::geometry::{Forms, Geometry};
 use crate::source::Source;
@@ -29,6 +30,19 @@ impl Header {
     /// Bytes from the first of the file to the last voxel.
     pub(crate) fn expected(&self) -> u64 {
         self.offset + self.geometry.voxels() * self.encoding.number.size() as u64
+    }
+
+    /// What a DICOM series, seen as one file, would have for a header.
+    pub(crate) fn of_series(series: &Series) -> Self {
+        Self {
+            geometry: series.geometry().clone(),
+            encoding: Encoding {
+                number: Number::I16,
+                big_endian: cfg!(target_endian = "big"),
+                scaling: None,
+            },
+            offset: 0,
+        }
     }
 
     /// Reads and checks the header of `source`. Nothing is allocated by what it says.

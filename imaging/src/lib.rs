@@ -5,16 +5,18 @@
 //! patient, column 0 the patient's right; pixels are HU (`i16`) or labels (`u8`: 0 background, 1 kidney, 2 tumour).
 //!
 //! * [`ScanReader`] and [`LabelReader`] read NIfTI-1 in one file (`.nii`, `.nii.gz`), slice by slice;
+//! * [`ScanReader::open_series`] reads a CT series of DICOM files in the same way; [`dicom`] has its rules;
 //! * [`SliceReader::for_each_line`] hands out the same voxels in the file's order, for counting without holding a volume;
 //! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
 //! * [`write_labels`] and [`write_scan`] write a volume on such a grid;
 //! * [`files`] writes any file so that it is whole or not there.
 //!
-//! Limits: 64-bit machines, NIfTI-1, one 3-D image a file, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
+//! Limits: 64-bit machines, NIfTI-1 or DICOM CT, one 3-D image a file or series, axes within [`MAX_TILT_DEGREES`] of the patient's. Nothing is resampled or windowed here.
 //! Files are not trusted: every way in which one can be wrong is an [`ImagingError`], and no size in a header is believed before the
 //! file has shown that it can hold it. `docs/imaging.md` has the rules and the measurements.
 
 mod affine;
+pub mod dicom;
 mod error;
 mod extent;
 mod file;

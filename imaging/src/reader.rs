@@ -4,8 +4,9 @@
 //! in the file ([`Geometry::streams`]), one slice is held at a time, however many there are. Otherwise the volume is held, 16 bits
 //! a voxel for HU and 8 for labels whatever the file's own type, plus a block of slices: at most 64, for HU at most a tenth of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::dicom::{Finding, Series};
 use crate::error::ImagingError;
 use crate::file::VoxelFile;
 use crate::geometry::Geometry;
@@ -47,13 +48,16 @@ pub struct SliceReader<V: Voxel> {
 impl<V: Voxel> SliceReader<V> {
     /// Opens a volume and checks its header; voxels are read when slices are asked for.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImagingError> {
-        let file = VoxelFile::open(path.as_ref())?;
-        Ok(Self {
+        VoxelFile::open(path.as_ref()).map(Self::of)
+    }
+
+    fn of(file: VoxelFile) -> Self {
+        Self {
             file,
             handed_out: 0,
             plane: Vec::new(),
             held: None,
-        })
+        }
     }
 
     /// The volume's grid.
@@ -61,7 +65,7 @@ impl<V: Voxel> SliceReader<V> {
         self.file.geometry()
     }
 
-    /// The file.
+    /// The file; of a DICOM series the first file or folder that was named.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
@@ -161,6 +165,28 @@ impl<V: Voxel> SliceReader<V> {
 }
 
 impl ScanReader {
+    /// Opens a CT series of DICOM files: all files named, and all below folders named, in any order. Every header is checked; voxels
+    /// are read when slices are asked for, one file for each.
+    ///
+    /// Errors: [`ImagingError::Dicom`] with whatever keeps the files from being one volume.
+    pub fn open_series(paths: &[PathBuf]) -> Result<Self, ImagingError> {
+        let series = Series::open(paths)?;
+        Ok(Self::of(VoxelFile::of_series(series)))
+    }
+
+    /// What was odd about a DICOM series and was dealt with; nothing for other files.
+    pub fn findings(&self) -> &[Finding] {
+        self.file.series().map(Series::findings).unwrap_or_default()
+    }
+
+    /// The files that hold the voxels, in the order in which they lie in the volume; one unless this is a DICOM series.
+    pub fn files(&self) -> Vec<&Path> {
+        match self.file.series() {
+            Some(series) => series.files().collect(),
+            None => vec![self.path()],
+        }
+    }
+
     /// Errors unless `labels` lie on this scan's grid, as [`Geometry::same_grid`] judges; the message names both files and grids.
     pub fn check_labels(&self, labels: &LabelReader) -> Result<(), ImagingError> {
         self.geometry()

@@ -1,4 +1,5 @@
-//! The bytes of a volume's file, inflated where it is gzip, with a position one can go back and forth in.
+//! The bytes of a volume's file, inflated where it is gzip, with a position one can go back and forth in. A DICOM series is read as
+//! one file of all its voxels.
 //!
 //! Used by the header parser and the reader. Gzip is recognised by its first two bytes, not by the name. Several gzip members in a
 //! row are one stream, and zero padding after the last is accepted, both as gzip(1) does; anything else that follows is refused.
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
+use crate::dicom::Series;
 use crate::error::ImagingError;
 
 /// First bytes of a gzip member (RFC 1952, section 2.3.1).
@@ -26,6 +28,7 @@ const LOST: u64 = u64::MAX;
 enum Stream {
     Plain(BufReader<File>),
     Gzip(Box<GzDecoder<BufReader<File>>>),
+    Series(Box<Series>),
     /// Between two states of one method, or after a failed one.
     Closed,
 }
@@ -69,6 +72,23 @@ impl Source {
         };
         source.start_over()?;
         Ok(source)
+    }
+
+    pub(crate) fn of_series(series: Series) -> Self {
+        Self {
+            path: series.path().to_owned(),
+            file_len: series.len(),
+            gzip: false,
+            stream: Stream::Series(Box::new(series)),
+            position: 0,
+        }
+    }
+
+    pub(crate) fn series(&self) -> Option<&Series> {
+        match &self.stream {
+            Stream::Series(series) => Some(series),
+            _ => None,
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,6 +136,10 @@ impl Source {
 
     /// Moves to an uncompressed byte position, inflating what lies between, or from the start where it lies behind.
     pub(crate) fn seek(&mut self, position: u64, expected: u64) -> Result<(), ImagingError> {
+        if let Stream::Series(_) = self.stream {
+            self.position = position;
+            return Ok(());
+        }
         if position < self.position {
             self.start_over()?;
         }
@@ -152,7 +176,7 @@ impl Source {
         let reader = match std::mem::replace(&mut self.stream, Stream::Closed) {
             Stream::Plain(reader) => Some(reader),
             Stream::Gzip(decoder) => Some(decoder.into_inner()),
-            Stream::Closed => None,
+            Stream::Closed | Stream::Series(_) => None,
         };
         let mut reader = match reader {
             Some(reader) => reader,
@@ -179,6 +203,11 @@ impl Source {
             let read = match &mut self.stream {
                 Stream::Plain(reader) => reader.read(out),
                 Stream::Gzip(decoder) => decoder.read(out),
+                Stream::Series(series) => {
+                    let count = series.read(self.position, out)?;
+                    self.position += count as u64;
+                    return Ok(count);
+                }
                 Stream::Closed => Ok(0),
             };
             match read {

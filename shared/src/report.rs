@@ -7,20 +7,26 @@
 //!
 //! Compatibility: fields may be added within a [`SCHEMA_VERSION`]; renaming, removing or changing one raises it.
 
+mod change;
+mod confidence;
 mod findings;
 mod model;
+mod subject;
 mod tumour;
 mod visited;
 mod warning;
 
 use alloc::{string::String, vec::Vec};
 
+pub use change::{Change, SideChange};
+pub use confidence::Confidence;
 pub use findings::{
     ComponentCounts, ComponentFindings, Findings, SideFindings, SliceAreas, SliceFindings,
     StructureAreas,
 };
 pub use model::ModelInfo;
 use serde::{Deserialize, Serialize};
+pub use subject::Subject;
 pub use tumour::{
     Basis, HuFindings, RenalFindings, RenalLetter, RenalPoints, SegmentFindings, TumourFindings,
 };
@@ -52,11 +58,20 @@ pub struct Report {
     pub engine: Option<EngineInfo>,
     /// The scan.
     pub input: InputInfo,
+    /// Whose and what study it is of; `None` if its files do not say.
+    #[serde(default)]
+    pub subject: Option<Subject>,
     /// The slices that the network was shown; `None` in a report of a program that always showed it all.
     #[serde(default)]
     pub visited: Option<VisitedSlices>,
     /// What was measured.
     pub findings: Findings,
+    /// How sure the network was; `None` where it was not looked at.
+    #[serde(default)]
+    pub confidence: Option<Confidence>,
+    /// What became different since the last scan of the same patient; `None` if the box holds none.
+    #[serde(default)]
+    pub change: Option<Change>,
     /// What a reader must know before relying on the findings.
     pub warnings: Vec<Warning>,
     /// Files that belong to the report.
@@ -95,7 +110,8 @@ pub struct EngineInfo {
 pub struct InputInfo {
     /// Name of the file or series, without its folder.
     pub file: String,
-    /// BLAKE3 of the file's bytes in hexadecimal digits; `None` if the scan was no file.
+    /// BLAKE3 of the file's bytes in hexadecimal digits, of a DICOM series its slices' files one after the other in the order in which
+    /// they lie, from the end that the normal of their planes points away from; `None` if the scan was no file.
     pub blake3: Option<String>,
     /// Slices of the scan.
     pub slices: usize,

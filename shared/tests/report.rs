@@ -92,7 +92,10 @@ fn report() -> Report {
             spacing: spacing(),
             orientation: "IPL".into(),
         },
+        subject: None,
         visited: Some(VisitedSlices::new([true, true, false, true])),
+        confidence: None,
+        change: None,
         warnings: findings.warnings(),
         findings,
         outputs: vec![OutputFile {

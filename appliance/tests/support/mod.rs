@@ -14,13 +14,15 @@ use nephrobox_engine::program::{Builder, Storage, Tensor};
 use nephrobox_shared::measure::Sides;
 use nephrobox_shared::package::{Input, Manifest, TestScores, Training};
 use nephrobox_shared::preprocess::Preprocess;
-use nifti::{Declared, I16, Order, RawNifti, U8, place};
+pub(crate) use nifti::Order;
+use nifti::{Declared, I16, RawNifti, U8, place};
 
 /// Slices, rows, columns.
 pub(crate) const SHAPE: [usize; 3] = [20, 64, 96];
 /// Millimetres between slices, rows, columns; three different numbers, so that no two can be confused.
 pub(crate) const SPACING: [f64; 3] = [3.0, 0.75, 0.8125];
-const ORIGIN: [f64; 3] = [120.0, 95.0, 410.0];
+/// Of the first voxel of the first slice, in NIfTI coordinates.
+pub(crate) const ORIGIN: [f64; 3] = [120.0, 95.0, 410.0];
 
 /// The truth: a small right kidney, a larger left one nearer the feet, with a tumour on its outer side.
 pub(crate) fn label([slice, row, col]: [usize; 3]) -> u8 {
@@ -139,7 +141,7 @@ pub(crate) fn save_model(folder: &Path) -> PathBuf {
 /// `nephrobox segment scan --model model --out out --device cpu`.
 pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
     Args {
-        scan: scan.to_owned(),
+        scan: vec![scan.to_owned()],
         model: model.to_owned(),
         out: out.to_owned(),
         fast: false,

@@ -1,0 +1,1 @@
+//! DICOM over a network: C-ECHO and C-STORE.
