@@ -8,7 +8,7 @@ use nephrobox_imaging::Geometry;
 use nephrobox_imaging::dicom::Finding;
 use nephrobox_shared::measure::{Side, Structure};
 use nephrobox_shared::report::{
-    Findings, HuFindings, KIDNEY_ML, ModelInfo, Severity, Warning, WarningCode,
+    Confidence, Findings, HuFindings, KIDNEY_ML, ModelInfo, Severity, Warning, WarningCode,
 };
 
 /// Pixels whose sides differ by more than this share are worth a word.
@@ -37,6 +37,12 @@ const DENSE_PERCENT: f64 = 30.0;
 /// of KiTS19 it has well over 100.
 const ENHANCED_HU: f64 = 70.0;
 
+/// Mean probability of kidney and of tumour below which the network is unsure.
+const SURE: [f64; 2] = [0.85, 0.75];
+
+/// Dice with mirror images, of kidney and tumour as one and of tumour, below which the network disagrees with itself.
+const ALIKE: [f64; 2] = [0.8, 0.6];
+
 /// Every warning about a scan: those of the findings first, then anatomy, values, geometry and model.
 #[must_use]
 pub fn all(
@@ -60,6 +66,48 @@ pub fn all(
                 model.name, model.version
             ),
         );
+    }
+    warnings
+}
+
+/// What the network's own output says against its outlines.
+#[must_use]
+pub fn confidence(found: &Confidence) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let structures = [Structure::Kidney, Structure::Tumour];
+    let probabilities = [found.kidney_probability, found.tumour_probability];
+    let dice = [found.flipped_kidney_dice, found.flipped_tumour_dice];
+    for (at, structure) in structures.into_iter().enumerate() {
+        let (name, whole) = match structure {
+            Structure::Tumour => ("tumour", "tumour"),
+            _ => ("kidney", "kidney and tumour"),
+        };
+        if let Some(probability) = probabilities[at]
+            && probability < SURE[at]
+        {
+            add(
+                &mut warnings,
+                WarningCode::LowConfidence,
+                format!(
+                    "The network is unsure of what it outlined as {name}: in {} slices that were looked at again its mean \
+                     probability is {probability:.2}.",
+                    found.slices
+                ),
+            );
+        }
+        if let Some(dice) = dice[at]
+            && dice < ALIKE[at]
+        {
+            add(
+                &mut warnings,
+                WarningCode::FlipsDisagree,
+                format!(
+                    "In mirror images of {} slices the network outlines {whole} otherwise (Dice {dice:.2} with the outlines \
+                     here).",
+                    found.slices
+                ),
+            );
+        }
     }
     warnings
 }
