@@ -20,7 +20,7 @@ use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_shared::measure::{LabelMap, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+    Confidence, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
     RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
 };
 
@@ -144,7 +144,7 @@ pub fn run<M: LogitsModel + Send>(
     let info = ModelInfo::new(manifest, package.hash, scores);
     let mut warnings = package.notes.to_vec();
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
-    warnings.extend(confidence.iter().flat_map(warnings::confidence));
+    warnings.extend(confidence.iter().flat_map(Confidence::warnings));
     warnings.extend(warnings::series(&series));
     // The most serious first, for whoever reads only one.
     warnings.sort_by_key(|warning| Reverse(warning.severity));

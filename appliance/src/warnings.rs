@@ -8,7 +8,7 @@ use nephrobox_imaging::Geometry;
 use nephrobox_imaging::dicom::Finding;
 use nephrobox_shared::measure::{Side, Structure};
 use nephrobox_shared::report::{
-    Confidence, Findings, HuFindings, KIDNEY_ML, ModelInfo, Severity, Warning, WarningCode,
+    Findings, HuFindings, KIDNEY_ML, ModelInfo, Severity, Warning, WarningCode,
 };
 
 /// Pixels whose sides differ by more than this share are worth a word.
@@ -37,12 +37,6 @@ const DENSE_PERCENT: f64 = 30.0;
 /// of KiTS19 it has well over 100.
 const ENHANCED_HU: f64 = 70.0;
 
-/// Mean probability of kidney and of tumour below which the network is unsure.
-const SURE: [f64; 2] = [0.85, 0.75];
-
-/// Dice with mirror images, of kidney and tumour as one and of tumour, below which the network disagrees with itself.
-const ALIKE: [f64; 2] = [0.8, 0.6];
-
 /// Every warning about a scan: those of the findings first, then anatomy, values, geometry and model.
 #[must_use]
 pub fn all(
@@ -66,48 +60,6 @@ pub fn all(
                 model.name, model.version
             ),
         );
-    }
-    warnings
-}
-
-/// What the network's own output says against its outlines.
-#[must_use]
-pub fn confidence(found: &Confidence) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let structures = [Structure::Kidney, Structure::Tumour];
-    let probabilities = [found.kidney_probability, found.tumour_probability];
-    let dice = [found.flipped_kidney_dice, found.flipped_tumour_dice];
-    for (at, structure) in structures.into_iter().enumerate() {
-        let (name, whole) = match structure {
-            Structure::Tumour => ("tumour", "tumour"),
-            _ => ("kidney", "kidney and tumour"),
-        };
-        if let Some(probability) = probabilities[at]
-            && probability < SURE[at]
-        {
-            add(
-                &mut warnings,
-                WarningCode::LowConfidence,
-                format!(
-                    "The network is unsure of what it outlined as {name}: in {} slices that were looked at again its mean \
-                     probability is {probability:.2}.",
-                    found.slices
-                ),
-            );
-        }
-        if let Some(dice) = dice[at]
-            && dice < ALIKE[at]
-        {
-            add(
-                &mut warnings,
-                WarningCode::FlipsDisagree,
-                format!(
-                    "In mirror images of {} slices the network outlines {whole} otherwise (Dice {dice:.2} with the outlines \
-                     here).",
-                    found.slices
-                ),
-            );
-        }
     }
     warnings
 }
@@ -155,26 +107,46 @@ fn values(hu: &HuFindings, warnings: &mut Vec<Warning>) {
 }
 
 fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
-    let kidney = |side| findings.sides.get(side).kidney_volume_ml > 0.0;
-    match (kidney(Side::Right), kidney(Side::Left)) {
-        (true, false) => add(
+    let side = |side| findings.sides.get(side);
+    let has_any = |at| side(at).kidney_volume_ml > 0.0;
+    let has_whole = |at| has_any(at) && side(at).kidney_and_tumour_volume_ml >= KIDNEY_ML;
+    let one = [(Side::Right, Side::Left), (Side::Left, Side::Right)]
+        .into_iter()
+        .find(|&(one, other)| has_whole(one) > has_whole(other) || has_any(one) > has_any(other));
+    if let Some((one, other)) = one {
+        let little_ml = side(other).kidney_volume_ml;
+        let rest = if little_ml > 0.0 {
+            format!(
+                "; the {little_ml:.1} mL on the {} are too little for one",
+                other.name()
+            )
+        } else {
+            String::new()
+        };
+        add(
             warnings,
             WarningCode::OneKidney,
-            "A kidney was found on the patient's right only.".into(),
-        ),
-        (false, true) => add(
+            format!(
+                "A kidney was found on the patient's {} only{rest}.",
+                one.name()
+            ),
+        );
+    } else if !has_any(Side::Right) && !findings.components.is_empty() {
+        add(
             warnings,
-            WarningCode::OneKidney,
-            "A kidney was found on the patient's left only.".into(),
-        ),
-        (false, false) if !findings.components.is_empty() => {
-            add(
-                warnings,
-                WarningCode::NoKidney,
-                "No kidney was found, only tumour.".into(),
-            );
-        }
-        _ => {}
+            WarningCode::NoKidney,
+            "No kidney was found, only tumour.".into(),
+        );
+    } else if has_any(Side::Right) && !has_whole(Side::Right) {
+        add(
+            warnings,
+            WarningCode::SmallKidneys,
+            format!(
+                "No side has as much as a kidney: {:.1} mL on the patient's right, {:.1} mL on the left.",
+                side(Side::Right).kidney_and_tumour_volume_ml,
+                side(Side::Left).kidney_and_tumour_volume_ml
+            ),
+        );
     }
     for side in Side::ALL {
         let found = findings.sides.get(side);

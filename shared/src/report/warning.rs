@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{ComponentFindings, Findings};
 use crate::measure::{DROPPED_BELOW_ML, Placement, Structure};
 
-/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 100 to 250 mL,
-/// shrunken ones 20 mL and more.
+/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 177 ± 34 mL in men and
+/// 146 ± 28 mL in women (Kwon et al., Korean J Nephrol 2008;27:659), the smallest outlined in KiTS19 has 43 mL.
 pub const KIDNEY_ML: f64 = 15.0;
 
 /// How much a warning matters.
@@ -99,8 +99,10 @@ codes! {
     ComponentAtBorder "component_at_border" Caution,
     /// A side has more than one component of kidney and tumour.
     SeveralComponents "several_components" Caution,
-    /// Kidney on one side only.
+    /// Kidney, or as much of it as a kidney has, on one side only.
     OneKidney "one_kidney" Caution,
+    /// Kidney on both sides, and on neither as much as a kidney.
+    SmallKidneys "small_kidneys" Caution,
     /// More than two pieces are as large as a kidney.
     MoreThanTwoKidneys "more_than_two_kidneys" Caution,
     /// Tumour on a side without kidney.
