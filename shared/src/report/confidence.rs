@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{Warning, WarningCode};
 
 /// Mean probability of the chosen class below which the network is unsure of the kidneys.
-const SURE_OF_KIDNEY: f64 = 0.85;
+const SURE_OF_KIDNEY: f64 = 0.9;
 /// The same of the tumour.
-const SURE_OF_TUMOUR: f64 = 0.75;
+const SURE_OF_TUMOUR: f64 = 0.85;
 /// Dice with the outlines of mirror images below which the network disagrees with itself about kidney and tumour as one.
-const ALIKE_WHOLE: f64 = 0.8;
+const ALIKE_WHOLE: f64 = 0.9;
 /// The same of the tumour.
-const ALIKE_TUMOUR: f64 = 0.6;
+const ALIKE_TUMOUR: f64 = 0.7;
 
 /// What the network's own output says of how far its outlines can be trusted. A network can be sure and wrong; one that is
 /// unsure, or disagrees with itself, is seldom right.
@@ -31,7 +31,7 @@ pub struct Confidence {
     /// The same of the tumour.
     #[serde(default)]
     pub tumour_unsure_percent: Option<f64>,
-    /// Dice between the outlines of the slices and those of their mirror images (up and down, left and right), kidney and tumour as one; `None` if both are empty.
+    /// Dice between the outlines of the slices and those of their mirror images, right and left exchanged, kidney and tumour as one; `None` if both are empty.
     pub flipped_kidney_dice: Option<f64>,
     /// The same of the tumour alone.
     pub flipped_tumour_dice: Option<f64>,
