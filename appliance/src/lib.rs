@@ -42,6 +42,7 @@ pub mod scan;
 pub mod segment;
 pub mod slots;
 pub mod snapshot;
+pub mod source;
 pub mod spool;
 pub mod state_folder;
 pub mod storage;
