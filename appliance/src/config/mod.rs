@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod keys;
+mod network;
 mod read;
 mod reader;
 pub mod size;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
+pub(crate) use network::LINE;
+pub use network::{Destination, Dicom, Object, Peer, Results, Tls};
 pub use reader::Problem;
 
 /// A configuration that was checked.
@@ -33,11 +36,16 @@ pub struct Config {
     /// Section `folder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<Folder>,
+    /// Section `dicom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dicom: Option<Dicom>,
     /// Section `spool`.
     pub spool: Spool,
     /// Sections `destination`.
     #[serde(rename = "destination", skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<Destination>,
+    /// Section `results`.
+    pub results: Results,
     /// Section `model`.
     pub model: Model,
     /// Section `compute`.
@@ -58,6 +66,8 @@ pub struct Identity {
     pub name: String,
     /// The folder of everything it keeps.
     pub state: PathBuf,
+    /// Whether results are kept and never sent.
+    pub silent: bool,
 }
 
 /// The serial line.
@@ -102,19 +112,6 @@ pub struct Spool {
     pub keep_free_bytes: u64,
     /// The largest scan.
     pub max_scan_bytes: u64,
-}
-
-/// Where results go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Destination {
-    /// Into a folder.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Back over the line that the scan came from.
-    Line,
 }
 
 /// Which models are taken.

@@ -7,10 +7,11 @@ use nephrobox_engine::device;
 use nephrobox_shared::package::KeyError;
 use toml::de::DeTable;
 
+use super::network::{destination, dicom, folder_of, results};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Destination, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget,
-    Serial, Spool, Status, Tcp, TrustedKey,
+    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Serial, Spool,
+    Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -30,10 +31,10 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let folder = optional(&mut root, "folder", p, |table, p| {
         folder(table, &identity.state, p)
     });
+    let dicom = optional(&mut root, "dicom", p, dicom);
     let spool = section(&mut root, "spool", p, spool);
-    let destinations = elements(&mut root, "destination", p, |table, p| {
-        destination(table, p)
-    });
+    let destinations = elements(&mut root, "destination", p, destination);
+    let results = section(&mut root, "results", p, results);
     let model = section(&mut root, "model", p, model);
     let compute = section(&mut root, "compute", p, compute);
     let panel = section(&mut root, "panel", p, |table, p| Panel {
@@ -64,6 +65,19 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             p.add(None, what, "keep the two folders apart");
         }
     }
+    for (index, to) in destinations.iter().enumerate() {
+        let name = to.name();
+        if destinations[..index]
+            .iter()
+            .any(|before| before.name() == name)
+        {
+            p.add(
+                None,
+                format!("destination[{index}] ({name}) stands there twice"),
+                "remove one",
+            );
+        }
+    }
     root.finish(p);
     let mut found = problems.found;
     if found.is_empty() {
@@ -72,8 +86,10 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             serial,
             tcp,
             folder,
+            dicom,
             spool,
             destinations,
+            results,
             model,
             compute,
             panel,
@@ -111,7 +127,7 @@ fn optional<'a, 'i, T>(
 }
 
 /// The tables of a list.
-fn elements<'a, 'i, T>(
+pub(super) fn elements<'a, 'i, T>(
     parent: &mut Table<'a, 'i>,
     key: &'static str,
     p: &mut Problems<'_>,
@@ -142,7 +158,12 @@ fn identity(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Identity {
     let state = table
         .path("state", p)
         .unwrap_or_else(|| PathBuf::from("/var/lib/nephrobox"));
-    Identity { name, state }
+    let silent = table.switch("silent", p).unwrap_or(false);
+    Identity {
+        name,
+        state,
+        silent,
+    }
 }
 
 fn serial(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Serial> {
@@ -228,31 +249,6 @@ fn spool(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Spool {
         max_bytes,
         keep_free_bytes,
         max_scan_bytes,
-    }
-}
-
-fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destination> {
-    let kind = table.word("kind", &["folder", "line"], p);
-    let kind = table.need("kind", kind, p);
-    let path = table.path("path", p);
-    if kind? == "folder" {
-        let path = table.need("path", path, p)?;
-        return Some(Destination::Folder { path });
-    }
-    if let Some(at) = table.at("path") {
-        p.add(
-            Some(at),
-            format!("{} has no meaning with kind line", table.full("path")),
-            "remove it",
-        );
-    }
-    Some(Destination::Line)
-}
-
-fn folder_of(destination: &Destination) -> Option<&Path> {
-    match destination {
-        Destination::Folder { path } => Some(path),
-        Destination::Line => None,
     }
 }
 
@@ -356,7 +352,7 @@ fn device_path(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PathBu
     Some(device)
 }
 
-fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
+pub(super) fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
     let text = table.text("listen", p);
     let text = table.need("listen", text, p)?;
     match text.parse::<SocketAddr>() {

@@ -12,6 +12,7 @@ mod elements;
 mod error;
 mod finding;
 mod gather;
+mod glance;
 mod image;
 mod jpeg_ls;
 mod part10;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::DicomError;
 pub use finding::Finding;
+pub use glance::{Glance, glance};
 
 use self::gather::gather;
 use self::image::{Kind, Slice};
