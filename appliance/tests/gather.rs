@@ -312,10 +312,12 @@ fn a_series_waits_while_the_queue_is_full_and_one_that_never_fits_is_removed() {
         ..spool::Settings::default()
     };
     let mut bench = Bench::with(SETTINGS, full);
-    for peer in ["CT1", "CT2"] {
-        for slice in slices() {
-            bench.store(peer, &slice.encode()).expect("stored");
+    for series in ["2.25.2", "2.25.4"] {
+        let mut slices = slices();
+        for slice in &mut slices {
+            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, series);
         }
+        bench.store_all(&slices);
     }
     let [first, second] = &bench.later(61)[..] else {
         panic!("two series");

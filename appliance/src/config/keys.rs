@@ -56,6 +56,16 @@ pub const SECTIONS: &[Section] = &[
         many: true,
         meaning: "Where results go; may stand several times. Without one they stay on the box until they are fetched.",
     },
+    Section {
+        name: "archive",
+        many: true,
+        meaning: "An archive that gets the results of series as DICOM objects, by C-STORE; may stand several times.",
+    },
+    Section {
+        name: "dicomweb",
+        many: true,
+        meaning: "The same over HTTP, by STOW-RS; may stand several times.",
+    },
     section("results", "What results hold beyond the usual."),
     section("model", "Whose models the box takes."),
     section("compute", "How the network runs."),
@@ -104,14 +114,16 @@ pub const KEYS: &[Key] = &[
     key("spool", "max_bytes", "20 GB", "\"20 GB\"", "Most room of queue and results together."),
     key("spool", "keep_free_bytes", "1 GB", "\"1 GB\"", "Room left free on the disk; scans are refused before it is touched."),
     key("spool", "max_scan_bytes", "4 GB", "\"4 GB\"", "Largest scan that is accepted; not above max_bytes."),
-    key("destination", "kind", "", "\"folder\"", "folder; line: back over the line the scan came from; dicom: an archive by C-STORE; stow: an archive by STOW-RS. The last two get what results are DICOM objects, so those of series."),
+    key("destination", "kind", "", "\"folder\"", "folder, or line: back over the line the scan came from."),
     key("destination", "path", "", "\"/srv/results\"", "The folder of kind folder; absolute."),
-    key("destination", "address", "", "\"192.0.2.30:104\"", "Host and port of the archive, of kind dicom."),
-    key("destination", "ae_title", "", "\"ARCHIVE\"", "The archive's application entity title, of kind dicom."),
-    key("destination", "ca", "no TLS", "\"/etc/nephrobox/archive-ca.pem\"", "Who signed the archive's certificate, PEM; with it kind dicom speaks TLS, with dicom.certificate as the box's own if there is one, and kind stow trusts it instead of the system's."),
-    key("destination", "url", "", "\"https://archive.example/dicom-web\"", "Root of the archive's web service, of kind stow; /studies is added."),
-    key("destination", "token_file", "none", "\"/etc/nephrobox/archive.token\"", "File with the bearer token that kind stow shows."),
-    key("destination", "objects", "all", "[\"segmentation\", \"measurements\", \"picture\", \"document\"]", "Which objects kinds dicom and stow send."),
+    key("archive", "address", "", "\"192.0.2.30:104\"", "Its host and port."),
+    key("archive", "ae_title", "", "\"ARCHIVE\"", "Its application entity title."),
+    key("archive", "ca", "no TLS", "\"/etc/nephrobox/archive-ca.pem\"", "Who signed its certificate, PEM; with it the box speaks TLS, and shows dicom.certificate if there is one."),
+    key("archive", "objects", "all", "[\"segmentation\", \"measurements\", \"picture\", \"document\"]", "What is sent."),
+    key("dicomweb", "url", "", "\"https://archive.example/dicom-web\"", "Root of its web service; /studies is added."),
+    key("dicomweb", "token_file", "none", "\"/etc/nephrobox/archive.token\"", "File with the bearer token that the box shows."),
+    key("dicomweb", "ca", "the system's", "\"/etc/nephrobox/archive-ca.pem\"", "Who signed its certificate, PEM."),
+    key("dicomweb", "objects", "all", "[\"segmentation\", \"measurements\", \"picture\", \"document\"]", "What is sent."),
     key("results", "fhir", "false", "false", "Write fhir.json too: the report as a FHIR R4 bundle."),
     key("results", "empty_frames", "false", "false", "Keep a frame for every slice in the DICOM segmentation, empty ones too."),
     key("model", "trusted_keys", "none", "[{ key = \"nephrobox-key-1:PUT-YOUR-KEY-HERE\", retired = false }]", "Public keys whose signature makes a model acceptable. A retired key still runs what is installed, and installs nothing new."),
@@ -162,7 +174,15 @@ pub fn example() -> String {
         };
         let _ = writeln!(text, "\n# {}\n{mark}{head}", section.meaning);
         for key in of(section.name) {
-            let open = ["none", "all cores", "all", "no TLS", "any client"].contains(&key.default);
+            let open = [
+                "none",
+                "all cores",
+                "all",
+                "no TLS",
+                "any client",
+                "the system's",
+            ]
+            .contains(&key.default);
             let mark = if off || open { "#" } else { "" };
             let default = if key.default.is_empty() {
                 String::new()

@@ -18,7 +18,7 @@ use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
 pub(crate) use network::LINE;
-pub use network::{Destination, Dicom, Object, Peer, Results, Tls};
+pub use network::{Archive, Destination, Dicom, DicomWeb, Object, Peer, Recipient, Results, Tls};
 pub use reader::Problem;
 
 /// A configuration that was checked.
@@ -44,6 +44,12 @@ pub struct Config {
     /// Sections `destination`.
     #[serde(rename = "destination", skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<Destination>,
+    /// Sections `archive`.
+    #[serde(rename = "archive", skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Archive>,
+    /// Sections `dicomweb`.
+    #[serde(rename = "dicomweb", skip_serializing_if = "Vec::is_empty")]
+    pub dicomweb: Vec<DicomWeb>,
     /// Section `results`.
     pub results: Results,
     /// Section `model`.
@@ -249,6 +255,13 @@ impl Config {
             path: path.to_owned(),
             problems,
         })
+    }
+
+    /// Everyone whom results are sent to.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
+        let all = self.destinations.iter().map(Recipient::Destination);
+        all.chain(self.archives.iter().map(Recipient::Archive))
+            .chain(self.dicomweb.iter().map(Recipient::DicomWeb))
     }
 
     /// Checks a text. Looks at nothing outside it: whether files are there is found out by who opens them.

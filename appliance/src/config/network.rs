@@ -61,7 +61,7 @@ pub struct Peer {
     pub address: Option<IpAddr>,
 }
 
-/// Where results go.
+/// Where all results go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Destination {
@@ -72,47 +72,62 @@ pub enum Destination {
     },
     /// Back over the line that the scan came from.
     Line,
-    /// To an archive by C-STORE.
-    Dicom {
-        /// Host and port.
-        address: String,
-        /// The archive's title.
-        ae_title: String,
-        /// Who signed its certificate; without it the association is not encrypted.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ca: Option<PathBuf>,
-        /// What is sent.
-        objects: BTreeSet<Object>,
-    },
-    /// To an archive by STOW-RS.
-    Stow {
-        /// Root of its web service, without a slash at the end.
-        url: String,
-        /// File with a bearer token.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        token_file: Option<PathBuf>,
-        /// Who signed its certificate, instead of whom the system trusts.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ca: Option<PathBuf>,
-        /// What is sent.
-        objects: BTreeSet<Object>,
-    },
+}
+
+/// An archive that gets DICOM objects by C-STORE.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Archive {
+    /// Host and port.
+    pub address: String,
+    /// Its title.
+    pub ae_title: String,
+    /// Who signed its certificate; without it the association is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// What is sent.
+    pub objects: BTreeSet<Object>,
+}
+
+/// An archive that gets DICOM objects by STOW-RS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DicomWeb {
+    /// Root of its web service, without a slash at the end.
+    pub url: String,
+    /// File with a bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Who signed its certificate, instead of whom the system trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// What is sent.
+    pub objects: BTreeSet<Object>,
+}
+
+/// Anyone whom results are sent to.
+#[derive(Debug, Clone, Copy)]
+pub enum Recipient<'a> {
+    /// Gets all files.
+    Destination(&'a Destination),
+    /// Gets DICOM objects by C-STORE.
+    Archive(&'a Archive),
+    /// Gets them by STOW-RS.
+    DicomWeb(&'a DicomWeb),
 }
 
 /// The name of tools on any line, as destination.
 pub(crate) const LINE: &str = "line";
 
-impl Destination {
+impl Recipient<'_> {
     /// The name by which queue, log and audit know it: a folder's path, an archive's title and address, [`LINE`] for tools on lines.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Folder { path } => path.display().to_string(),
-            Self::Line => LINE.to_owned(),
-            Self::Dicom {
+            Self::Destination(Destination::Folder { path }) => path.display().to_string(),
+            Self::Destination(Destination::Line) => LINE.to_owned(),
+            Self::Archive(Archive {
                 address, ae_title, ..
-            } => format!("dicom {ae_title} at {address}"),
-            Self::Stow { url, .. } => format!("stow {url}"),
+            }) => format!("dicom {ae_title} at {address}"),
+            Self::DicomWeb(DicomWeb { url, .. }) => format!("dicomweb {url}"),
         }
     }
 }
@@ -262,69 +277,57 @@ fn title(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<String> {
     None
 }
 
-/// Which keys a kind of destination has beside `kind`.
-const KEYS: [(&str, &[&str]); 4] = [
-    ("folder", &["path"]),
-    ("line", &[]),
-    ("dicom", &["address", "ae_title", "ca", "objects"]),
-    ("stow", &["url", "token_file", "ca", "objects"]),
-];
-
 pub(super) fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destination> {
-    let kind = table.word("kind", &KEYS.map(|(kind, _)| kind), p);
+    let kind = table.word("kind", &["folder", "line"], p);
     let kind = table.need("kind", kind, p);
     let path = table.path("path", p);
-    let host = host(table, p);
+    if kind? == "folder" {
+        let path = table.need("path", path, p)?;
+        return Some(Destination::Folder { path });
+    }
+    if let Some(at) = table.at("path") {
+        p.add(
+            Some(at),
+            format!("{} has no meaning with kind line", table.full("path")),
+            "remove it",
+        );
+    }
+    Some(Destination::Line)
+}
+
+pub(super) fn archive(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Archive> {
+    let address = host(table, p);
+    let address = table.need("address", address, p);
     let ae_title = title(table, p);
+    let ae_title = table.need("ae_title", ae_title, p);
+    let ca = table.path("ca", p);
+    let objects = objects(table, p);
+    Some(Archive {
+        address: address?,
+        ae_title: ae_title?,
+        ca,
+        objects,
+    })
+}
+
+pub(super) fn web(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<DicomWeb> {
     let url = url(table, p);
+    let url = table.need("url", url, p);
     let [ca, token_file] = ["ca", "token_file"].map(|name| table.path(name, p));
     let objects = objects(table, p);
-    let kind = kind?;
-    for (_, keys) in KEYS {
-        for key in keys {
-            let has = KEYS
-                .iter()
-                .any(|(name, keys)| *name == kind && keys.contains(key));
-            // A key of several kinds is met more than once.
-            if let Some(at) = table.at(key).filter(|_| !has)
-                && p.found
-                    .iter()
-                    .all(|problem| !problem.what.contains(&table.full(key)))
-            {
-                let what = format!("{} has no meaning with kind {kind}", table.full(key));
-                p.add(Some(at), what, "remove it");
-            }
-        }
-    }
-    match kind.as_str() {
-        "folder" => Some(Destination::Folder {
-            path: table.need("path", path, p)?,
-        }),
-        "dicom" => {
-            let address = table.need("address", host, p);
-            let ae_title = table.need("ae_title", ae_title, p);
-            Some(Destination::Dicom {
-                address: address?,
-                ae_title: ae_title?,
-                ca,
-                objects,
-            })
-        }
-        "stow" => Some(Destination::Stow {
-            url: table.need("url", url, p)?,
-            token_file,
-            ca,
-            objects,
-        }),
-        _ => Some(Destination::Line),
-    }
+    Some(DicomWeb {
+        url: url?,
+        token_file,
+        ca,
+        objects,
+    })
 }
 
 /// The folder that a destination fills.
 pub(super) fn folder_of(destination: &Destination) -> Option<&Path> {
     match destination {
         Destination::Folder { path } => Some(path),
-        _ => None,
+        Destination::Line => None,
     }
 }
 

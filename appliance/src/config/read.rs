@@ -1,5 +1,6 @@
 //! From TOML to a [`Config`]: section by section, then what only several keys together can get wrong.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use nephrobox_engine::device;
 use nephrobox_shared::package::KeyError;
 use toml::de::DeTable;
 
-use super::network::{destination, dicom, folder_of, results};
+use super::network::{archive, destination, dicom, folder_of, results, web};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
     Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Serial, Spool,
@@ -34,6 +35,8 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let dicom = optional(&mut root, "dicom", p, dicom);
     let spool = section(&mut root, "spool", p, spool);
     let destinations = elements(&mut root, "destination", p, destination);
+    let archives = elements(&mut root, "archive", p, archive);
+    let dicomweb = elements(&mut root, "dicomweb", p, web);
     let results = section(&mut root, "results", p, results);
     let model = section(&mut root, "model", p, model);
     let compute = section(&mut root, "compute", p, compute);
@@ -65,23 +68,10 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             p.add(None, what, "keep the two folders apart");
         }
     }
-    for (index, to) in destinations.iter().enumerate() {
-        let name = to.name();
-        if destinations[..index]
-            .iter()
-            .any(|before| before.name() == name)
-        {
-            p.add(
-                None,
-                format!("destination[{index}] ({name}) stands there twice"),
-                "remove one",
-            );
-        }
-    }
     root.finish(p);
     let mut found = problems.found;
     if found.is_empty() {
-        return Ok(Config {
+        let config = Config {
             identity,
             serial,
             tcp,
@@ -89,16 +79,36 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             dicom,
             spool,
             destinations,
+            archives,
+            dicomweb,
             results,
             model,
             compute,
             panel,
             status,
             log,
-        });
+        };
+        match twice(&config) {
+            None => return Ok(config),
+            Some(problem) => found.push(problem),
+        }
     }
     found.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     Err(found)
+}
+
+/// Two recipients of one name, whom nobody could tell apart.
+fn twice(config: &Config) -> Option<Problem> {
+    let mut names = BTreeSet::new();
+    let name = config
+        .recipients()
+        .map(|to| to.name())
+        .find(|name| !names.insert(name.clone()))?;
+    Some(Problem {
+        line: None,
+        what: format!("results go to {name} twice"),
+        remedy: "remove one".into(),
+    })
 }
 
 /// A section that has defaults for everything.

@@ -1,8 +1,7 @@
 //! Results to an archive over HTTP: STOW-RS, DICOM PS3.18 section 10.5.
 
-use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::header;
@@ -10,7 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, SendBody};
 
 use super::{Delivery, Destination, Results};
-use crate::config::Object;
+use crate::config::DicomWeb;
 use crate::spool::ScanId;
 
 /// Most of an answer that is read, in bytes.
@@ -26,33 +25,20 @@ const BOUNDARY: &str = "nephrobox-7f0c1e8a5b94d2631c7aa0e3f58b4d96";
 #[derive(Debug)]
 pub struct StowDestination {
     name: String,
-    url: String,
-    token_file: Option<PathBuf>,
-    ca: Option<PathBuf>,
-    objects: BTreeSet<Object>,
+    archive: DicomWeb,
 }
 
 impl StowDestination {
-    /// An archive by the name that the configuration gives it; `url` is the root of its web service. Certificates and token are read at every
-    /// delivery, so that they can be renewed.
-    pub fn new(
-        name: impl Into<String>,
-        url: &str,
-        token_file: Option<PathBuf>,
-        ca: Option<PathBuf>,
-        objects: BTreeSet<Object>,
-    ) -> Self {
+    /// An archive by the name that the configuration gives it. Certificates and token are read at every delivery, so that they can be renewed.
+    pub fn new(name: impl Into<String>, archive: &DicomWeb) -> Self {
         Self {
             name: name.into(),
-            url: format!("{url}/studies"),
-            token_file,
-            ca,
-            objects,
+            archive: archive.clone(),
         }
     }
 
     fn agent(&self) -> io::Result<Agent> {
-        let roots = match &self.ca {
+        let roots = match &self.archive.ca {
             Some(path) => certificates(path)?,
             None => RootCerts::PlatformVerifier,
         };
@@ -84,7 +70,7 @@ impl StowDestination {
             .chain(file.take(len))
             .chain(Cursor::new(tail));
         let mut request = agent
-            .post(&self.url)
+            .post(format!("{}/studies", self.archive.url))
             .header(
                 header::CONTENT_TYPE,
                 format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}"),
@@ -130,8 +116,8 @@ impl Destination for StowDestination {
     /// Sends one object after the other. One that the archive has already is sent again, and is the same object.
     fn deliver(&self, _id: ScanId, results: &Results<'_>) -> io::Result<Delivery> {
         let agent = self.agent()?;
-        let token = self.token_file.as_deref().map(token).transpose()?;
-        for object in &self.objects {
+        let token = self.archive.token_file.as_deref().map(token).transpose()?;
+        for object in &self.archive.objects {
             if let Some((len, file)) = results.open(object.file())? {
                 self.send(&agent, token.as_deref(), len, file)?;
             }

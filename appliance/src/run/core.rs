@@ -7,7 +7,7 @@ use super::doing::Doing;
 use super::ledger::Ledger;
 use super::models::Models;
 use crate::bell::Bell;
-use crate::config::{Config, Destination, LINE};
+use crate::config::{Config, LINE};
 use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::slots::Slots;
@@ -140,7 +140,7 @@ impl Core {
 /// The queue's settings that follow from a configuration.
 pub(super) fn spool_settings(config: &Config) -> spool::Settings {
     let mut destinations: std::collections::BTreeSet<_> =
-        config.destinations.iter().map(Destination::name).collect();
+        config.recipients().map(|to| to.name()).collect();
     // Without a destination results stay until a tool on a line has fetched them, if there is a line.
     if destinations.is_empty() && (config.serial.is_some() || config.tcp.is_some()) {
         destinations.insert(LINE.into());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, FOLDER};
 use super::inbox::NO_ROOM;
 use crate::audit::{Deed, What, Who};
-use crate::config::{self, LINE};
+use crate::config::{self, LINE, Recipient};
 use crate::failure::sentence;
 use crate::intake::dicom as gather;
 use crate::logs::scan_span;
@@ -40,30 +40,21 @@ pub(super) fn run(core: &Core) {
 }
 
 fn destinations(core: &Core) -> Vec<Box<dyn Destination>> {
-    let one = |destination: &config::Destination| -> Box<dyn Destination> {
-        let name = destination.name();
-        match destination {
-            config::Destination::Folder { path } => Box::new(FolderAt {
+    let one = |recipient: Recipient<'_>| -> Box<dyn Destination> {
+        let name = recipient.name();
+        match recipient {
+            Recipient::Destination(config::Destination::Folder { path }) => Box::new(FolderAt {
                 name,
                 path: path.clone(),
             }),
-            config::Destination::Line => Box::new(LineDestination::new(name)),
-            config::Destination::Stow {
-                url,
-                token_file,
-                ca,
-                objects,
-            } => Box::new(StowDestination::new(
-                name,
-                url,
-                token_file.clone(),
-                ca.clone(),
-                objects.clone(),
-            )),
-            config::Destination::Dicom { .. } => todo!(),
+            Recipient::Destination(config::Destination::Line) => {
+                Box::new(LineDestination::new(name))
+            }
+            Recipient::Archive(_) => todo!(),
+            Recipient::DicomWeb(web) => Box::new(StowDestination::new(name, web)),
         }
     };
-    core.config.destinations.iter().map(one).collect()
+    core.config.recipients().map(one).collect()
 }
 
 /// A folder that need not be there yet, for instance on another machine: it is looked for at every delivery.
