@@ -339,6 +339,42 @@ fn a_series_waits_while_the_queue_is_full_and_one_that_never_fits_is_removed() {
 }
 
 #[test]
+fn a_localiser_alone_is_no_scan_and_a_damaged_series_becomes_an_error_report() {
+    let mut bench = Bench::new();
+    let mut scout = slices().remove(0);
+    scout.text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
+    bench.store("CT1", &scout.encode()).expect("stored");
+    let told = bench.later(61);
+    assert!(matches!(told[..], [Gathered::NoScan { .. }]), "{told:?}");
+    assert_eq!((bench.scans(), bench.gatherer.arriving()), (0, (0, 0)));
+
+    let mut slices = slices();
+    slices[2]
+        .object
+        .remove_element(tags::IMAGE_POSITION_PATIENT);
+    bench.store_all(&slices);
+    assert_eq!(objects(&bench.later(61)), [6]);
+    let work = bench.spool.next().expect("a disk").expect("work");
+    let refused = nephrobox::scan::open(&work.scan).expect_err("no position");
+    assert!(refused.what.contains("Image Position"), "{refused}");
+}
+
+#[test]
+fn what_waits_in_the_queue_is_the_series() {
+    let mut bench = Bench::new();
+    bench.store_all(&slices());
+    bench.later(61);
+    let work = bench.spool.next().expect("a disk").expect("work");
+    let mut reader = nephrobox::scan::open(&work.scan).expect("a series");
+    let [_, rows, cols] = series::SHAPE;
+    let mut hu = vec![0; rows * cols];
+    while let Some(slice) = reader.next_slice(&mut hu).expect("a slice") {
+        let truth = (0..rows * cols).map(|at| series::hu([slice, at / cols, at % cols]));
+        assert!(hu.iter().copied().eq(truth), "slice {slice}");
+    }
+}
+
+#[test]
 fn what_is_erased_is_gone_from_here_too() {
     let mut bench = Bench::new();
     bench.store_all(&slices());

@@ -87,6 +87,12 @@ fn tell(core: &Core, gathered: Gathered) {
                 hash: None,
             });
         }
+        Gathered::NoScan { peer } => {
+            tracing::info!(
+                source = source(&peer),
+                "a series without slices, such as localisers, was left out"
+            );
+        }
         Gathered::Waits(refusal) => core.raise(NO_ROOM, refusal.to_string(), true),
     }
 }

@@ -9,7 +9,8 @@ use dicom_dictionary_std::tags;
 
 use super::elements::Elements;
 use super::error::DicomError;
-use super::part10::{Part10, printable};
+use super::part10::{Opened, Part10, printable};
+use crate::place::Place;
 
 /// All that is taken out of a data set.
 const WANTED: [Tag; 7] = [
@@ -44,8 +45,15 @@ pub struct Glance {
 /// # Errors
 /// A file that cannot be read, is damaged, is of a transfer syntax that is not read, or names no study, series or instance.
 pub fn glance(path: &Path) -> Result<Option<Glance>, DicomError> {
-    let Some(file) = Part10::open(path)? else {
-        return Ok(None);
+    let file = match Part10::open(&Place::file(path.to_owned()))? {
+        Opened::File(file) => file,
+        Opened::NotDicom => return Ok(None),
+        Opened::Unread => {
+            return Err(DicomError::Damaged {
+                path: path.to_owned(),
+                what: "it is written in a way that is not read".to_owned(),
+            });
+        }
     };
     let end = file.body.end();
     let (elements, _) =

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nephrobox_imaging::dicom::{DicomError, glance};
+use nephrobox_imaging::dicom::{DicomError, glance, sort_out};
 
 pub use part::{Part, Refused};
 use series::{Object, Series};
@@ -71,9 +71,14 @@ pub enum Gathered {
         /// Its objects.
         objects: usize,
     },
+    /// It holds no slices, for instance localisers alone; it is removed.
+    NoScan {
+        /// Who sent it, by the configuration.
+        peer: String,
+    },
     /// There is no room in the queue now; it is tried again.
     Waits(Refusal),
-    /// It will never fit into the queue, or none of it can be read; it is removed.
+    /// It will never fit into the queue; it is removed.
     Refused {
         /// Who sent it, by the configuration.
         peer: String,
@@ -288,7 +293,17 @@ impl Gatherer {
             .write(true)
             .open(&pack)
             .map_err(|error| self.here(error))?;
-        series::pack(&paths, &mut file).map_err(|error| self.here(error))?;
+        // What cannot be sorted out goes into the queue as it is: its error report says why to whoever asks for the result.
+        let sorted = sort_out(&paths);
+        let packed = match sorted.as_deref() {
+            Err(DicomError::NoCt { .. }) => {
+                self.remove(key).map_err(|error| self.here(error))?;
+                return Ok(Some(Gathered::NoScan { peer }));
+            }
+            Ok([series]) => series.pack(&mut file).map(|_| ()).map_err(io::Error::other),
+            _ => series::pack(&paths, &mut file),
+        };
+        packed.map_err(|error| self.here(error))?;
         let put = put(
             spool,
             &mut file,
