@@ -5,7 +5,6 @@
 //! reader holds them, and those are let go before the label volume is written.
 
 use std::cmp::Reverse;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use image::RgbImage;
 use nephrobox_engine::executor::Engine;
 use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
+use nephrobox_imaging::dicom::Place;
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::{LabelMap, MeasureError, Side, Sides, measure};
@@ -61,7 +61,7 @@ pub fn run<M: SliceModel + Send>(
     let path = reader.path().to_owned();
     let geometry = reader.geometry().clone();
     let series: Vec<_> = reader.findings().to_vec();
-    let blake3 = hash(&reader.files())?;
+    let blake3 = hash(&reader.places())?;
 
     let mut spent_s = vec![0.0; models.len()];
     let mut timed: Vec<_> = models
@@ -397,15 +397,17 @@ fn file_name(path: &Path) -> String {
 }
 
 /// BLAKE3 of the scan's files, one after the other, so that a report can be matched with what it was made from.
-fn hash(files: &[&Path]) -> Result<String, Failure> {
+fn hash(places: &[Place]) -> Result<String, Failure> {
     let mut hasher = blake3::Hasher::new();
-    for path in files {
-        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    for place in places {
+        let hashed = place
+            .open()
+            .and_then(|file| hasher.update_reader(file).map(|_| ()));
         hashed.map_err(|error| {
             told(
                 Exit::Input,
                 &error,
-                path.display(),
+                place.label().display(),
                 "check that the file can be read",
             )
         })?;

@@ -355,7 +355,9 @@ fn a_localiser_alone_is_no_scan_and_a_damaged_series_becomes_an_error_report() {
     bench.store_all(&slices);
     assert_eq!(objects(&bench.later(61)), [6]);
     let work = bench.spool.next().expect("a disk").expect("work");
-    let refused = nephrobox::scan::open(&work.scan).expect_err("no position");
+    let refused = nephrobox::scan::open(&work.scan)
+        .err()
+        .expect("no position");
     assert!(refused.what.contains("Image Position"), "{refused}");
 }
 
