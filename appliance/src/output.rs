@@ -28,9 +28,21 @@ pub const OVERLAY_RIGHT: &str = "overlay-right-kidney.png";
 pub const OVERLAY_LEFT: &str = "overlay-left-kidney.png";
 /// The slice that tells most, without a page around it, of the size that the panel shows.
 pub const OVERLAY_KEY: &str = "overlay-key.png";
+/// The label map as DICOM segmentation.
+pub const SEGMENTATION_DCM: &str = "segmentation.dcm";
+/// The measures as DICOM structured report.
+pub const MEASUREMENTS_DCM: &str = "measurements.dcm";
+/// The page as DICOM picture.
+pub const PICTURE_DCM: &str = "picture.dcm";
+/// The page as PDF within DICOM.
+pub const DOCUMENT_DCM: &str = "document.dcm";
 
 /// Every name that a result may hold, in the order in which files are put in place.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 11] = [
+    DOCUMENT_DCM,
+    PICTURE_DCM,
+    MEASUREMENTS_DCM,
+    SEGMENTATION_DCM,
     OVERLAY_KEY,
     OVERLAY_TUMOUR,
     OVERLAY_RIGHT,

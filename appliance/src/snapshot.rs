@@ -34,6 +34,12 @@ pub struct Snapshot {
     pub active_model: Option<String>,
     /// The two places for models.
     pub slots: [Slot; 2],
+    /// Series that come in over the network, not whole yet.
+    #[serde(default)]
+    pub arriving_series: u64,
+    /// Slices of them that are here.
+    #[serde(default)]
+    pub arriving_slices: u64,
     /// Scans that wait.
     pub queued: u64,
     /// Scans that could not be processed and are kept aside.

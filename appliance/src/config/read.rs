@@ -1,5 +1,6 @@
 //! From TOML to a [`Config`]: section by section, then what only several keys together can get wrong.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,11 @@ use nephrobox_engine::device;
 use nephrobox_shared::package::KeyError;
 use toml::de::DeTable;
 
+use super::network::{archive, destination, dicom, folder_of, results, web};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Destination, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget,
-    Serial, Spool, Status, Tcp, TrustedKey,
+    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Serial, Spool,
+    Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -30,10 +32,12 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let folder = optional(&mut root, "folder", p, |table, p| {
         folder(table, &identity.state, p)
     });
+    let dicom = optional(&mut root, "dicom", p, dicom);
     let spool = section(&mut root, "spool", p, spool);
-    let destinations = elements(&mut root, "destination", p, |table, p| {
-        destination(table, p)
-    });
+    let destinations = elements(&mut root, "destination", p, destination);
+    let archives = elements(&mut root, "archive", p, archive);
+    let dicomweb = elements(&mut root, "dicomweb", p, web);
+    let results = section(&mut root, "results", p, results);
     let model = section(&mut root, "model", p, model);
     let compute = section(&mut root, "compute", p, compute);
     let panel = section(&mut root, "panel", p, |table, p| Panel {
@@ -67,22 +71,44 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     root.finish(p);
     let mut found = problems.found;
     if found.is_empty() {
-        return Ok(Config {
+        let config = Config {
             identity,
             serial,
             tcp,
             folder,
+            dicom,
             spool,
             destinations,
+            archives,
+            dicomweb,
+            results,
             model,
             compute,
             panel,
             status,
             log,
-        });
+        };
+        match twice(&config) {
+            None => return Ok(config),
+            Some(problem) => found.push(problem),
+        }
     }
     found.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     Err(found)
+}
+
+/// Two recipients of one name, whom nobody could tell apart.
+fn twice(config: &Config) -> Option<Problem> {
+    let mut names = BTreeSet::new();
+    let name = config
+        .recipients()
+        .map(|to| to.name())
+        .find(|name| !names.insert(name.clone()))?;
+    Some(Problem {
+        line: None,
+        what: format!("results go to {name} twice"),
+        remedy: "remove one".into(),
+    })
 }
 
 /// A section that has defaults for everything.
@@ -111,7 +137,7 @@ fn optional<'a, 'i, T>(
 }
 
 /// The tables of a list.
-fn elements<'a, 'i, T>(
+pub(super) fn elements<'a, 'i, T>(
     parent: &mut Table<'a, 'i>,
     key: &'static str,
     p: &mut Problems<'_>,
@@ -142,7 +168,12 @@ fn identity(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Identity {
     let state = table
         .path("state", p)
         .unwrap_or_else(|| PathBuf::from("/var/lib/nephrobox"));
-    Identity { name, state }
+    let silent = table.switch("silent", p).unwrap_or(false);
+    Identity {
+        name,
+        state,
+        silent,
+    }
 }
 
 fn serial(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Serial> {
@@ -228,31 +259,6 @@ fn spool(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Spool {
         max_bytes,
         keep_free_bytes,
         max_scan_bytes,
-    }
-}
-
-fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destination> {
-    let kind = table.word("kind", &["folder", "line"], p);
-    let kind = table.need("kind", kind, p);
-    let path = table.path("path", p);
-    if kind? == "folder" {
-        let path = table.need("path", path, p)?;
-        return Some(Destination::Folder { path });
-    }
-    if let Some(at) = table.at("path") {
-        p.add(
-            Some(at),
-            format!("{} has no meaning with kind line", table.full("path")),
-            "remove it",
-        );
-    }
-    Some(Destination::Line)
-}
-
-fn folder_of(destination: &Destination) -> Option<&Path> {
-    match destination {
-        Destination::Folder { path } => Some(path),
-        Destination::Line => None,
     }
 }
 
@@ -356,7 +362,7 @@ fn device_path(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PathBu
     Some(device)
 }
 
-fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
+pub(super) fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
     let text = table.text("listen", p);
     let text = table.need("listen", text, p)?;
     match text.parse::<SocketAddr>() {

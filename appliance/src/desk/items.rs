@@ -4,10 +4,11 @@ use nephrobox_link::message::{Code, Item, Refused};
 use serde::Serialize;
 
 use super::{bench, refuse, scan};
+use crate::config::LINE;
 use crate::health::{Readiness, readiness};
 use crate::output::REPORT_JSON;
 use crate::panel::{Panel, View};
-use crate::run::{Core, LINE, sent_deed};
+use crate::run::{Core, sent_deed};
 use crate::snapshot::Snapshot;
 use crate::spool::{FAILURE_JSON, Listed, Outcome, State};
 use crate::storage::Storage;

@@ -4,8 +4,9 @@ use nephrobox_link::message::{Code, Hash, Refused, ScanState, Sentence, Word, cu
 use nephrobox_link::server::Announced;
 
 use super::{BoxDesk, Incoming, refuse};
+use crate::config::LINE;
 use crate::logs::scan_span;
-use crate::run::{Core, LINE, NO_ROOM, Transfer, has_model};
+use crate::run::{Core, NO_ROOM, Transfer, has_model};
 use crate::spool::{Begin, Incoming as Announcement, Outcome, ScanId, SpoolError, State};
 
 /// A scan that comes in at a desk.

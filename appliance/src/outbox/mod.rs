@@ -5,13 +5,15 @@
 //! while that doubles, and holds up no other.
 
 mod folder;
+mod stow;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use folder::FolderDestination;
+pub use stow::StowDestination;
 
 use crate::spool::{ScanId, Spool, SpoolError};
 use crate::storage::Storage;
@@ -45,17 +47,48 @@ impl Results<'_> {
         name: &str,
         take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let path = format!("{}/{name}", self.folder);
+        let mut file = self.at(name);
         let mut buffer = vec![0; 1 << 20];
-        let mut offset = 0;
         loop {
-            let read = self.storage.read_at(&path, offset, &mut buffer)?;
+            let read = file.read(&mut buffer)?;
             if read == 0 {
                 return Ok(());
             }
             take(&buffer[..read])?;
-            offset += read as u64;
         }
+    }
+
+    /// A file and its length; `None` if it is not among the results.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(&self, name: &str) -> io::Result<Option<(u64, ResultFile<'_>)>> {
+        let file = self.at(name);
+        let len = self.storage.len(&file.path)?;
+        Ok(len.map(|len| (len, file)))
+    }
+
+    fn at(&self, name: &str) -> ResultFile<'_> {
+        ResultFile {
+            storage: self.storage,
+            path: format!("{}/{name}", self.folder),
+            offset: 0,
+        }
+    }
+}
+
+/// A file among the results, from its start.
+pub struct ResultFile<'a> {
+    storage: &'a dyn Storage,
+    path: String,
+    offset: u64,
+}
+
+impl Read for ResultFile<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.storage.read_at(&self.path, self.offset, into)?;
+        self.offset += read as u64;
+        Ok(read)
     }
 }
 

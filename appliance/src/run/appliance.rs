@@ -15,11 +15,12 @@ use super::lines::Lines;
 use super::models::{self, ForWorker};
 use super::news::News;
 use super::vital::{Ended, Vitals};
-use super::{delivery, inbox, lock, results, upkeep};
+use super::{delivery, gather, inbox, lock, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
 use crate::health::{self, watchdog};
+use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::panel;
 use crate::slots::{self, Slots};
@@ -32,6 +33,8 @@ use crate::worker::Worker;
 const SPOOL: &str = "spool";
 /// Folder of the models, below the state folder.
 const SLOTS: &str = "slots";
+/// Folder of series that are being gathered, below the state folder.
+const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
 /// How long a stopping box waits for a trial that is going on.
@@ -116,6 +119,13 @@ impl Appliance {
                 }
             })?);
         }
+        if core.gatherer.is_some() {
+            threads.push(spawn("series", |core| {
+                if let Some(gatherer) = &core.gatherer {
+                    gather::run(core, gatherer);
+                }
+            })?);
+        }
         let models = spawn("models", models::run)?;
         // The outside comes last: what it asks for is there.
         tasks.extend(lines.serve(&core, &vitals));
@@ -154,7 +164,13 @@ impl Appliance {
     /// Stops in order: a scan in work goes back into the queue. Nothing depends on this; a start after a power cut finds the same.
     pub fn stop(self) {
         let bells = &self.core.bells;
-        for bell in [&bells.upkeep, &bells.outbox, &bells.inbox, &bells.models] {
+        for bell in [
+            &bells.upkeep,
+            &bells.outbox,
+            &bells.inbox,
+            &bells.gather,
+            &bells.models,
+        ] {
             bell.stop();
         }
         for task in &self.tasks {
@@ -212,7 +228,21 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
             state.push_result(result);
         }
     });
-    let core = Core::new(config, shared.clone(), logs, Arc::new(spool), slots, ledger);
+    let gatherer = config.dicom.as_ref().map(|dicom| {
+        let path = state.join(DICOM);
+        Gatherer::open(&path, gather::settings(&config, dicom))
+            .map_err(|error| broken(&error, &path))
+    });
+    let gatherer = gatherer.transpose()?;
+    let core = Core::new(
+        config,
+        shared.clone(),
+        logs,
+        Arc::new(spool),
+        slots,
+        ledger,
+        gatherer,
+    );
     if !troubles.is_empty() {
         core.raise("slots_recovered", troubles.join("; "), false);
     }

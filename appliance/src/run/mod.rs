@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lines (desk) ─┐                      ┌─► delivery (outbox)
-//! inbox ────────┴─► spool ─► worker ───┤
+//! inbox, gather ┴─► spool ─► worker ───┤
 //! models (slots) ──────────────┘       └─► news ─► snapshot, log, ledger (audit)
 //! ```
 //!
@@ -14,6 +14,7 @@ mod appliance;
 mod core;
 mod delivery;
 mod doing;
+mod gather;
 mod inbox;
 mod ledger;
 mod lines;
@@ -31,7 +32,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::appliance::Appliance;
 pub use self::core::Core;
-pub(crate) use self::core::LINE;
 pub(crate) use self::delivery::sent_deed;
 pub(crate) use self::doing::Transfer;
 pub(crate) use self::inbox::{NO_ROOM, has_model};

@@ -255,7 +255,9 @@ impl<S: Storage> Spool<S> {
             state,
             record: scan.record.clone(),
             missing: wanted
-                .filter(|&name| ended && !scan.record.confirmed.contains(name))
+                .filter(|&name| {
+                    ended && !scan.record.silent && !scan.record.confirmed.contains(name)
+                })
                 .cloned()
                 .collect(),
         }

@@ -49,6 +49,7 @@ impl<S: Storage> Spool<S> {
                 file_name: record::tame(&incoming.file_name, 255),
                 source: record::tame(&incoming.source, 200),
                 fast: incoming.fast,
+                silent: self.settings.silent,
                 ..Record::default()
             };
             disk.make_folder(&Place::Incoming.of(id))?;

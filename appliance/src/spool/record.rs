@@ -41,6 +41,9 @@ pub struct Record {
     pub trouble: Option<String>,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
+    /// It came in silent mode: nobody gets its results, not later either.
+    #[serde(default)]
+    pub silent: bool,
     /// Destinations that have its results.
     pub confirmed: BTreeSet<String>,
 }
