@@ -134,6 +134,7 @@ pub const KEYS: &[Key] = &[
     key("compute", "arithmetic", "auto", "\"auto\"", "auto, f32, or f16 on a GPU, as in `nephrobox segment --arithmetic`."),
     key("panel", "targets", "none", "[{ kind = \"framebuffer\", device = \"/dev/fb0\" }]", "Where the panel is drawn: kind framebuffer with device, or kind png with path."),
     key("status", "listen", "", "\"127.0.0.1:9180\"", "Address and port; only this machine's own (127.0.0.0/8 or [::1])."),
+    key("status", "show_identity", "true", "true", "Whether the pages of studies say whose they are and link to the reports; they are for this machine's own browser."),
     key("log", "level", "info", "\"info\"", "error, warn, info, debug or trace."),
     key("log", "format", "text", "\"text\"", "text for people, json for collectors."),
 ];

@@ -187,6 +187,8 @@ pub enum PanelTarget {
 pub struct Status {
     /// A loopback address.
     pub listen: SocketAddr,
+    /// Whether the pages of studies say whose they are.
+    pub show_identity: bool,
 }
 
 /// What is logged.

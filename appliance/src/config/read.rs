@@ -325,6 +325,7 @@ fn target(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PanelTarget
 }
 
 fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
+    let show_identity = table.switch("show_identity", p).unwrap_or(true);
     let listen = address(table, p)?;
     if !listen.ip().is_loopback() {
         let what = format!("status.listen is {listen}, which others can reach");
@@ -334,7 +335,10 @@ fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
             "give an address of this machine alone, such as \"127.0.0.1:9180\"",
         );
     }
-    Some(Status { listen })
+    Some(Status {
+        listen,
+        show_identity,
+    })
 }
 
 fn log(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Log {

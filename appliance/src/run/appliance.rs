@@ -19,7 +19,7 @@ use super::{delivery, gather, inbox, lock, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
-use crate::health::{self, watchdog};
+use crate::health::{self, Shelf, watchdog};
 use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::panel;
@@ -80,9 +80,10 @@ impl Appliance {
                 told(Exit::Service, &error, status.listen, remedy)
             })?;
             let (guard, shared) = (vitals.guard("status page"), shared.clone());
+            let shelf = Shelf::new(Arc::clone(&core.spool), status.show_identity);
             let serving = tokio::spawn(async move {
                 let _guard = guard;
-                if let Err(error) = health::serve(listener, shared).await {
+                if let Err(error) = health::serve(listener, shared, shelf).await {
                     tracing::error!(%error, "the status page cannot be served");
                 }
             });

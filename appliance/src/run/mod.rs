@@ -36,6 +36,7 @@ pub(crate) use self::delivery::sent_deed;
 pub(crate) use self::doing::Transfer;
 pub(crate) use self::inbox::{NO_ROOM, has_model};
 pub use self::models::FELL_BACK;
+pub(crate) use self::results::written_unix_s;
 
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure, told};
