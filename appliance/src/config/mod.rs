@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
-pub(crate) use network::LINE;
+pub(crate) use network::{AE_TITLE, LINE};
 pub use network::{Archive, Destination, Dicom, DicomWeb, Object, Peer, Recipient, Results, Tls};
 pub use reader::Problem;
 

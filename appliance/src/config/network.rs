@@ -12,7 +12,7 @@ use super::read::{address, elements};
 use super::reader::{Problems, Table};
 
 /// The box's title if the configuration gives none.
-const AE_TITLE: &str = "NEPHROBOX";
+pub(crate) const AE_TITLE: &str = "NEPHROBOX";
 
 /// The DICOM network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

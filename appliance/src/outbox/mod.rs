@@ -4,6 +4,7 @@
 //! kill at any moment means at worst that something is delivered twice. A destination that fails is asked again after a
 //! while that doubles, and holds up no other.
 
+mod archive;
 mod folder;
 mod stow;
 
@@ -12,6 +13,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use archive::ArchiveDestination;
 pub use folder::FolderDestination;
 pub use stow::StowDestination;
 

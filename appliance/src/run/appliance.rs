@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use nephrobox_dimse::server::Server;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -15,7 +16,7 @@ use super::lines::Lines;
 use super::models::{self, ForWorker};
 use super::news::News;
 use super::vital::{Ended, Vitals};
-use super::{delivery, gather, inbox, lock, results, upkeep};
+use super::{delivery, gather, inbox, lock, network, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
@@ -46,6 +47,8 @@ pub struct Appliance {
     worker: Worker,
     threads: Vec<JoinHandle<()>>,
     models: JoinHandle<()>,
+    /// The DICOM network, if the box takes series.
+    server: Option<Server>,
     tasks: Vec<AbortHandle>,
     ended: Ended,
     /// Held as long as anything here may write.
@@ -127,6 +130,10 @@ impl Appliance {
                 }
             })?);
         }
+        let server = match &core.config.dicom {
+            Some(dicom) => Some(network::start(&core, dicom)?),
+            None => None,
+        };
         let models = spawn("models", models::run)?;
         // The outside comes last: what it asks for is there.
         tasks.extend(lines.serve(&core, &vitals));
@@ -135,6 +142,7 @@ impl Appliance {
             worker,
             threads,
             models,
+            server,
             tasks,
             ended,
             lock,
@@ -177,6 +185,7 @@ impl Appliance {
         for task in &self.tasks {
             task.abort();
         }
+        drop(self.server);
         drop(self.worker);
         for thread in self.threads {
             // One that panicked has been heard of.

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, FOLDER};
 use super::inbox::NO_ROOM;
+use super::network::identity;
 use crate::audit::{Deed, What, Who};
-use crate::config::{self, LINE, Recipient};
+use crate::config::{self, AE_TITLE, LINE, Recipient};
 use crate::failure::sentence;
 use crate::intake::dicom as gather;
 use crate::logs::scan_span;
 use crate::outbox::{
-    Delivery, Destination, FolderDestination, LineDestination, Outbox, Results, Sent,
-    StowDestination,
+    ArchiveDestination, Delivery, Destination, FolderDestination, LineDestination, Outbox, Results,
+    Sent, StowDestination,
 };
 use crate::output::REPORT_JSON;
 use crate::spool::{FAILURE_JSON, ScanId, SpoolError};
@@ -50,7 +51,12 @@ fn destinations(core: &Core) -> Vec<Box<dyn Destination>> {
             Recipient::Destination(config::Destination::Line) => {
                 Box::new(LineDestination::new(name))
             }
-            Recipient::Archive(_) => todo!(),
+            Recipient::Archive(archive) => {
+                let dicom = core.config.dicom.as_ref();
+                let calling = dicom.map_or(AE_TITLE, |dicom| &dicom.ae_title);
+                let own = dicom.and_then(|dicom| dicom.tls.as_ref()).map(identity);
+                Box::new(ArchiveDestination::new(name, archive, calling, own))
+            }
             Recipient::DicomWeb(web) => Box::new(StowDestination::new(name, web)),
         }
     };

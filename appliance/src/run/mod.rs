@@ -20,6 +20,7 @@ mod ledger;
 mod lines;
 mod lock;
 mod models;
+mod network;
 mod news;
 mod results;
 mod upkeep;

@@ -1,1 +1,0 @@
-//! DICOM over a network: C-ECHO and C-STORE.
