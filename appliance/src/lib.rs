@@ -1,6 +1,6 @@
 //! The box: a scan in, kidney and tumour areas out, for a person at the bedside.
 //!
-//! `nephrobox segment` takes one NIfTI scan and a model package and leaves a report, a label map and overlay pictures.
+//! `nephrobox segment` takes one scan, a NIfTI file or a DICOM series, and a model package and leaves a report, a label map and overlay pictures.
 //! The program is this library and a thin `main`, one file per subcommand, so that tests call the library:
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //! config, logs, audit       snapshot, pulse ─► health, panel
 //! ```
 //!
-//! For research use only: every output says so. Limits: one scan at a time, from NIfTI-1 files.
+//! For research use only: every output says so. Limits: one scan at a time.
 
 pub mod audit;
 pub mod bell;

@@ -23,6 +23,7 @@ Examples:
   nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
   nephrobox segment disc/DICOM/series --model models/demo-resnet18.nbx --out results
   nephrobox segment slice-*.dcm --model models/demo-resnet18.nbx --out results
+  nephrobox segment series.tar --model models/demo-resnet18.nbx --out results
   nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
   nephrobox segment scan.nii --model model.nbx --out results --fast
   nephrobox segment scan.nii --model model.nbx --out results --device cuda --arithmetic f16
@@ -35,7 +36,7 @@ not found has no picture, and the report says so. For research use only.";
 /// Options of `nephrobox segment`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series, or its files.
+    /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series or an uncompressed tar of one, or its files.
     #[arg(required = true)]
     pub scan: Vec<PathBuf>,
     /// The model package (.nbx).

@@ -32,10 +32,11 @@ impl Place {
         }
     }
 
-    /// The `number`-th file in an archive, `len` bytes from `start` on.
+    /// The `number`-th file in an archive, `len` bytes from `start` on. Messages give the folder of the archive once, if at all.
     pub(crate) fn within(archive: &Arc<Path>, number: usize, start: u64, len: u64) -> Self {
+        let name = archive.file_name().unwrap_or_default();
         Self {
-            label: archive.join(format!("file {number}")),
+            label: Path::new(name).join(format!("file {number}")),
             within: Some(Within {
                 archive: Arc::clone(archive),
                 start,
@@ -44,7 +45,7 @@ impl Place {
         }
     }
 
-    /// What to call it in a message: the file's path, or the archive's with the number of the file in it.
+    /// What to call it in a message: the file's path, or the archive's name with the number of the file in it.
     pub fn label(&self) -> &Path {
         &self.label
     }
@@ -146,7 +147,7 @@ mod tests {
         let path = home.path().join("archive");
         fs::write(&path, b"before0123456789behind").unwrap();
         let place = Place::within(&Arc::from(path.as_path()), 3, 6, 10);
-        assert_eq!(place.label(), path.join("file 3"));
+        assert_eq!(place.label(), Path::new("archive/file 3"));
         let mut window = place.window().unwrap();
         let mut text = String::new();
         window.read_to_string(&mut text).unwrap();

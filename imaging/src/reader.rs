@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dicom::{self, Finding, Identity, Place, Series, SeriesInfo};
+use crate::dicom::{self, Finding, Identity, Place, Series, SeriesFiles, SeriesInfo};
 use crate::error::ImagingError;
 use crate::file::VoxelFile;
 use crate::geometry::Geometry;
@@ -177,6 +177,14 @@ impl ScanReader {
     /// Errors: [`ImagingError::Dicom`] with whatever keeps the files from being one volume.
     pub fn open_series(paths: &[PathBuf]) -> Result<Self, ImagingError> {
         let series = Series::open(paths)?;
+        Ok(Self::of(VoxelFile::of_series(series)))
+    }
+
+    /// Opens one of the series that [`dicom::sort_out`] found, as [`open_series`](Self::open_series) does.
+    ///
+    /// Errors: [`ImagingError::Dicom`] with whatever keeps the files from being one volume.
+    pub fn open_sorted(series: &SeriesFiles) -> Result<Self, ImagingError> {
+        let series = Series::sorted(series)?;
         Ok(Self::of(VoxelFile::of_series(series)))
     }
 

@@ -168,6 +168,7 @@ mod tests {
                 b"Zhang^XiaoDong=\x1B$)A\xD5\xC5^\x1B$)A\xD0\xA1\xB6\xAB=",
                 "Zhang^XiaoDong=张^小东=",
             ),
+            ("\\ISO 2022 IR 159", b"\x1B$(D0!\x1B(B", "丂"),
             ("ISO_IR 144", b"\xBB\xEEce\xDC\xD1yp\xD3", "Люceмбypг"),
         ] {
             assert_eq!(CharacterSet::of(set).decode(bytes), text, "{set}");

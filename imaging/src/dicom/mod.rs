@@ -44,6 +44,7 @@ pub use info::{SeriesInfo, SeriesSlice};
 pub use pack::{Packed, pack};
 pub use sort::{SeriesFiles, sort_out};
 
+use self::gather::Found;
 use self::image::Slice;
 use self::stack::Stack;
 use crate::geometry::Geometry;
@@ -77,8 +78,21 @@ impl Series {
     /// Looks at files, at all files below folders, and at all files in archives.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, DicomError> {
         let path = paths.first().cloned().unwrap_or_default();
+        Self::of(path, gather::gather(paths)?)
+    }
+
+    /// Looks at the files of a series that has been told apart from others.
+    pub(crate) fn sorted(series: &SeriesFiles) -> Result<Self, DicomError> {
+        let files = series.files.iter().map(|file| Found {
+            place: file.place.clone(),
+            named: true,
+        });
+        Self::of(series.first().to_owned(), files.collect())
+    }
+
+    fn of(path: PathBuf, files: Vec<Found>) -> Result<Self, DicomError> {
         let mut slices = Vec::new();
-        let mut findings = sort::each(paths, &mut |head| {
+        let mut findings = sort::each_of(path.clone(), files, &mut |head| {
             slices.push(Slice::new(&head)?);
             Ok(())
         })?;

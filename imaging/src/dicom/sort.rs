@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::DicomError;
 use super::finding::Finding;
-use super::gather::gather;
+use super::gather::{Found, gather};
 use super::image::{self, Head, Kind};
 use crate::place::Place;
 
@@ -82,15 +82,24 @@ pub fn sort_out(paths: &[PathBuf]) -> Result<Vec<SeriesFiles>, DicomError> {
     Ok(sorted)
 }
 
-/// Looks at every file and shows the slices; what else there was is told.
+/// Looks at every file named, below folders and in archives, and shows the slices; what else there was is told.
 pub(super) fn each(
     paths: &[PathBuf],
     slice: &mut dyn FnMut(Head) -> Result<(), DicomError>,
 ) -> Result<Vec<Finding>, DicomError> {
     let path = paths.first().cloned().unwrap_or_default();
+    each_of(path, gather(paths)?, slice)
+}
+
+/// The same for files that have been found. `path` is what the person named.
+pub(super) fn each_of(
+    path: PathBuf,
+    files: Vec<Found>,
+    slice: &mut dyn FnMut(Head) -> Result<(), DicomError>,
+) -> Result<Vec<Finding>, DicomError> {
     let (mut slices, mut other_files, mut localisers) = (0_usize, 0, 0);
     let mut others: Vec<String> = Vec::new();
-    for file in gather(paths)? {
+    for file in files {
         match image::look(&file.place)? {
             Some(Kind::Slice(head)) => {
                 slices += 1;
