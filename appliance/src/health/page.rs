@@ -55,8 +55,15 @@ pub(super) fn html(state: &Snapshot) -> String {
         state.used_bytes as f64 / 1e9,
         state.limit_bytes as f64 / 1e9,
     );
+    let arriving = match (state.arriving_series, state.arriving_slices) {
+        (0, _) => String::new(),
+        (1, slices) => format!("<p>A series is coming in: {slices} slices are here.</p>"),
+        (series, slices) => {
+            format!("<p>{series} series are coming in: {slices} slices are here.</p>")
+        }
+    };
     let queue = format!(
-        "<p class=\"big\">{} waiting</p><p class=\"soft\">{} set aside</p>\
+        "<p class=\"big\">{} waiting</p>{arriving}<p class=\"soft\">{} set aside</p>\
          <p class=\"soft\">{used:.1} of {limit:.1} GB used</p><progress aria-label=\"room used\" value=\"{used}\" max=\"{}\"></progress>",
         state.queued,
         state.aside,

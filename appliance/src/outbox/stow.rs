@@ -86,7 +86,7 @@ impl StowDestination {
         let status = answer.status();
         let stored = match status.as_u16() {
             200 => true,
-            // Stored with remarks, or not; the body tells.
+            // Stored with remarks, or not; the body tells. One that cannot be read tells nothing.
             202 => {
                 let mut text = answer
                     .body_mut()
@@ -94,7 +94,7 @@ impl StowDestination {
                     .limit(LONGEST_ANSWER)
                     .reader();
                 let answer: Result<serde_json::Value, _> = serde_json::from_reader(&mut text);
-                !answer.is_ok_and(|answer| failed(&answer))
+                answer.is_ok_and(|answer| !failed(&answer))
             }
             _ => false,
         };
