@@ -1,5 +1,6 @@
 //! The box on a hospital's network: series in, objects out.
 
+mod hostile;
 mod network;
 mod peers;
 
