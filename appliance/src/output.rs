@@ -18,6 +18,12 @@ use crate::failure::{Exit, Failure};
 pub const REPORT_JSON: &str = "report.json";
 /// The report for people.
 pub const REPORT_TEXT: &str = "report.txt";
+/// The report as a picture of one page.
+pub const REPORT_PNG: &str = "report.png";
+/// The report as a document of one page.
+pub const REPORT_PDF: &str = "report.pdf";
+/// The report for programs that speak FHIR; only where it is asked for.
+pub const FHIR: &str = "fhir.json";
 /// The label map in the geometry of the scan.
 pub const LABELS: &str = "labels.nii.gz";
 /// The slice with the largest tumour area.
@@ -38,7 +44,7 @@ pub const PICTURE_DCM: &str = "picture.dcm";
 pub const DOCUMENT_DCM: &str = "document.dcm";
 
 /// Every name that a result may hold, in the order in which files are put in place.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 14] = [
     DOCUMENT_DCM,
     PICTURE_DCM,
     MEASUREMENTS_DCM,
@@ -48,6 +54,9 @@ const NAMES: [&str; 11] = [
     OVERLAY_RIGHT,
     OVERLAY_LEFT,
     LABELS,
+    FHIR,
+    REPORT_PDF,
+    REPORT_PNG,
     REPORT_TEXT,
     REPORT_JSON,
 ];

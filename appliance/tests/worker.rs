@@ -13,7 +13,7 @@ use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox,
 use nephrobox::pulse::Pulse;
 use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
 use nephrobox::storage::Folder;
-use nephrobox::worker::{Event, Model, Worker};
+use nephrobox::worker::{Event, Model, Style, Worker};
 use nephrobox_engine::executor::{Arithmetic, Engine, Running};
 use nephrobox_engine::model::{EngineError, LogitsModel, SliceModel};
 use support::nifti::{Declared, Order};
@@ -159,6 +159,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
     let pulse = Pulse::default();
     let worker = Worker::start(
         Arc::clone(&spool),
+        Style::default(),
         move || Some(Arc::clone(&oracle)),
         listener(to),
         pulse.clone(),
@@ -213,8 +214,14 @@ fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_work
         asked += 1;
         Some(Arc::clone(if asked <= 2 { &bad } else { &good }))
     };
-    let _worker = Worker::start(Arc::clone(&spool), models, listener(to), Pulse::default())
-        .expect("a thread");
+    let _worker = Worker::start(
+        Arc::clone(&spool),
+        Style::default(),
+        models,
+        listener(to),
+        Pulse::default(),
+    )
+    .expect("a thread");
     for set_aside in [false, true] {
         let told = hear(&news);
         assert!(
@@ -275,6 +282,7 @@ fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let oracle = model(false);
     let _worker = Worker::start(
         Arc::clone(&spool),
+        Style::default(),
         move || Some(Arc::clone(&oracle)),
         listener(to),
         Pulse::default(),

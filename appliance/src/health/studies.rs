@@ -405,15 +405,18 @@ fn changed(change: &Change) -> String {
     for (name, values) in [
         (
             "Kidney, ml",
-            Side::ALL.map(|side| Some(sides.get(side).kidney_volume_ml)),
+            Side::ALL.map(|side| Some(sides.get(side).kidney_volume.difference_ml)),
         ),
         (
             "Tumour, ml",
-            Side::ALL.map(|side| Some(sides.get(side).tumour_volume_ml)),
+            Side::ALL.map(|side| Some(sides.get(side).tumour_volume.difference_ml)),
         ),
         (
             "Tumour's diameter, mm",
-            Side::ALL.map(|side| sides.get(side).tumour_diameter_mm),
+            Side::ALL.map(|side| {
+                let diameter = sides.get(side).tumour_in_plane_diameter;
+                diameter.map(|diameter| diameter.difference_mm)
+            }),
         ),
     ] {
         let _ = write!(out, "<tr><th scope=\"row\">{name}</th>");

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use nephrobox_dimse::server::Server;
+use nephrobox_objects::Device;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -28,7 +29,7 @@ use crate::slots::{self, Slots};
 use crate::snapshot::{Shared, Snapshot};
 use crate::spool::{Recovery, Spool};
 use crate::storage::Folder;
-use crate::worker::Worker;
+use crate::worker::{Style, Worker};
 
 /// Folder of the queue, below the state folder.
 const SPOOL: &str = "spool";
@@ -101,6 +102,7 @@ impl Appliance {
         };
         let worker = Worker::start(
             Arc::clone(&core.spool),
+            style(&core.config),
             ForWorker(Arc::clone(&core)),
             News::new(Arc::clone(&core), vitals.guard("worker")),
             shared.pulse().clone(),
@@ -197,6 +199,18 @@ impl Appliance {
             std::thread::sleep(Duration::from_millis(20));
         }
         drop(self.lock);
+    }
+}
+
+/// What results are to hold, and what objects among them say of the box.
+fn style(config: &Config) -> Style {
+    Style {
+        fhir: config.results.fhir,
+        empty_frames: config.results.empty_frames,
+        device: Device {
+            serial: config.identity.name.clone(),
+            ..Device::default()
+        },
     }
 }
 

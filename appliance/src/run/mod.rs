@@ -22,7 +22,7 @@ mod lock;
 mod models;
 mod network;
 mod news;
-mod results;
+pub(crate) mod results;
 mod upkeep;
 mod vital;
 
