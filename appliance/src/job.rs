@@ -19,7 +19,7 @@ use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::{LabelMap, MeasureError, Side, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+    Change, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
     RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
 };
 
@@ -27,7 +27,8 @@ use crate::failure::{Exit, Failure, sentence, told};
 use crate::output::{self, Destination, Staging};
 use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
-use crate::{page, scan as input, warnings};
+use crate::sheet::{self, Picture};
+use crate::{fhir, page, scan as input, warnings};
 
 /// The package that is to be run.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,27 @@ pub struct Package<'a> {
     pub notes: &'a [Warning],
 }
 
+/// What may differ from one scan to the next.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Whether slices may be skipped.
+    pub visit: Visit,
+    /// Whether the report is written for programs that speak FHIR, too.
+    pub fhir: bool,
+    /// Finds the last report of the same patient, as [`crate::history`] does.
+    pub earlier: Option<&'a dyn Fn(&Report) -> Option<Change>>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Options")
+            .field("visit", &self.visit)
+            .field("fhir", &self.fhir)
+            .field("earlier", &self.earlier.is_some())
+            .finish()
+    }
+}
+
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
 ///
 /// `models` are copies of the package's network, each of which works in a thread of its own.
@@ -53,7 +75,7 @@ pub fn run<M: SliceModel + Send>(
     mut reader: ScanReader,
     models: &mut [M],
     package: Package<'_>,
-    visit: Visit,
+    options: Options<'_>,
     destination: &Destination,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
@@ -78,8 +100,14 @@ pub fn run<M: SliceModel + Send>(
             ControlFlow::Continue(())
         }
     };
-    let segmented = scan::segment(&mut reader, &mut timed, preprocess, visit, &mut heard)
-        .map_err(|error| unsegmented(&path, &error))?;
+    let segmented = scan::segment(
+        &mut reader,
+        &mut timed,
+        preprocess,
+        options.visit,
+        &mut heard,
+    )
+    .map_err(|error| unsegmented(&path, &error))?;
     drop(timed);
     let network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
@@ -118,9 +146,11 @@ pub fn run<M: SliceModel + Send>(
         geometry: &geometry,
         labels: &segmented.labels,
     };
+    let mut figures = Vec::new();
     for view in &views {
         let caption = view.caption(&findings, geometry.slices(), source.clone());
         pictures.write(view, view.file, |slice| overlay::draw(slice, &caption))?;
+        figures.push((view.file, pictures.figure(view, &findings)?));
     }
     // It is one of the slices that were read for the others.
     let key = findings.key_slice();
@@ -137,7 +167,7 @@ pub fn run<M: SliceModel + Send>(
     warnings.extend(warnings::series(&series));
     // The most serious first, for whoever reads only one.
     warnings.sort_by_key(|warning| Reverse(warning.severity));
-    let report = Report {
+    let mut report = Report {
         schema_version: SCHEMA_VERSION,
         notice: RESEARCH_USE_NOTICE.into(),
         program: ProgramInfo {
@@ -153,7 +183,7 @@ pub fn run<M: SliceModel + Send>(
         confidence: None,
         change: None,
         findings,
-        outputs: outputs(&views),
+        outputs: outputs(&views, options.fhir),
         timing: Timing {
             read_s,
             network_s,
@@ -162,6 +192,16 @@ pub fn run<M: SliceModel + Send>(
             total_s: began.elapsed().as_secs_f64(),
         },
     };
+    report.change = options.earlier.and_then(|earlier| earlier(&report));
+    progress.stage("drawing the report");
+    figures.sort_by_key(|(file, _)| IMPORTANCE.iter().position(|name| name == file));
+    let figures: Vec<Picture> = figures.into_iter().map(|(_, figure)| figure).collect();
+    let sheet = sheet::draw(&report, &figures).map_err(|error| internal(&error, &path))?;
+    staging.write(output::REPORT_PNG, &sheet.png)?;
+    staging.write(output::REPORT_PDF, &sheet.pdf)?;
+    if options.fhir {
+        staging.write(output::FHIR, &fhir::write(&report))?;
+    }
     staging.write(output::REPORT_TEXT, page::write(&report).as_bytes())?;
     let mut json = serde_json::to_vec_pretty(&report).map_err(|error| internal(&error, &path))?;
     json.push(b'\n');
@@ -321,6 +361,46 @@ impl Pictures<'_> {
         draw: impl Fn(&OverlaySlice<'_>) -> Result<RgbImage, OverlayError>,
     ) -> Result<(), Failure> {
         let place = self.destination.folder().join(file);
+        let picture = self.slice(view, draw)?;
+        let png = overlay::png(&picture).map_err(|error| internal(&error, &place))?;
+        self.staging.write(file, &png)
+    }
+
+    /// The slice as the page shows it.
+    fn figure(&self, view: &View, findings: &Findings) -> Result<Picture, Failure> {
+        let areas = findings.areas(view.slice);
+        let words = |sides: [f64; 2]| {
+            let mm2 = sides[0] + sides[1];
+            if mm2 > 0.0 {
+                format!("{mm2:.0} mm²")
+            } else {
+                "none".to_owned()
+            }
+        };
+        let caption = format!(
+            "slice {}: kidney {}, tumour {}",
+            view.slice,
+            words([areas.right.kidney_area_mm2, areas.left.kidney_area_mm2]),
+            words([areas.right.tumour_area_mm2, areas.left.tumour_area_mm2]),
+        );
+        self.slice(view, |slice| {
+            Picture::new(
+                slice,
+                view.slice,
+                view.title.clone(),
+                caption.clone(),
+                &findings.tumours,
+            )
+        })
+    }
+
+    /// Hands a slice with its labels to `draw`.
+    fn slice<T, E: std::error::Error>(
+        &self,
+        view: &View,
+        draw: impl Fn(&OverlaySlice<'_>) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        let place = self.destination.folder().join(view.file);
         let mut labels = vec![0; self.geometry.slice_len()];
         self.labels
             .read(view.slice, &mut labels)
@@ -335,27 +415,32 @@ impl Pictures<'_> {
             row_mm: spacing.row_mm,
             col_mm: spacing.col_mm,
         };
-        let picture = draw(&slice).map_err(|error| internal(&error, &place))?;
-        let png = overlay::png(&picture).map_err(|error| internal(&error, &place))?;
-        self.staging.write(file, &png)
+        draw(&slice).map_err(|error| internal(&error, &place))
     }
 }
 
-fn outputs(views: &[View]) -> Vec<OutputFile> {
+/// Pictures in the order of importance, not in that of reading.
+const IMPORTANCE: [&str; 3] = [
+    output::OVERLAY_TUMOUR,
+    output::OVERLAY_RIGHT,
+    output::OVERLAY_LEFT,
+];
+
+fn outputs(views: &[View], fhir: bool) -> Vec<OutputFile> {
     let file = |kind: &str, file: &str| OutputFile {
         kind: kind.into(),
         file: file.into(),
     };
     let mut outputs = vec![
         file("text", output::REPORT_TEXT),
+        file("picture", output::REPORT_PNG),
+        file("document", output::REPORT_PDF),
         file("labels", output::LABELS),
     ];
-    // In the order of importance, not in that of reading.
-    for name in [
-        output::OVERLAY_TUMOUR,
-        output::OVERLAY_RIGHT,
-        output::OVERLAY_LEFT,
-    ] {
+    if fhir {
+        outputs.push(file("fhir", output::FHIR));
+    }
+    for name in IMPORTANCE {
         if views.iter().any(|view| view.file == name) {
             outputs.push(file("overlay", name));
         }

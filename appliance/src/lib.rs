@@ -4,7 +4,7 @@
 //! The program is this library and a thin `main`, one file per subcommand, so that tests call the library:
 //!
 //! ```text
-//! cli ─► segment ─► job ─► overlay, page, warnings ─► output
+//! cli ─► segment ─► job ─► overlay, page, sheet, fhir, warnings ─► output
 //! ```
 //!
 //! `nephrobox run` is the box that takes scans by itself ([`run`]). Its parts stand on their own and are tested alone; all that
@@ -25,7 +25,9 @@ pub mod cli;
 pub mod config;
 pub mod desk;
 pub mod failure;
+pub mod fhir;
 pub mod health;
+pub mod history;
 pub mod intake;
 pub mod job;
 pub mod logs;
@@ -40,6 +42,7 @@ mod record;
 pub mod run;
 pub mod scan;
 pub mod segment;
+pub mod sheet;
 pub mod slots;
 pub mod snapshot;
 pub mod spool;

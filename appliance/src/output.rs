@@ -18,6 +18,12 @@ use crate::failure::{Exit, Failure};
 pub const REPORT_JSON: &str = "report.json";
 /// The report for people.
 pub const REPORT_TEXT: &str = "report.txt";
+/// The report as a picture of one page.
+pub const REPORT_PNG: &str = "report.png";
+/// The report as a document of one page.
+pub const REPORT_PDF: &str = "report.pdf";
+/// The report for programs that speak FHIR; only where it is asked for.
+pub const FHIR: &str = "fhir.json";
 /// The label map in the geometry of the scan.
 pub const LABELS: &str = "labels.nii.gz";
 /// The slice with the largest tumour area.
@@ -30,12 +36,15 @@ pub const OVERLAY_LEFT: &str = "overlay-left-kidney.png";
 pub const OVERLAY_KEY: &str = "overlay-key.png";
 
 /// Every name that a result may hold, in the order in which files are put in place.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     OVERLAY_KEY,
     OVERLAY_TUMOUR,
     OVERLAY_RIGHT,
     OVERLAY_LEFT,
     LABELS,
+    FHIR,
+    REPORT_PDF,
+    REPORT_PNG,
     REPORT_TEXT,
     REPORT_JSON,
 ];

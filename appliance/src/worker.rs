@@ -21,11 +21,12 @@ use std::time::Duration;
 use nephrobox_engine::executor::Running;
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::package::Manifest;
-use nephrobox_shared::report::{Report, Warning};
+use nephrobox_shared::report::{Change, Report, Warning};
 
 use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
-use crate::job::{self, Package};
+use crate::history;
+use crate::job::{self, Options, Package};
 use crate::output::Destination;
 use crate::progress::Progress;
 use crate::pulse::Pulse;
@@ -259,7 +260,10 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 pulse: &self.pulse,
                 bell: &self.bell,
             };
-            let job = AssertUnwindSafe(|| segment(work, &mut model, &notes, &mut progress));
+            let spool = &self.spool;
+            let earlier = |report: &Report| history::last(spool, id, report);
+            let job =
+                AssertUnwindSafe(|| segment(work, &mut model, &notes, &earlier, &mut progress));
             catch_unwind(job)
         };
         model.clear_poison();
@@ -334,11 +338,16 @@ fn segment(
     work: &Work,
     model: &mut Model,
     notes: &[Warning],
+    earlier: &dyn Fn(&Report) -> Option<Change>,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;
     let destination = Destination::check(&work.results, false)?;
-    let visit = if work.fast { Visit::Fast } else { Visit::Every };
+    let options = Options {
+        visit: if work.fast { Visit::Fast } else { Visit::Every },
+        fhir: false,
+        earlier: Some(earlier),
+    };
     let package = Package {
         manifest: &model.manifest,
         hash: &model.hash,
@@ -346,7 +355,7 @@ fn segment(
         notes,
     };
     let models = &mut model.running.models;
-    job::run(reader, models, package, visit, &destination, progress)
+    job::run(reader, models, package, options, &destination, progress)
 }
 
 /// Passes progress on, and beats.

@@ -20,7 +20,7 @@ mod lines;
 mod lock;
 mod models;
 mod news;
-mod results;
+pub(crate) mod results;
 mod upkeep;
 mod vital;
 
