@@ -205,7 +205,7 @@ pub(super) fn areas(report: &Report, width: f32, height: f32) -> Block {
         let (mut kidney, mut tumour) = (String::new(), String::new());
         for slice in found {
             let areas = slice.areas.get(side);
-            let mut bar = |path: &mut String, mm2: f64| {
+            let bar = |path: &mut String, mm2: f64| {
                 if mm2 > 0.0 {
                     let _ = write!(
                         path,

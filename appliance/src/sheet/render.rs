@@ -9,7 +9,7 @@ use krilla::page::PageSettings;
 use krilla::{Document, SerializeSettings};
 use krilla_svg::{SurfaceExt as _, SvgSettings};
 use resvg::tiny_skia::{Color, Pixmap, Transform};
-use resvg::usvg::{self, ImageHrefResolver, ImageKind, Options, Tree, fontdb};
+use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 
 use super::canvas::Faces;
 use super::content::Content;

@@ -146,6 +146,7 @@ pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
         out: out.to_owned(),
         fast: false,
         fhir: false,
+        empty_frames: false,
         earlier: None,
         force: false,
         compute: Compute {
