@@ -22,7 +22,7 @@ use nephrobox_engine::executor::Running;
 use nephrobox_engine::scan::Visit;
 use nephrobox_objects::Device;
 use nephrobox_shared::package::Manifest;
-use nephrobox_shared::report::{Change, Report, Warning};
+use nephrobox_shared::report::{Report, Warning};
 
 use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
