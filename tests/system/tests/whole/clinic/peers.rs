@@ -124,8 +124,8 @@ fn fetch(client: &mut Client, id: &str, folder: &Path) {
     }
 }
 
-/// Objects in a folder before dicom3tools, highdicom and poppler; the series lies in `images`.
-fn judged(folder: &Path, images: &Path) {
+/// Objects in a folder before dicom3tools, highdicom and poppler; the series lies in `images`, and `found` says whether something is outlined.
+fn judged(folder: &Path, images: &Path, found: bool) {
     for name in OBJECTS {
         let path = folder.join(name);
         let Some(output) = run("dciodvfy", &[path.to_str().expect("a path")]) else {
@@ -140,10 +140,11 @@ fn judged(folder: &Path, images: &Path) {
     }
     // The label map as raw bytes, slice by slice from the head, for a program that reads no NIfTI.
     let mut labels = LabelReader::open(folder.join("labels.nii.gz")).expect("labels");
-    let mut slice = vec![0; labels.geometry().slice_len()];
-    let mut raw = Vec::new();
-    while labels.next_slice(&mut slice).expect("a slice").is_some() {
-        raw.extend_from_slice(&slice);
+    let pixels = labels.geometry().slice_len();
+    let mut slice = vec![0; pixels];
+    let mut raw = vec![0; pixels * labels.geometry().slices()];
+    while let Some(index) = labels.next_slice(&mut slice).expect("a slice") {
+        raw[index * pixels..][..pixels].copy_from_slice(&slice);
     }
     fs::write(folder.join("labels.raw"), raw).expect("written");
     let there = run("python3", &["-c", "import highdicom"]);
@@ -151,7 +152,13 @@ fn judged(folder: &Path, images: &Path) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/whole/clinic/peers.py");
         let [script, folder, images] =
             [&script, folder, images].map(|path| path.to_str().expect("a path"));
-        succeeds("python3", &[script, folder, images]);
+        let said = succeeds("python3", &[script, folder, images]).unwrap_or_default();
+        let numbers = ["volume_ml", "in_plane_diameter_mm"];
+        assert_eq!(
+            numbers.iter().all(|one| said.contains(one)),
+            found,
+            "{said}"
+        );
     } else {
         eprintln!("skipped: python3 has no highdicom");
     }
@@ -173,22 +180,29 @@ fn judged(folder: &Path, images: &Path) {
 }
 
 #[test]
-fn dcmtk_echoes_and_stores_a_real_series_and_the_judges_find_no_error_in_the_results() {
+fn dcmtk_echoes_and_stores_series_and_the_judges_find_no_error_in_the_results() {
     let (clinic, mut client) = Clinic::running("");
     let port = clinic.port.to_string();
     let to = ["-aet", "CT1", "-aec", "NEPHROBOX", "127.0.0.1", &port];
     if succeeds("echoscu", &to).is_none() {
         return;
     }
-    with_the_bundled_model(&clinic, &mut client);
-    clinic.series("series", &real("case_totalseg", "2.25.550011"));
-    let images = clinic.home.path("series");
-    let arguments = [&to[..], &["+sd", "+r", images.to_str().expect("a path")]].concat();
-    succeeds("storescu", &arguments);
-    let ids = scans(&mut client, 1);
-    let folder = clinic.home.path("fetched");
-    fetch(&mut client, &ids[0], &folder);
-    judged(&folder, &images);
+    // Two kidneys and a tumour that the small model finds, then real HU for the bundled one.
+    for (count, name) in ["phantom", "real"].into_iter().enumerate() {
+        if name == "phantom" {
+            clinic.series(name, &phantom([false; 3], "2.25.550010"));
+        } else {
+            with_the_bundled_model(&clinic, &mut client);
+            clinic.series(name, &real("case_totalseg", "2.25.550011"));
+        }
+        let images = clinic.home.path(name);
+        let arguments = [&to[..], &["+sd", "+r", images.to_str().expect("a path")]].concat();
+        succeeds("storescu", &arguments);
+        let ids = scans(&mut client, count + 1);
+        let folder = clinic.home.path(&format!("{name} results"));
+        fetch(&mut client, &ids[0], &folder);
+        judged(&folder, &images, name == "phantom");
+    }
 }
 
 #[test]
@@ -371,7 +385,7 @@ fn orthanc_forwards_a_real_series_and_has_the_results_in_the_same_study() {
         });
         assert_same(&kept, &made, name);
     }
-    judged(&fetched, &clinic.home.path("series"));
+    judged(&fetched, &clinic.home.path("series"), false);
 }
 
 #[test]
