@@ -2,6 +2,10 @@
 
 mod allowed;
 mod ends;
+mod garbage;
 mod limits;
 mod objects;
+mod peers;
+mod raw;
+mod secure;
 mod support;
