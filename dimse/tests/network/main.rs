@@ -1,6 +1,7 @@
 //! A server and its clients on one machine: our own, raw bytes, and dcmtk.
 
 mod allowed;
+mod answers;
 mod ends;
 mod garbage;
 mod limits;

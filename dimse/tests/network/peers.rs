@@ -155,7 +155,7 @@ impl StoreScp {
             .port();
         let process = Command::new("storescp")
             .args(options)
-            .args(["-aet", "ARCHIVE", "-B", "+xa", "-od"])
+            .args(["-aet", "ARCHIVE", "+B", "+xa", "-od"])
             .arg(folder.path())
             .arg(port.to_string())
             .spawn()
