@@ -47,7 +47,11 @@ async fn a_study_says_the_most_serious_first_and_links_to_its_files() {
     let (studies, [reported, refused, _, damaged, waiting, _]) = of_every_kind();
     let address = studies.serve(true).await;
     let study = page(address, &format!("/studies/{reported}")).await;
-    let place = |part: &str| study.find(part).unwrap_or_else(|| panic!("{part} in {study}"));
+    let place = |part: &str| {
+        study
+            .find(part)
+            .unwrap_or_else(|| panic!("{part} in {study}"))
+    };
     let serious = place("The values are hardly HU &amp; &lt;not&gt; a CT.");
     assert!(serious < place("Pixels are not square."), "{study}");
     assert!(serious < place("Kidney without tumour, ml"), "{study}");
@@ -200,7 +204,10 @@ async fn a_real_browser_shows_the_list_and_follows_a_link_to_a_study() {
             far.map(|(a, b)| a.abs_diff(b)).max() < Some(24)
         };
         let outline = picture.pixels().filter(|pixel| near(pixel)).count();
-        assert!(outline > 20, "{name}: {outline} pixels of the tumour's outline");
+        assert!(
+            outline > 20,
+            "{name}: {outline} pixels of the tumour's outline"
+        );
     }
     assert_eq!(subject().patient_name, NAME);
 }

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
     Compute, Config, Destination, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget,
-    Serial, Spool, Status, Tcp, TrustedKey,
+    Privacy, Serial, Spool, Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -40,6 +40,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         targets: elements(table, "targets", p, target),
     });
     let status = optional(&mut root, "status", p, status);
+    let privacy = section(&mut root, "privacy", p, privacy);
     let log = section(&mut root, "log", p, log);
     if let (Some(tcp), Some(status)) = (&tcp, &status)
         && tcp.listen.port() == status.listen.port()
@@ -78,6 +79,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             compute,
             panel,
             status,
+            privacy,
             log,
         });
     }
@@ -333,6 +335,13 @@ fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
         listen,
         show_identity,
     })
+}
+
+fn privacy(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Privacy {
+    let days = table.number("retention_days", 1..3651, p);
+    Privacy {
+        retention_days: days.map(|days| days as u16),
+    }
 }
 
 fn log(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Log {

@@ -16,7 +16,8 @@ pub(super) fn html(state: &Snapshot) -> String {
         ("bad", "✗ not ready")
     };
     let title = format!("{name}: {word}");
-    let aside = format!("<span class=\"{mark}\">{word}</span><a href=\"/studies\">Recent studies</a>");
+    let aside =
+        format!("<span class=\"{mark}\">{word}</span><a href=\"/studies\">Recent studies</a>");
     let mut out = html::head(&title, Some(5), &name, &aside, "grid");
     let mut faults: Vec<_> = answer.reasons.clone();
     faults.extend(
@@ -134,10 +135,7 @@ fn results(results: &[ResultSummary]) -> String {
         let _ = write!(
             out,
             "<tr><td><a href=\"/studies/{scan}\">{scan}</a></td><td class=\"n\">{:.1}</td><td class=\"n\">{:.1}</td><td class=\"n\">{:.1}</td><td class=\"n\">{}</td></tr>",
-            result.kidney_ml,
-            result.tumour_ml,
-            result.seconds,
-            result.warnings
+            result.kidney_ml, result.tumour_ml, result.seconds, result.warnings
         );
     }
     out + "</tbody></table></div></div>"

@@ -259,8 +259,7 @@ fn reported(out: &mut String, study: &Study, report: &Report, identity: bool) {
         }
     }
     if pictures.is_empty() {
-        pictures =
-            "<p class=\"soft\">Nothing was outlined, so there is no picture.</p>".to_owned();
+        pictures = "<p class=\"soft\">Nothing was outlined, so there is no picture.</p>".to_owned();
     } else {
         pictures = format!("<div class=\"pictures\">{pictures}</div>");
     }
@@ -343,10 +342,7 @@ fn came(out: &mut String, study: &Study, identity: bool) {
 fn scan(study: &Study, report: &Report) -> String {
     let (input, spacing) = (&report.input, report.input.spacing);
     facts([
-        (
-            "Report",
-            study.ended_unix_s.map(moment).unwrap_or_default(),
-        ),
+        ("Report", study.ended_unix_s.map(moment).unwrap_or_default()),
         (
             "Slices",
             format!("{} of {} × {} pixels", input.slices, input.rows, input.cols),

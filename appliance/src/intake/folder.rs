@@ -113,7 +113,8 @@ impl Watched {
                 Ok(Some(what)) => {
                     self.put_away(&name, &what)
                         .map_err(|error| SpoolError::Storage {
-                            place: path.display().to_string(),
+                            // Not the file, whose name may be a patient's: this is shown and logged.
+                            place: self.folder.display().to_string(),
                             source: error,
                         })?;
                     seen.push(what);

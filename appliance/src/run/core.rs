@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::age::Age;
 use super::doing::Doing;
 use super::ledger::Ledger;
 use super::models::Models;
@@ -27,6 +28,8 @@ pub struct Core {
     pub(crate) spool: Arc<Spool<Folder>>,
     pub(crate) slots: Slots<Folder>,
     pub(crate) ledger: Ledger,
+    /// The box's own time; `None` where scans are kept as long as there is room.
+    pub(crate) age: Option<Age<Folder>>,
     pub(crate) doing: Doing,
     pub(crate) models: Models,
     pub(crate) bells: Bells,
@@ -79,6 +82,7 @@ impl Core {
         spool: Arc<Spool<Folder>>,
         slots: Slots<Folder>,
         ledger: Ledger,
+        age: Option<Age<Folder>>,
     ) -> Self {
         Self {
             doing: Doing::new(shared.clone()),
@@ -92,6 +96,7 @@ impl Core {
             spool,
             slots,
             ledger,
+            age,
         }
     }
 

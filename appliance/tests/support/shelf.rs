@@ -134,10 +134,7 @@ pub(crate) fn of_every_kind() -> (Studies, [ScanId; 6]) {
     let aside = studies.accept(2);
     for _ in 0..2 {
         studies.spool.next().expect("a disk");
-        studies
-            .spool
-            .died(aside, "It broke off.")
-            .expect("noted");
+        studies.spool.died(aside, "It broke off.").expect("noted");
     }
     let damaged = studies.accept(3);
     studies.report(|_| ());
@@ -146,7 +143,10 @@ pub(crate) fn of_every_kind() -> (Studies, [ScanId; 6]) {
     let Begin::Receive { id: receiving, .. } = studies.announce(b"a scan on its way") else {
         panic!("it is not taken");
     };
-    studies.spool.write(receiving, 0, b"a scan").expect("written");
+    studies
+        .spool
+        .write(receiving, 0, b"a scan")
+        .expect("written");
     let ids = [reported, refused, aside, damaged, waiting, receiving];
     (studies, ids)
 }
@@ -172,8 +172,6 @@ pub(crate) async fn page(address: SocketAddr, path: &str) -> String {
 
 /// Where a picture for whoever looks at the tests' pages goes; none are kept unless a folder is named.
 pub(crate) fn kept(name: &str, folder: &Path) -> std::path::PathBuf {
-    std::env::var_os("NEPHROBOX_SCREENSHOTS").map_or_else(
-        || folder.join(name),
-        |folder| Path::new(&folder).join(name),
-    )
+    std::env::var_os("NEPHROBOX_SCREENSHOTS")
+        .map_or_else(|| folder.join(name), |folder| Path::new(&folder).join(name))
 }
