@@ -24,6 +24,8 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod desk;
+pub mod erase;
+pub mod export;
 pub mod failure;
 pub mod fhir;
 pub mod health;

@@ -28,6 +28,11 @@ struct Measure {
     value: fn(&Findings, Segment) -> Option<f64>,
 }
 
+/// End of the comment on a segment that was not found.
+pub(crate) const ABSENT: &str = ": none outlined.";
+/// Beginning of the comment on the model's scores.
+pub(crate) const OWN_TEST: &str = "The model's own test: ";
+
 /// Every measure, in the order in which they are listed.
 const MEASURES: [Measure; 5] = [
     Measure {
@@ -211,14 +216,11 @@ impl Results<'_> {
         let absent = Segment::ALL
             .iter()
             .filter(|segment| !present.contains(segment))
-            .map(|segment| format!("{}: none outlined.", segment.label));
+            .map(|segment| format!("{}{ABSENT}", segment.label));
         std::iter::once(RESEARCH_USE_NOTICE.to_owned())
             .chain(warnings)
             .chain(absent)
-            .chain([format!(
-                "The model's own test: {}",
-                self.report.model.test_scores
-            )])
+            .chain([format!("{OWN_TEST}{}", self.report.model.test_scores)])
             .collect()
     }
 

@@ -74,6 +74,10 @@ pub const SECTIONS: &[Section] = &[
         "status",
         "Status page, health and metrics over HTTP. Off without this section.",
     ),
+    section(
+        "privacy",
+        "How long scans and results are kept. Without it, as long as there is room.",
+    ),
     section("log", "What the box writes about itself."),
 ];
 
@@ -135,6 +139,7 @@ pub const KEYS: &[Key] = &[
     key("panel", "targets", "none", "[{ kind = \"framebuffer\", device = \"/dev/fb0\" }]", "Where the panel is drawn: kind framebuffer with device, or kind png with path."),
     key("status", "listen", "", "\"127.0.0.1:9180\"", "Address and port; only this machine's own (127.0.0.0/8 or [::1])."),
     key("status", "show_identity", "true", "true", "Whether the pages of studies say whose they are and link to the reports; they are for this machine's own browser."),
+    key("privacy", "retention_days", "none", "30", "Days after which ended scans with their results, and broken-off receptions, are erased; 1 to 3650. Results that a destination has not confirmed are kept, and a fault says so."),
     key("log", "level", "info", "\"info\"", "error, warn, info, debug or trace."),
     key("log", "format", "text", "\"text\"", "text for people, json for collectors."),
 ];

@@ -61,6 +61,8 @@ pub struct Config {
     /// Section `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Section `privacy`.
+    pub privacy: Privacy,
     /// Section `log`.
     pub log: Log,
 }
@@ -189,6 +191,14 @@ pub struct Status {
     pub listen: SocketAddr,
     /// Whether the pages of studies say whose they are.
     pub show_identity: bool,
+}
+
+/// How long scans are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Privacy {
+    /// Days after which the box erases; `None`: as long as there is room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u16>,
 }
 
 /// What is logged.

@@ -11,8 +11,8 @@ use toml::de::DeTable;
 use super::network::{archive, destination, dicom, folder_of, results, web};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Serial, Spool,
-    Status, Tcp, TrustedKey,
+    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Privacy, Serial,
+    Spool, Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -44,6 +44,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         targets: elements(table, "targets", p, target),
     });
     let status = optional(&mut root, "status", p, status);
+    let privacy = section(&mut root, "privacy", p, privacy);
     let log = section(&mut root, "log", p, log);
     if let (Some(tcp), Some(status)) = (&tcp, &status)
         && tcp.listen.port() == status.listen.port()
@@ -86,6 +87,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             compute,
             panel,
             status,
+            privacy,
             log,
         };
         match twice(&config) {
@@ -339,6 +341,13 @@ fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
         listen,
         show_identity,
     })
+}
+
+fn privacy(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Privacy {
+    let days = table.number("retention_days", 1..3651, p);
+    Privacy {
+        retention_days: days.map(|days| days as u16),
+    }
 }
 
 fn log(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Log {

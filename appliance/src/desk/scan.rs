@@ -230,3 +230,11 @@ pub(super) fn confirm(core: &Core, scan: &Word) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+/// Erases a scan and all that was made of it.
+pub(super) fn erase(core: &Core, line: &str, scan: &Word) -> Result<(), Refused> {
+    let erased = core.erase_for(line, id(scan)?);
+    erased.map_err(|error| refuse::erase(&error))?;
+    core.bells.upkeep();
+    Ok(())
+}

@@ -154,7 +154,8 @@ impl Watched {
             match tried {
                 Tried::Done(what) => {
                     self.put_away(&name, &what)
-                        .map_err(|error| at(&path, error))?;
+                        // Not the file, whose name may be a patient's: this is shown and logged.
+                        .map_err(|error| at(&self.folder, error))?;
                     seen.extend(what);
                 }
                 Tried::Waits(refusal) => {

@@ -213,18 +213,28 @@ impl<S: Storage> Outbox<S> {
                     continue;
                 }
                 let id = listed.id;
+                let folder = match self.spool.results_folder(id) {
+                    // It was erased in the meantime.
+                    Err(SpoolError::Unknown(_)) => continue,
+                    folder => folder?,
+                };
                 let results = Results {
                     storage: self.spool.storage(),
-                    folder: self.spool.results_folder(id)?,
+                    folder,
                 };
                 match to.deliver(id, &results) {
                     Ok(Delivery::Fetches) => {}
                     Ok(Delivery::Confirmed) => {
                         self.failing.remove(name);
-                        self.spool.confirm(id, name)?;
+                        match self.spool.confirm(id, name) {
+                            Err(SpoolError::Unknown(_)) => continue,
+                            confirmed => confirmed?,
+                        }
                         let destination = name.to_owned();
                         sent.push(Sent::Confirmed { id, destination });
                     }
+                    // The files went away under it, for which the destination can do nothing.
+                    Err(_) if self.spool.state(id)?.is_none() => {}
                     Err(error) => {
                         let before = self.failing.get(name).map(|backoff| backoff.wait * 2);
                         let wait = before.unwrap_or(FIRST_WAIT).min(LONGEST_WAIT);

@@ -11,8 +11,9 @@ use nephrobox_objects::Device;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use super::age::Age;
 use super::core::{Core, spool_settings};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, held};
 use super::lines::Lines;
 use super::models::{self, ForWorker};
 use super::news::News;
@@ -27,12 +28,12 @@ use crate::logs::Logs;
 use crate::panel;
 use crate::slots::{self, Slots};
 use crate::snapshot::{Shared, Snapshot};
-use crate::spool::{Recovery, Spool};
+use crate::spool::{Listed, Recovery, Spool};
 use crate::storage::Folder;
 use crate::worker::{Style, Worker};
 
 /// Folder of the queue, below the state folder.
-const SPOOL: &str = "spool";
+pub(super) const SPOOL: &str = "spool";
 /// Folder of the models, below the state folder.
 const SLOTS: &str = "slots";
 /// Folder of series that are being gathered, below the state folder.
@@ -234,8 +235,7 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
         tracing::error!("{trouble}");
     }
 
-    let ledger = Ledger::open(folder(AUDIT)?, shared.clone(), &listing);
-    let ledger = ledger.map_err(|error| broken(&error, &state.join(AUDIT)))?;
+    let ledger = open_ledger(&state, shared, &spool)?;
     let started = Deed {
         who: Who::Device,
         what: What::Started,
@@ -258,15 +258,10 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
             .map_err(|error| broken(&error, &path))
     });
     let gatherer = gatherer.transpose()?;
-    let core = Core::new(
-        config,
-        shared.clone(),
-        logs,
-        Arc::new(spool),
-        slots,
-        ledger,
-        gatherer,
-    );
+    let age = open_age(&config, &listing)?;
+    let spool = Arc::new(spool);
+    let mut core = Core::new(config, shared.clone(), logs, spool, slots, ledger);
+    (core.gatherer, core.age) = (gatherer, age);
     if !troubles.is_empty() {
         core.raise("slots_recovered", troubles.join("; "), false);
     }
@@ -274,8 +269,33 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     Ok(core)
 }
 
+/// Opens the audit log of a queue.
+pub(super) fn open_ledger(
+    state: &Path,
+    shared: &Shared,
+    spool: &Spool<Folder>,
+) -> Result<Ledger, Failure> {
+    let path = state.join(AUDIT);
+    let folder = Folder::open(&path).map_err(|error| broken(&error, &path))?;
+    let held = held(spool).map_err(|error| broken(&error, &state.join(SPOOL)))?;
+    Ledger::open(folder, shared.clone(), &held).map_err(|error| broken(&error, &path))
+}
+
+/// Opens the box's own time, if it erases by it.
+fn open_age(config: &Config, listing: &[Listed]) -> Result<Option<Age<Folder>>, Failure> {
+    let Some(days) = config.privacy.retention_days else {
+        return Ok(None);
+    };
+    let state = &config.identity.state;
+    let known = listing.iter().filter_map(|listed| listed.record.age_from_s);
+    let newest_s = known.max().unwrap_or(0);
+    let opened =
+        Folder::open(state).and_then(|folder| Age::open(folder, days, newest_s, SystemTime::now()));
+    opened.map(Some).map_err(|error| broken(&error, state))
+}
+
 /// A part of the state folder that cannot be used.
-fn broken(error: &dyn std::error::Error, place: &Path) -> Failure {
+pub(super) fn broken(error: &dyn std::error::Error, place: &Path) -> Failure {
     told(
         Exit::Output,
         error,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::age::Age;
 use super::doing::Doing;
 use super::ledger::Ledger;
 use super::models::Models;
@@ -28,6 +29,8 @@ pub struct Core {
     pub(crate) ledger: Ledger,
     /// Where series are gathered, if the box takes any.
     pub(crate) gatherer: Option<Gatherer>,
+    /// The box's own time; `None` where scans are kept as long as there is room.
+    pub(crate) age: Option<Age<Folder>>,
     pub(crate) doing: Doing,
     pub(crate) models: Models,
     pub(crate) bells: Bells,
@@ -81,7 +84,6 @@ impl Core {
         spool: Arc<Spool<Folder>>,
         slots: Slots<Folder>,
         ledger: Ledger,
-        gatherer: Option<Gatherer>,
     ) -> Self {
         Self {
             doing: Doing::new(shared.clone()),
@@ -95,7 +97,8 @@ impl Core {
             spool,
             slots,
             ledger,
-            gatherer,
+            gatherer: None,
+            age: None,
         }
     }
 

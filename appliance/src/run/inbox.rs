@@ -67,10 +67,9 @@ fn tell(core: &Core, seen: Seen) {
             core.bells.worker();
             core.bells.upkeep();
         }
-        Seen::Refused(reason) => {
+        Seen::Refused(_) => {
             // The reason may name the file, which the log may not.
             tracing::warn!(source = FOLDER, "refused; the reason is beside the file");
-            tracing::debug!(reason);
             core.shared.change(|state| state.counters.refused += 1);
             let _ = core.ledger.note(&Deed {
                 who: Who::Source(FOLDER.into()),

@@ -20,7 +20,7 @@ impl<S: Storage> Spool<S> {
             let same = inner.scans.iter_mut().find(|(_, scan)| {
                 let record = &scan.record;
                 let asked = record.blake3 == blake3.as_str() && record.fast == incoming.fast;
-                asked && scan.place != Place::Aside
+                asked && scan.place != Place::Aside && record.erased_by.is_none()
             });
             if let Some((&id, scan)) = same {
                 if scan.place != Place::Incoming {
