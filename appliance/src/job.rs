@@ -4,6 +4,8 @@
 //! scan, the model or the destination has done so before. Memory: labels are held run-length coded, voxels only as the
 //! reader holds them, and those are let go before the label volume is written.
 
+mod again;
+
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,17 +13,16 @@ use std::time::Instant;
 
 use image::RgbImage;
 use nephrobox_engine::executor::Engine;
-use nephrobox_engine::model::{EngineError, Labeller, SliceModel};
+use nephrobox_engine::model::{EngineError, Labeller, LogitsModel, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
 use nephrobox_imaging::dicom::Place;
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
 use nephrobox_objects::{Device, EmptyFrames};
-use nephrobox_shared::class::Class;
-use nephrobox_shared::measure::{LabelMap, MeasureError, Side, Sides, measure};
+use nephrobox_shared::measure::{LabelMap, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    Change, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
-    RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
+    Change, Confidence, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile,
+    ProgramInfo, RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
 };
 
 use crate::failure::{Exit, Failure, sentence, told};
@@ -31,6 +32,7 @@ use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
 use crate::sheet::{self, Picture};
 use crate::{fhir, page, scan as input, source, warnings};
+use again::{Pages, kidney_mean_hu, pictures, read_again, sure};
 
 /// The package that is to be run.
 #[derive(Debug, Clone, Copy)]
@@ -74,12 +76,13 @@ impl std::fmt::Debug for Options<'_> {
 
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
 ///
-/// `models` are copies of the package's network, each of which works in a thread of its own.
+/// `models` are copies of the package's network, each of which works in a thread of its own. Once it is known what they
+/// outlined, a few slices go through them again, so that the report can say how sure they are.
 ///
 /// # Errors
 /// Damage in the scan that only reading it to the end shows, a network or device that fails, a disk that refuses.
 /// Nothing is left behind then.
-pub fn run<M: SliceModel + Send>(
+pub fn run<M: LogitsModel + Send>(
     mut reader: ScanReader,
     models: &mut [M],
     package: Package<'_>,
@@ -119,7 +122,7 @@ pub fn run<M: SliceModel + Send>(
     )
     .map_err(|error| unsegmented(&path, &error))?;
     drop(timed);
-    let network_s = spent_s.into_iter().fold(0.0, f64::max);
+    let mut network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
 
     let measuring = Instant::now();
@@ -133,12 +136,19 @@ pub fn run<M: SliceModel + Send>(
     let measure_s = measuring.elapsed().as_secs_f64();
 
     let rereading = Instant::now();
-    let views = read_views(&mut reader, &findings, &path)?;
+    let pages = read_again(&mut reader, &findings, &path)?;
     drop(reader);
+    let views = views(&pages, &findings);
     let kidney_hu =
-        kidney_mean_hu(&views, &segmented.labels).map_err(|error| internal(&error, &path))?;
+        kidney_mean_hu(&pages, &segmented.labels).map_err(|error| internal(&error, &path))?;
     findings.hu = Some(HuFindings::new(&segmented.tones, kidney_hu));
     read_s += rereading.elapsed().as_secs_f64();
+
+    progress.stage("looking again at some slices");
+    let looking = Instant::now();
+    let confidence =
+        sure(models, &pages, &geometry, preprocess).map_err(|error| unsegmented(&path, &error))?;
+    network_s += looking.elapsed().as_secs_f64();
 
     progress.stage("writing the label map and the pictures");
     let writing = Instant::now();
@@ -174,6 +184,7 @@ pub fn run<M: SliceModel + Send>(
     let info = ModelInfo::new(manifest, package.hash, scores);
     let mut warnings = package.notes.to_vec();
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
+    warnings.extend(confidence.iter().flat_map(Confidence::warnings));
     warnings.extend(warnings::series(&series));
     if subject.is_some() && referred.is_none() {
         warnings.push(objects::not_transverse());
@@ -193,7 +204,7 @@ pub fn run<M: SliceModel + Send>(
         input: input_info(&path, &geometry, blake3),
         subject,
         visited: Some(segmented.visited),
-        confidence: None,
+        confidence,
         change: None,
         findings,
         outputs: outputs(&views, options.fhir),
@@ -261,18 +272,18 @@ fn timed<M: SliceModel>(model: &mut M, spent_s: &mut f64) -> impl SliceModel {
 }
 
 /// A slice that is to be shown.
-struct View {
+struct View<'a> {
     file: &'static str,
-    title: String,
+    title: &'static str,
     slice: usize,
-    hu: Vec<i16>,
+    hu: &'a [i16],
 }
 
-impl View {
+impl View<'_> {
     fn caption(&self, findings: &Findings, slices: usize, source: String) -> Caption {
         let areas = findings.areas(self.slice);
         Caption {
-            title: self.title.clone(),
+            title: self.title.to_owned(),
             slice: self.slice,
             slices,
             kidney_area_mm2: Sides {
@@ -288,71 +299,18 @@ impl View {
     }
 }
 
-/// Reads the slices worth a picture, each structure's that was found, in the file's own order so that a compressed file
-/// is inflated once.
-fn read_views(
-    reader: &mut ScanReader,
-    findings: &Findings,
-    path: &Path,
-) -> Result<Vec<View>, Failure> {
-    let kidney = |side: Side| {
-        let file = match side {
-            Side::Right => output::OVERLAY_RIGHT,
-            Side::Left => output::OVERLAY_LEFT,
-        };
-        let title = match side {
-            Side::Right => "Right kidney, middle slice",
-            Side::Left => "Left kidney, middle slice",
-        };
-        (file, title, findings.sides.get(side).mid_kidney_slice)
-    };
-    let tumour = (
-        output::OVERLAY_TUMOUR,
-        "Largest tumour slice",
-        findings.peak_tumour_slice,
-    );
-    let mut wanted: Vec<_> = [tumour, kidney(Side::Right), kidney(Side::Left)]
-        .into_iter()
-        .filter_map(|(file, title, slice)| slice.map(|slice| (file, title, slice)))
-        .collect();
-    wanted.sort_by_key(|&(_, _, slice)| slice);
-    // A file whose slices run towards the head begins with the last canonical slice.
-    if reader.geometry().codes().ends_with('S') {
-        wanted.reverse();
-    }
-    let pixels = reader.geometry().slice_len();
-    wanted
-        .into_iter()
-        .map(|(file, title, slice)| {
-            let mut hu = vec![0; pixels];
-            reader
-                .read_slice(slice, &mut hu)
-                .map_err(|error| input::unusable(path, &error))?;
-            Ok(View {
-                file,
-                title: title.to_owned(),
-                slice,
-                hu,
-            })
+/// The pictures of a report.
+fn views<'a>(pages: &'a Pages, findings: &Findings) -> Vec<View<'a>> {
+    let views = pictures(findings).filter_map(|(file, title, slice)| {
+        let hu = pages.get(&slice)?;
+        Some(View {
+            file,
+            title,
+            slice,
+            hu,
         })
-        .collect()
-}
-
-/// Mean HU of what is outlined as kidney in the slices that were read for the pictures; `None` without any. A slice that
-/// two pictures show counts twice, which does no harm to a mean of the kidney's middle.
-fn kidney_mean_hu(views: &[View], labels: &LabelMap) -> Result<Option<f64>, MeasureError> {
-    let (mut sum, mut pixels) = (0_i64, 0_u64);
-    for view in views {
-        for run in labels.runs(view.slice)? {
-            if run.class == Class::Kidney {
-                let row = usize::from(run.row) * labels.cols();
-                let hu = &view.hu[row + usize::from(run.start)..row + usize::from(run.end)];
-                sum += hu.iter().map(|&hu| i64::from(hu)).sum::<i64>();
-                pixels += run.pixels();
-            }
-        }
-    }
-    Ok((pixels > 0).then(|| sum as f64 / pixels as f64))
+    });
+    views.collect()
 }
 
 fn write_label_map(
@@ -396,7 +354,7 @@ impl Pictures<'_> {
     /// Draws a slice with its outlines and writes it as PNG.
     fn write(
         &self,
-        view: &View,
+        view: &View<'_>,
         file: &str,
         draw: impl Fn(&OverlaySlice<'_>) -> Result<RgbImage, OverlayError>,
     ) -> Result<(), Failure> {
@@ -427,7 +385,7 @@ impl Pictures<'_> {
             Picture::new(
                 slice,
                 view.slice,
-                view.title.clone(),
+                view.title.to_owned(),
                 caption.clone(),
                 &findings.tumours,
             )
@@ -448,7 +406,7 @@ impl Pictures<'_> {
         let [_, rows, cols] = self.geometry.shape();
         let spacing = self.geometry.spacing();
         let slice = OverlaySlice {
-            hu: &view.hu,
+            hu: view.hu,
             labels: &labels,
             rows,
             cols,
@@ -466,7 +424,7 @@ const IMPORTANCE: [&str; 3] = [
     output::OVERLAY_LEFT,
 ];
 
-fn outputs(views: &[View], fhir: bool) -> Vec<OutputFile> {
+fn outputs(views: &[View<'_>], fhir: bool) -> Vec<OutputFile> {
     let file = |kind: &str, file: &str| OutputFile {
         kind: kind.into(),
         file: file.into(),

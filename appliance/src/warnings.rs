@@ -107,26 +107,46 @@ fn values(hu: &HuFindings, warnings: &mut Vec<Warning>) {
 }
 
 fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
-    let kidney = |side| findings.sides.get(side).kidney_volume_ml > 0.0;
-    match (kidney(Side::Right), kidney(Side::Left)) {
-        (true, false) => add(
+    let side = |side| findings.sides.get(side);
+    let has_any = |at| side(at).kidney_volume_ml > 0.0;
+    let has_whole = |at| has_any(at) && side(at).kidney_and_tumour_volume_ml >= KIDNEY_ML;
+    let one = [(Side::Right, Side::Left), (Side::Left, Side::Right)]
+        .into_iter()
+        .find(|&(one, other)| has_whole(one) > has_whole(other) || has_any(one) > has_any(other));
+    if let Some((one, other)) = one {
+        let little_ml = side(other).kidney_volume_ml;
+        let rest = if little_ml > 0.0 {
+            format!(
+                "; the {little_ml:.1} mL on the {} are too little for one",
+                other.name()
+            )
+        } else {
+            String::new()
+        };
+        add(
             warnings,
             WarningCode::OneKidney,
-            "A kidney was found on the patient's right only.".into(),
-        ),
-        (false, true) => add(
+            format!(
+                "A kidney was found on the patient's {} only{rest}.",
+                one.name()
+            ),
+        );
+    } else if !has_any(Side::Right) && !findings.components.is_empty() {
+        add(
             warnings,
-            WarningCode::OneKidney,
-            "A kidney was found on the patient's left only.".into(),
-        ),
-        (false, false) if !findings.components.is_empty() => {
-            add(
-                warnings,
-                WarningCode::NoKidney,
-                "No kidney was found, only tumour.".into(),
-            );
-        }
-        _ => {}
+            WarningCode::NoKidney,
+            "No kidney was found, only tumour.".into(),
+        );
+    } else if has_any(Side::Right) && !has_whole(Side::Right) {
+        add(
+            warnings,
+            WarningCode::SmallKidneys,
+            format!(
+                "No side has as much as a kidney: {:.1} mL on the patient's right, {:.1} mL on the left.",
+                side(Side::Right).kidney_and_tumour_volume_ml,
+                side(Side::Left).kidney_and_tumour_volume_ml
+            ),
+        );
     }
     for side in Side::ALL {
         let found = findings.sides.get(side);

@@ -49,7 +49,12 @@ const fn line(row: usize, rows: usize, down: bool) -> usize {
 }
 
 /// Writes images `[.., rows, cols]` mirrored by rows and columns as told.
-fn mirror(images: &[f32], [rows, cols]: [usize; 2], [down, across]: [bool; 2], out: &mut [f32]) {
+pub(crate) fn mirror<T: Copy>(
+    images: &[T],
+    [rows, cols]: [usize; 2],
+    [down, across]: [bool; 2],
+    out: &mut [T],
+) {
     for (row, out) in out.chunks_exact_mut(cols).enumerate() {
         out.copy_from_slice(&images[line(row, rows, down) * cols..][..cols]);
         if across {

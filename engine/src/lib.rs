@@ -31,6 +31,7 @@
 //! * [`scan`]: a whole scan, read and labelled at the same time by one model or several.
 //! * [`self_test`]: the label maps that a package's own slices must give.
 //! * [`model`]: the one question a scan asks of a network, as a trait.
+//! * [`confidence`]: how sure a network is of a scan's outlines, from a few slices and their mirror images.
 //! * [`flips`]: labels from an image and its mirror images, around any of the executors.
 //!
 //! The crate is built for the CPU. The features `cuda`, `vulkan` and `webgpu` bring Burn and add GPUs, which are used where they are
@@ -38,6 +39,7 @@
 
 #[cfg(feature = "burn")]
 pub mod burn;
+pub mod confidence;
 pub mod cpu;
 pub mod device;
 pub mod executor;

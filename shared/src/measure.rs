@@ -41,7 +41,7 @@ pub use error::MeasureError;
 #[cfg(feature = "alloc")]
 pub use label_map::{LabelMap, Run};
 #[cfg(feature = "alloc")]
-pub use measures::{Measures, measure};
+pub use measures::{DROPPED_BELOW_ML, Measures, measure};
 pub use midline::Midline;
 #[cfg(feature = "alloc")]
 pub use renal::{Exophytic, Facing, PolarLocation, Renal};

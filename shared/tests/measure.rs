@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use nephrobox_shared::{
     class::Class,
     measure::{
-        Component, LabelMap, MeasureError, Measures, Midline, Placement, Side, Spacing, Tissue,
-        measure,
+        Component, DROPPED_BELOW_ML, LabelMap, MeasureError, Measures, Midline, Placement, Side,
+        Spacing, Tissue, measure,
     },
 };
 use proptest::prelude::*;
@@ -208,6 +208,41 @@ fn a_component_is_divided_only_when_neither_side_holds_four_fifths() {
     let beyond =
         [-1e300, 1e300].map(|midline| measure(&volume.map(), spacing(), midline).unwrap().voxels);
     assert_eq!((beyond[0].left.kidney, beyond[1].right.kidney), (10, 10));
+}
+
+/// Voxels of 10 mm³: nine are below 0.1 mL, ten are not.
+#[test]
+fn a_speck_beside_a_larger_piece_is_listed_and_not_counted() {
+    let spacing = Spacing::new(10.0, 1.0, 1.0).unwrap();
+    let mut volume = Volume::empty([9, 12, 30]);
+    volume.fill(1..6, 2..8, 2..8, 1);
+    volume.fill(8..9, 0..1, 0..9, 2);
+    volume.fill(8..9, 3..4, 0..10, 2);
+    volume.fill(8..9, 11..12, 25..26, 1);
+    let measures = measure(&volume.map(), spacing, 14.5).unwrap();
+    let found: Vec<_> = measures
+        .kidney_and_tumour
+        .iter()
+        .map(|piece| (piece.placement, piece.voxels.sum(), piece.dropped))
+        .collect();
+    let (right, left) = (Placement::Right, Placement::Left);
+    assert_eq!(
+        found,
+        [
+            (right, 180, false),
+            (right, 10, false),
+            (right, 9, true),
+            (left, 1, false), // all there is on this side
+        ]
+    );
+    assert_eq!(
+        (measures.voxels.right.kidney, measures.voxels.right.tumour),
+        (180, 10)
+    );
+    assert_eq!(measures.slices[8].right.tumour, 10);
+    assert_eq!(measures.voxels.left.kidney, 1);
+    let tumours = measures.tumour.iter().map(|tumour| tumour.dropped);
+    assert_eq!(tumours.collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]
@@ -423,13 +458,47 @@ proptest! {
         let measures = measure(&map, spacing(), midline).unwrap();
         let mut whole = measures.voxels.right;
         whole += measures.voxels.left;
+        for dropped in measures.kidney_and_tumour.iter().filter(|component| component.dropped) {
+            whole += dropped.voxels;
+        }
         prop_assert_eq!([whole.kidney, whole.tumour], [map.count(Class::Kidney), map.count(Class::Tumour)]);
+        // At 1 mL a voxel nothing is small enough to be dropped.
+        let measures = measure(&map, Spacing::new(10.0, 10.0, 10.0).unwrap(), midline).unwrap();
         for (index, slice) in volume.slices() {
             let mut sum = measures.slices[index].right;
             sum += measures.slices[index].left;
             let count = |label| slice.iter().map(|&l| u64::from(l == label)).sum::<u64>();
             prop_assert_eq!([sum.kidney, sum.tumour], [count(1), count(2)]);
         }
+    }
+
+    #[test]
+    fn what_is_dropped_is_small_and_never_the_largest_of_a_side(volume in volumes(), voxel_ml in 0.005..0.2_f64) {
+        let spacing = Spacing::new(1000.0 * voxel_ml, 1.0, 1.0).unwrap();
+        let measures = measure(&volume.map(), spacing, 3.0).unwrap();
+        let wholes = &measures.kidney_and_tumour;
+        for piece in wholes {
+            let shares_a_side = |other: &&Component| {
+                let divided = [piece, *other].map(|piece| piece.placement == Placement::Divided);
+                divided.contains(&true) || piece.placement == other.placement
+            };
+            let larger: Vec<_> = wholes
+                .iter()
+                .filter(shares_a_side)
+                .filter(|other| other.voxels.sum() > piece.voxels.sum())
+                .collect();
+            let of = |side| larger.iter().any(|other| [side, Placement::Divided].contains(&other.placement));
+            let has_larger = match piece.placement {
+                Placement::Divided => of(Placement::Right) && of(Placement::Left),
+                side => of(side),
+            };
+            prop_assert_eq!(piece.dropped, has_larger && measures.component_ml(piece) < DROPPED_BELOW_ML);
+        }
+        // Kidney and tumour go with the piece they are part of.
+        let dropped = |components: &[Component]| {
+            components.iter().filter(|c| c.dropped).map(|c| c.voxels.sum()).sum::<u64>()
+        };
+        prop_assert_eq!(dropped(wholes), dropped(&measures.kidney) + dropped(&measures.tumour));
     }
 
     #[test]

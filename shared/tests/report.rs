@@ -6,8 +6,8 @@ use nephrobox_shared::{
     package::{Input, Manifest, TestScores, Training},
     preprocess::Preprocess,
     report::{
-        EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
-        Report, SCHEMA_VERSION, Timing, VisitedSlices,
+        Confidence, EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+        RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, VisitedSlices,
     },
 };
 use serde_json::Value;
@@ -94,7 +94,13 @@ fn report() -> Report {
         },
         subject: None,
         visited: Some(VisitedSlices::new([true, true, false, true])),
-        confidence: None,
+        confidence: Some(Confidence {
+            slices: 8,
+            kidney_probability: Some(0.98),
+            kidney_unsure_percent: Some(2.5),
+            flipped_kidney_dice: Some(0.95),
+            ..Confidence::default()
+        }),
         change: None,
         warnings: findings.warnings(),
         findings,
@@ -162,7 +168,7 @@ fn a_report_without_the_later_fields_is_read() {
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
         const UNITS: [&str; 6] = ["_mm", "_mm2", "_ml", "_s", "_percent", "_hu"];
-        const COUNTS_AND_POSITIONS: [&str; 17] = [
+        const COUNTS_AND_POSITIONS: [&str; 19] = [
             "slice",
             "slices",
             "rows",
@@ -180,6 +186,9 @@ fn every_number_carries_its_unit() {
             "threads",
             "_components",
             "points",
+            // From 0 to 1.
+            "_probability",
+            "_dice",
         ];
         match value {
             Value::Number(_) => {
@@ -249,6 +258,52 @@ fn warnings_tell_what_not_to_rely_on() {
     midline.add(&[50; ROWS * COLS], COLS).unwrap();
     assert_eq!(
         codes(&Findings::new(&measures, &midline)),
-        ["component_divided", "several_components"]
+        ["component_divided", "components_dropped"]
     );
+}
+
+/// A kidney, specks of kidney and of tumour beside it, at 1 mm³ a voxel.
+#[test]
+fn dropped_pieces_are_named_and_not_counted() {
+    let mut map = LabelMap::new(ROWS, COLS).unwrap();
+    let blank = [0; ROWS * COLS];
+    let mut labels = blank;
+    labels[2 * COLS + 2..2 * COLS + 6].fill(1);
+    let mut specks = labels;
+    specks[4 * COLS + 2] = 1;
+    specks[2 * COLS + 8] = 2;
+    specks[4 * COLS + 8] = 1;
+    for slice in [&blank, &labels, &specks, &blank] {
+        map.push(slice).unwrap();
+    }
+    let measures = measure(&map, spacing(), 9.5).unwrap();
+    let mut midline = Midline::new();
+    midline.add(&[50; ROWS * COLS], COLS).unwrap();
+    let findings = Findings::new(&measures, &midline);
+    let messages = |code: &str| -> Vec<String> {
+        let warnings = findings.warnings().into_iter();
+        warnings
+            .filter(|w| w.code == code)
+            .map(|w| w.message)
+            .collect()
+    };
+    assert_eq!(
+        messages("tumour_dropped"),
+        [
+            "A separate piece of 0.001 mL in slices 2 to 2 is outlined as tumour and is not counted, being below 0.1 mL."
+        ]
+    );
+    assert_eq!(
+        messages("components_dropped"),
+        [
+            "2 separate pieces below 0.1 mL, of 0.002 mL together, are outlined as kidney and not counted."
+        ]
+    );
+    assert!((findings.sides.right.kidney_volume_ml - 0.008).abs() < 1e-12);
+    assert_eq!(findings.sides.right.tumour_volume_ml, 0.0);
+    assert_eq!(findings.sides.right.tumour_components, 0);
+    assert!(findings.tumours.is_empty());
+    assert_eq!(messages("several_components"), [""; 0]);
+    let listed = findings.components.iter().filter(|piece| piece.dropped);
+    assert_eq!(listed.count(), 3 + 2 + 1, "as wholes, as kidney, as tumour");
 }

@@ -19,7 +19,9 @@ use nephrobox_shared::report::Report;
 pub(crate) use key::Key;
 
 use crate::audit::{Deed, What, Who};
-use crate::output::{LABELS, OVERLAY_KEY, REPORT_JSON, REPORT_TEXT};
+use crate::output::{
+    LABELS, MEASUREMENTS_DCM, OVERLAY_KEY, REPORT_JSON, REPORT_TEXT, SEGMENTATION_DCM,
+};
 use crate::overlay;
 use crate::page;
 use crate::spool::{Outcome, ScanId, Spool, SpoolError, State};
@@ -49,8 +51,8 @@ const FILES: [(&str, Way); 6] = [
     (REPORT_TEXT, Way::Page),
     (LABELS, Way::Labels),
     (OVERLAY_KEY, Way::Picture),
-    ("seg.dcm", Way::Object),
-    ("sr.dcm", Way::Object),
+    (SEGMENTATION_DCM, Way::Object),
+    (MEASUREMENTS_DCM, Way::Object),
 ];
 
 /// One file of an export.

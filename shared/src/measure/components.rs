@@ -5,7 +5,7 @@ use core::{cmp::Reverse, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabelMap, MeasureError, Run, Sides, Tissue};
+use super::{LabelMap, MeasureError, Run, Side, Sides, Tissue};
 use crate::class::Class;
 
 /// What a component is made of.
@@ -86,6 +86,10 @@ pub struct Component {
     pub at_border: bool,
     /// Whether it reaches the first or the last slice.
     pub at_scan_end: bool,
+    /// Whether it is too small to be counted: part of no volume, area or diameter, see
+    /// [`DROPPED_BELOW_ML`](super::DROPPED_BELOW_ML). A kidney or tumour component goes with the kidney with tumour it
+    /// is part of.
+    pub dropped: bool,
 }
 
 /// A run and the slice it lies in.
@@ -107,8 +111,9 @@ pub(super) struct Labelled {
     pub(super) tumour_runs: Vec<Vec<Placed>>,
 }
 
-/// Finds the components of a map; columns below `split` are on the patient's right.
-pub(super) fn label(map: &LabelMap, split: u16) -> Result<Labelled, MeasureError> {
+/// Finds the components of a map; columns below `split` are on the patient's right. Those of fewer than `smallest`
+/// voxels are dropped where [`drop_small`] may.
+pub(super) fn label(map: &LabelMap, split: u16, smallest: u64) -> Result<Labelled, MeasureError> {
     let mut runs = Vec::new();
     for slice in 0..map.slices() {
         let placed = map.runs(slice)?.iter().map(|&run| Placed {
@@ -118,13 +123,14 @@ pub(super) fn label(map: &LabelMap, split: u16) -> Result<Labelled, MeasureError
         });
         runs.extend(placed);
     }
-    let (ids, kidney_and_tumour) = components(
+    let (ids, mut kidney_and_tumour) = components(
         map,
         &runs,
         Structure::KidneyAndTumour,
-        |tally| Placement::of(tally.sides),
+        |tally| (Placement::of(tally.sides), false),
         split,
     );
+    drop_small(&mut kidney_and_tumour, smallest);
     for (placed, id) in runs.iter_mut().zip(ids) {
         placed.whole = id;
     }
@@ -139,7 +145,10 @@ pub(super) fn label(map: &LabelMap, split: u16) -> Result<Labelled, MeasureError
             map,
             of_class,
             structure,
-            |tally| kidney_and_tumour[tally.whole].placement,
+            |tally| {
+                let whole = &kidney_and_tumour[tally.whole];
+                (whole.placement, whole.dropped)
+            },
             split,
         )
     };
@@ -157,6 +166,25 @@ pub(super) fn label(map: &LabelMap, split: u16) -> Result<Labelled, MeasureError
         tumour,
         tumour_runs,
     })
+}
+
+/// Drops pieces of kidney with tumour of fewer than `smallest` voxels that are smaller than the largest of their side; a
+/// piece across the midline is one of both. `wholes` are sorted, largest first.
+fn drop_small(wholes: &mut [Component], smallest: u64) {
+    let mut largest = Sides::<u64>::default();
+    for whole in wholes {
+        let voxels = whole.voxels.sum();
+        let sides: &[Side] = match whole.placement {
+            Placement::Right => &[Side::Right],
+            Placement::Left => &[Side::Left],
+            Placement::Divided => &Side::ALL,
+        };
+        whole.dropped = voxels < smallest && sides.iter().all(|&side| *largest.get(side) > voxels);
+        for &side in sides {
+            let largest = largest.get_mut(side);
+            *largest = voxels.max(*largest);
+        }
+    }
 }
 
 /// Splits a run's pixels at the midline.
@@ -206,7 +234,11 @@ impl Tally {
             || usize::from(run.end) == map.cols();
     }
 
-    fn component(&self, structure: Structure, placement: Placement) -> Component {
+    fn component(
+        &self,
+        structure: Structure,
+        (placement, dropped): (Placement, bool),
+    ) -> Component {
         let voxels = self.voxels.sum() as f64;
         Component {
             structure,
@@ -221,16 +253,18 @@ impl Tally {
             },
             at_border: self.at_scan_end || self.at_image_edge,
             at_scan_end: self.at_scan_end,
+            dropped,
         }
     }
 }
 
-/// The component of each run and the components, largest first; equal ones in the order of their first voxels.
+/// The component of each run and the components, largest first; equal ones in the order of their first voxels. `place`
+/// says where one is counted and whether it is dropped.
 pub(super) fn components(
     map: &LabelMap,
     runs: &[Placed],
     structure: Structure,
-    placement: impl Fn(&Tally) -> Placement,
+    place: impl Fn(&Tally) -> (Placement, bool),
     split: u16,
 ) -> (Vec<usize>, Vec<Component>) {
     let roots = connect(runs);
@@ -260,7 +294,7 @@ pub(super) fn components(
     }
     let components = tallies
         .iter()
-        .map(|tally| tally.component(structure, placement(tally)))
+        .map(|tally| tally.component(structure, place(tally)))
         .collect();
     (tally_of, components)
 }

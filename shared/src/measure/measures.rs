@@ -9,6 +9,11 @@ use super::{
 };
 use crate::class::Class;
 
+/// Pieces of kidney with its tumour below this volume, mL, are not counted where their side has a larger one.
+///
+/// 0.1 mL, a ball of 6 mm. Post-processing in the KiTS challenges goes further, `docs/decisions/0011-dropped-pieces.md`.
+pub const DROPPED_BELOW_ML: f64 = 0.1;
+
 /// Areas, volumes and components of one scan. Counts are kept as integers; the methods give them their units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measures {
@@ -16,11 +21,11 @@ pub struct Measures {
     pub spacing: Spacing,
     /// Column of the patient's midline; columns below it are on the patient's right.
     pub midline_column: f64,
-    /// Pixels in each slice of the scan, by slice index.
+    /// Pixels in each slice of the scan that are counted, by slice index.
     pub slices: Vec<Sides<Tissue<u64>>>,
-    /// Voxels in the scan.
+    /// Voxels in the scan that are counted.
     pub voxels: Sides<Tissue<u64>>,
-    /// Components of kidney and tumour together, largest first.
+    /// Components of kidney and tumour together, largest first, those that were dropped among them.
     pub kidney_and_tumour: Vec<Component>,
     /// Components of the kidney class, largest first.
     pub kidney: Vec<Component>,
@@ -36,6 +41,9 @@ pub struct Measures {
 /// and tumour together is counted whole on the side that holds at least 80 % of its voxels, and otherwise divided
 /// voxel by voxel at the midline ([`Placement::Divided`]).
 ///
+/// One below [`DROPPED_BELOW_ML`] whose side has a larger one is listed and not counted ([`Component::dropped`]); one
+/// that is divided belongs to both sides.
+///
 /// Fails if a slice was never set or the midline is not a finite number.
 pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measures, MeasureError> {
     if !midline.is_finite() {
@@ -43,11 +51,17 @@ pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measure
     }
     // Column c is right of the plane if c < midline; the cast saturates a plane outside the image.
     let split = libm::ceil(midline) as u16;
-    let labelled = label(map, split)?;
+    // The cast saturates, and a piece has fewer voxels than that exactly if its volume is smaller.
+    let smallest = libm::ceil(DROPPED_BELOW_ML / spacing.voxel_ml()) as u64;
+    let labelled = label(map, split, smallest)?;
     let mut slices = alloc::vec![Sides::<Tissue<u64>>::default(); map.slices()];
     for placed in &labelled.runs {
+        let whole = &labelled.kidney_and_tumour[placed.whole];
+        if whole.dropped {
+            continue;
+        }
         let pixels = placed.run.pixels();
-        let sides = match labelled.kidney_and_tumour[placed.whole].placement {
+        let sides = match whole.placement {
             Placement::Right => Sides {
                 right: pixels,
                 left: 0,
@@ -101,11 +115,11 @@ impl Measures {
         self.voxels_ml(component.voxels.sum())
     }
 
-    /// Whether any component had to be divided at the midline.
+    /// Whether any component that is counted had to be divided at the midline.
     pub fn is_divided(&self) -> bool {
         self.kidney_and_tumour
             .iter()
-            .any(|component| component.placement == Placement::Divided)
+            .any(|component| component.placement == Placement::Divided && !component.dropped)
     }
 
     /// The slice with the largest area of tumour on both sides together, the one nearest the head if several are

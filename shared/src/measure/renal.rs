@@ -34,7 +34,7 @@ pub struct Exophytic {
 /// Whether a tumour lies in front of its kidney or behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facing {
-    /// 'a' if at least 60 % lie in front, 'p' if at least 60 % lie behind, else 'x'.
+    /// 'a' if at least 60 % lie in front, 'p' if at least 60 % lie behind, else 'x'. The 60 % are ours.
     pub letter: char,
     /// The part of its voxels in front of the coronal plane through the mean of the parenchyma, 0 to 1.
     pub in_front: f64,

@@ -18,7 +18,8 @@ pub struct SidedRun {
 /// Every run of a complete map with its side, in order of slice, row and column.
 ///
 /// The sides are those of [`measure`](super::measure) with the same `midline`: a component of kidney and tumour together lies whole on the side
-/// that holds at least 80 % of it, and is otherwise divided at the midline; a run that the midline cuts comes as two.
+/// that holds at least 80 % of it, and is otherwise divided at the midline; a run that the midline cuts comes as two. Pieces that
+/// [`measure`](super::measure) drops as too small are among them, so that the runs are the whole map.
 ///
 /// Fails if a slice was never set or the midline is not a finite number.
 pub fn sided_runs(map: &LabelMap, midline: f64) -> Result<Vec<SidedRun>, MeasureError> {
@@ -26,7 +27,7 @@ pub fn sided_runs(map: &LabelMap, midline: f64) -> Result<Vec<SidedRun>, Measure
         return Err(MeasureError::Midline { column: midline });
     }
     let split = libm::ceil(midline) as u16;
-    let labelled = label(map, split)?;
+    let labelled = label(map, split, 0)?;
     let mut sided = Vec::with_capacity(labelled.runs.len());
     for placed in &labelled.runs {
         let mut push = |side, start, end| {

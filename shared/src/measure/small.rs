@@ -28,7 +28,7 @@ impl LabelMap {
             .collect();
         // Sides do not matter here.
         let find = |runs: &[Placed], structure| {
-            components(self, runs, structure, |_| Placement::Divided, 0)
+            components(self, runs, structure, |_| (Placement::Divided, false), 0)
         };
         let (whole_of, wholes) = find(&runs, Structure::KidneyAndTumour);
         let (tumour_of, tumours) = find(&tumours, Structure::Tumour);

@@ -18,13 +18,13 @@ pub struct Findings {
     pub sides: Sides<SideFindings>,
     /// The slice with the largest area of tumour.
     pub peak_tumour_slice: Option<usize>,
-    /// How many components there are.
+    /// How many components there are, those that are not counted among them.
     pub component_counts: ComponentCounts,
     /// Every component: those of kidney and tumour together first, then kidney, then tumour, each largest first.
     pub components: Vec<ComponentFindings>,
-    /// Every slice that shows kidney or tumour, from the head.
+    /// Every slice that shows kidney or tumour that is counted, from the head.
     pub slices: Vec<SliceFindings>,
-    /// Every tumour component with its diameters, largest volume first.
+    /// Every tumour component that is counted with its diameters, largest volume first.
     #[serde(default)]
     pub tumours: Vec<TumourFindings>,
     /// What the scan's values look like; `None` if nobody looked at them.
@@ -106,6 +106,9 @@ pub struct ComponentFindings {
     pub at_scan_end: bool,
     /// Whether it reaches the border of the scan, so that part of it may be missing.
     pub at_border: bool,
+    /// Whether it is too small to be counted in any volume, area or diameter.
+    #[serde(default)]
+    pub dropped: bool,
 }
 
 /// Areas in one slice.
@@ -188,7 +191,7 @@ impl SideFindings {
                 Side::Left => Placement::Left,
             };
             let all = measures.tumour.iter().zip(&measures.tumours);
-            all.filter(move |(component, _)| component.placement == here)
+            all.filter(move |(component, _)| component.placement == here && !component.dropped)
                 .map(|(_, tumour)| tumour)
         };
         let largest = |pixels: fn(&Tissue<u64>) -> u64| {
@@ -236,6 +239,7 @@ impl ComponentFindings {
             centroid_column: component.centroid.col,
             at_border: component.at_border,
             at_scan_end: component.at_scan_end,
+            dropped: component.dropped,
         }
     }
 }

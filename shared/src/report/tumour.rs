@@ -129,7 +129,8 @@ impl HuFindings {
 impl TumourFindings {
     pub(super) fn all(measures: &Measures) -> Vec<Self> {
         let all = measures.tumour.iter().zip(&measures.tumours);
-        all.map(|(component, tumour)| Self::new(measures, component, tumour))
+        all.filter(|(component, _)| !component.dropped)
+            .map(|(component, tumour)| Self::new(measures, component, tumour))
             .collect()
     }
 

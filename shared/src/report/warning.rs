@@ -4,11 +4,11 @@ use alloc::{format, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::Findings;
-use crate::measure::{Placement, Structure};
+use super::{ComponentFindings, Findings};
+use crate::measure::{DROPPED_BELOW_ML, Placement, Structure};
 
-/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 100 to 250 mL,
-/// shrunken ones 20 mL and more.
+/// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 177 ± 34 mL in men and
+/// 146 ± 28 mL in women (Kwon et al., Korean J Nephrol 2008;27:659), the smallest outlined in KiTS19 has 43 mL.
 pub const KIDNEY_ML: f64 = 15.0;
 
 /// How much a warning matters.
@@ -99,12 +99,20 @@ codes! {
     ComponentAtBorder "component_at_border" Caution,
     /// A side has more than one component of kidney and tumour.
     SeveralComponents "several_components" Caution,
-    /// Kidney on one side only.
+    /// Kidney, or as much of it as a kidney has, on one side only.
     OneKidney "one_kidney" Caution,
+    /// Kidney on both sides, and on neither as much as a kidney.
+    SmallKidneys "small_kidneys" Caution,
     /// More than two pieces are as large as a kidney.
     MoreThanTwoKidneys "more_than_two_kidneys" Caution,
     /// Tumour on a side without kidney.
     TumourWithoutKidney "tumour_without_kidney" Caution,
+    /// Small pieces with tumour are not counted.
+    TumourDropped "tumour_dropped" Caution,
+    /// The network is not sure of what it outlined.
+    LowConfidence "low_confidence" Caution,
+    /// Mirror images of the scan are outlined otherwise.
+    FlipsDisagree "flips_disagree" Caution,
     /// Tumour that hangs together with no kidney.
     TumourAwayFromKidney "tumour_away_from_kidney" Caution,
     /// The kidneys look as if no contrast agent had been given.
@@ -115,6 +123,8 @@ codes! {
     Tilted "tilted" Caution,
     /// The model states no scores.
     ModelNotScored "model_not_scored" Caution,
+    /// Small pieces of kidney are not counted.
+    ComponentsDropped "components_dropped" Note,
     /// Pixels are not square.
     AnisotropicPixels "anisotropic_pixels" Note,
 }
@@ -138,6 +148,7 @@ impl Findings {
             self.components
                 .iter()
                 .filter(|component| component.structure == Structure::KidneyAndTumour)
+                .filter(|component| !component.dropped)
         };
         if wholes().next().is_none() {
             warnings.push(Warning::new(
@@ -213,6 +224,45 @@ impl Findings {
                 }));
             }
         }
+        self.add_dropped(&mut warnings);
         warnings
+    }
+
+    /// Pieces that are not counted: those with tumour one by one, the others together.
+    fn add_dropped(&self, warnings: &mut Vec<Warning>) {
+        let dropped = || {
+            let all = self.components.iter();
+            all.filter(|piece| piece.dropped && piece.structure == Structure::KidneyAndTumour)
+        };
+        for piece in dropped().filter(|piece| piece.tumour_voxels > 0) {
+            let ComponentFindings {
+                volume_ml,
+                first_slice,
+                last_slice,
+                ..
+            } = piece;
+            warnings.push(Warning::new(
+                WarningCode::TumourDropped,
+                format!(
+                    "A separate piece of {volume_ml:.3} mL in slices {first_slice} to {last_slice} is outlined as tumour and is \
+                     not counted, being below {DROPPED_BELOW_ML} mL."
+                ),
+            ));
+        }
+        let kidney = || dropped().filter(|piece| piece.tumour_voxels == 0);
+        let (pieces, volume_ml) = (
+            kidney().count(),
+            kidney().map(|piece| piece.volume_ml).sum::<f64>(),
+        );
+        if pieces > 0 {
+            warnings.push(Warning::new(
+                WarningCode::ComponentsDropped,
+                format!(
+                    "{} below {DROPPED_BELOW_ML} mL, of {volume_ml:.3} mL together, {} outlined as kidney and not counted.",
+                    if pieces == 1 { "A separate piece".into() } else { format!("{pieces} separate pieces") },
+                    if pieces == 1 { "is" } else { "are" },
+                ),
+            ));
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! The bundled model on real slices and on rubbish made of them. The figures it prints stand in `docs/measures.md`.
+
+use std::path::{Path, PathBuf};
+
+use nephrobox_engine::confidence::look_again;
+use nephrobox_engine::executor;
+use nephrobox_engine::package::Model;
+use nephrobox_imaging::{LabelReader, ScanReader};
+use nephrobox_shared::preprocess::Preprocess;
+use nephrobox_shared::report::Confidence;
+
+/// Up to eight slices of a case that show kidney or tumour, in HU, with rows and columns.
+struct Case {
+    name: String,
+    slices: Vec<Vec<i16>>,
+    size: [usize; 2],
+}
+
+fn folders() -> Vec<PathBuf> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let sets = ["curvas-slices", "kits19-slices-png", "kits19-slices-jpg"];
+    let entries = sets
+        .iter()
+        .filter_map(|set| std::fs::read_dir(data.join(set)).ok());
+    let mut folders: Vec<PathBuf> = entries
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("imaging.nii.gz").is_file())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn case(folder: &Path) -> Case {
+    let mut scan = ScanReader::open(folder.join("imaging.nii.gz")).unwrap();
+    let mut truth = LabelReader::open(folder.join("segmentation.nii.gz")).unwrap();
+    let [slices, rows, cols] = scan.geometry().shape();
+    let (mut labels, mut found) = (vec![0; rows * cols], Vec::new());
+    for slice in 0..slices {
+        truth.read_slice(slice, &mut labels).unwrap();
+        if labels.iter().any(|&label| label > 0) && found.len() < 8 {
+            let mut hu = vec![0; rows * cols];
+            scan.read_slice(slice, &mut hu).unwrap();
+            found.push(hu);
+        }
+    }
+    let set = folder
+        .parent()
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_string_lossy();
+    let name = folder.file_name().unwrap().to_string_lossy();
+    Case {
+        name: format!("{set}/{name}"),
+        slices: found,
+        size: [rows, cols],
+    }
+}
+
+/// What is done to a slice.
+type Change = fn(&mut [i16], [usize; 2]);
+
+const CHANGES: [(&str, Change); 6] = [
+    ("as it is", |_, _| ()),
+    ("lying on its side", |hu, [rows, cols]| {
+        let before = hu.to_vec();
+        if rows == cols {
+            for (pixel, hu) in hu.iter_mut().enumerate() {
+                *hu = before[(pixel % cols) * cols + (rows - 1 - pixel / cols)];
+            }
+        }
+    }),
+    ("noise of 60 HU", |hu, _| {
+        let mut state = 1_u32;
+        for hu in hu {
+            // Nearly normal: the sum of four uniform numbers.
+            let sum: i32 = (0..4)
+                .map(|_| i32::from(random(&mut state) as u8) - 128)
+                .sum();
+            *hu += (sum * 60 / 148) as i16;
+        }
+    }),
+    ("raw values, 1024 too high", |hu, _| {
+        hu.iter_mut().for_each(|hu| *hu += 1024)
+    }),
+    ("darker by 150 HU", |hu, _| {
+        hu.iter_mut().for_each(|hu| *hu -= 150)
+    }),
+    ("pixels in any order", |hu, _| {
+        let mut state = 7_u32;
+        for at in (1..hu.len()).rev() {
+            hu.swap(at, random(&mut state) as usize % (at + 1));
+        }
+    }),
+];
+
+/// Xorshift of Marsaglia.
+fn random(state: &mut u32) -> u32 {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    *state >> 3
+}
+
+fn images(case: &Case, preprocess: &Preprocess, change: Change) -> Vec<Vec<f32>> {
+    let [rows, cols] = case.size;
+    let changed = case.slices.iter().map(|hu| {
+        let (mut hu, mut image) = (hu.clone(), vec![0.0; preprocess.rows * preprocess.cols]);
+        change(&mut hu, case.size);
+        preprocess.image(&hu, rows, cols, &mut image).unwrap();
+        image
+    });
+    changed.collect()
+}
+
+fn told(name: &str, found: &Confidence) {
+    let number = |value: Option<f64>| value.map_or("  -  ".into(), |value| format!("{value:5.3}"));
+    let codes: Vec<String> = found
+        .warnings()
+        .into_iter()
+        .map(|warning| warning.code)
+        .collect();
+    eprintln!(
+        "{name:44} p {} {}  unsure % {} {}  dice {} {}  {codes:?}",
+        number(found.kidney_probability),
+        number(found.tumour_probability),
+        number(found.kidney_unsure_percent),
+        number(found.tumour_unsure_percent),
+        number(found.flipped_kidney_dice),
+        number(found.flipped_tumour_dice),
+    );
+}
+
+#[test]
+fn real_slices_pass_and_rubbish_is_told() {
+    let folders = folders();
+    if folders.is_empty() {
+        eprintln!("skipped: ../shared/data is not here");
+        return;
+    }
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-resnet18.nbx");
+    let loaded = Model::load(model).unwrap();
+    let preprocess = loaded.model.manifest().input.preprocess;
+    let mut running = executor::start(loaded.model, "cpu", None).unwrap();
+    let cases: Vec<Case> = folders.iter().map(|folder| case(folder)).collect();
+    for (what, change) in CHANGES {
+        let (mut looked, mut warned) = (0, 0);
+        for case in &cases {
+            let images = images(case, &preprocess, change);
+            let found = look_again(&mut running.models, &images).unwrap().unwrap();
+            told(&format!("{what}: {}", case.name), &found);
+            looked += 1;
+            warned += usize::from(!found.warnings().is_empty());
+        }
+        eprintln!("{what}: {warned} of {looked} warned of");
+    }
+}
