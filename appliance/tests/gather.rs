@@ -384,7 +384,19 @@ fn what_is_erased_is_gone_from_here_too() {
         [Gathered::Taken { id, .. }] => *id,
         other => panic!("{other:?}"),
     };
+    let folder = bench.home.path().join("dicom");
+    let left = |folder: &Path| {
+        fs::read_dir(folder.join("series"))
+            .map(Iterator::count)
+            .ok()
+    };
     bench.gatherer.forget(id).expect("a disk");
-    let left = fs::read_dir(bench.home.path().join("dicom/series")).expect("a folder");
-    assert_eq!(left.count(), 0);
+    assert_eq!(left(&folder), Some(0));
+
+    // A box that does not run.
+    bench.store_all(&slices());
+    bench.later(61);
+    nephrobox::intake::dicom::forget(&folder, id).expect("a disk");
+    assert_eq!(left(&folder), Some(0));
+    nephrobox::intake::dicom::forget(&folder.join("nothing"), id).expect("nothing was gathered");
 }

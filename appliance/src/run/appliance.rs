@@ -37,7 +37,7 @@ pub(super) const SPOOL: &str = "spool";
 /// Folder of the models, below the state folder.
 const SLOTS: &str = "slots";
 /// Folder of series that are being gathered, below the state folder.
-const DICOM: &str = "dicom";
+pub(super) const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
 /// How long a stopping box waits for a trial that is going on.

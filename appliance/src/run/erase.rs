@@ -1,5 +1,6 @@
 //! Scans erased: when somebody asks for it, when their time is over, and what a kill left of either.
 
+use std::io;
 use std::time::SystemTime;
 
 use super::core::Core;
@@ -24,7 +25,8 @@ pub(crate) enum EraseError {
     Audit(#[from] AuditError),
 }
 
-/// Erases a scan. When this returns its line is on the audit log and nothing else of it is left in the queue.
+/// Erases a scan. When this returns its line is on the audit log and nothing else of it is left in the queue. `slices` removes those
+/// that it was gathered from.
 ///
 /// # Errors
 /// When there is no such scan, somebody is at it, or a disk refuses; asked again, it goes on.
@@ -34,10 +36,15 @@ pub(super) fn erase<S: Storage>(
     shared: &Shared,
     id: ScanId,
     by: &ErasedBy,
+    slices: impl FnOnce(ScanId) -> io::Result<()>,
 ) -> Result<(), EraseError> {
     let _entered = scan_span(&id.to_string()).entered();
     let record = spool.condemn(id, by)?;
     forget(shared, id);
+    slices(id).map_err(|source| SpoolError::Storage {
+        place: "dicom".into(),
+        source,
+    })?;
     ledger.erased(id, &record)?;
     spool.erase(id)?;
     tracing::info!(aged = *by == ErasedBy::Age, "erased");
@@ -117,7 +124,11 @@ impl Core {
     /// # Errors
     /// When there is no such scan, somebody is at it, or a disk refuses; asked again, it goes on.
     pub(crate) fn erase(&self, id: ScanId, by: &ErasedBy) -> Result<(), EraseError> {
-        erase(&*self.spool, &self.ledger, &self.shared, id, by)?;
+        let slices = |id| {
+            let gatherer = self.gatherer.as_ref();
+            gatherer.map_or(Ok(()), |gatherer| gatherer.forget(id))
+        };
+        erase(&*self.spool, &self.ledger, &self.shared, id, by, slices)?;
         self.clear(super::inbox::NO_ROOM);
         Ok(())
     }

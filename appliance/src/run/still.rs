@@ -1,9 +1,9 @@
 //! The queue and the audit log of a box that does not run, for commands at the box itself.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::appliance::{SPOOL, broken, open_ledger};
+use super::appliance::{DICOM, SPOOL, broken, open_ledger};
 use super::core::spool_settings;
 use super::erase::{EraseError, erase};
 use super::ledger::Ledger;
@@ -11,6 +11,7 @@ use super::lock;
 use crate::audit::{AuditError, Deed};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::intake::dicom;
 use crate::snapshot::{Shared, Snapshot};
 use crate::spool::{ErasedBy, ScanId, Spool, SpoolError};
 use crate::storage::Folder;
@@ -23,6 +24,8 @@ pub(crate) struct StillBox {
     spool: Spool<Folder>,
     ledger: Ledger,
     shared: Shared,
+    /// Where series were gathered.
+    gathered: PathBuf,
     _lock: File,
 }
 
@@ -45,6 +48,7 @@ impl StillBox {
             spool,
             ledger,
             shared,
+            gathered: state.join(DICOM),
             _lock: lock,
         };
         still.settle(state)?;
@@ -62,7 +66,8 @@ impl StillBox {
     /// When there is no such scan, or a disk refuses.
     pub(crate) fn erase(&self, id: ScanId) -> Result<(), EraseError> {
         let by = ErasedBy::Line(CONSOLE.into());
-        match erase(&self.spool, &self.ledger, &self.shared, id, &by) {
+        let slices = |id| dicom::forget(&self.gathered, id);
+        match erase(&self.spool, &self.ledger, &self.shared, id, &by, slices) {
             Err(EraseError::Spool(SpoolError::Unknown(_))) if self.ledger.was_erased(id) => Ok(()),
             other => other,
         }

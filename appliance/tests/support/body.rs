@@ -183,6 +183,8 @@ impl Patient {
                 slices: 3,
                 kidney_probability: Some(0.972),
                 tumour_probability: Some(0.914),
+                kidney_unsure_percent: Some(1.2),
+                tumour_unsure_percent: Some(6.5),
                 flipped_kidney_dice: Some(0.981),
                 flipped_tumour_dice: Some(0.927),
             }),

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use nephrobox_imaging::dicom::{DicomError, glance, sort_out};
 
 pub use part::{Part, Refused};
-use series::{Object, Series};
+use series::{About, Object, Series};
 
 use super::{Put, put};
 use crate::spool::{Refusal, ScanId, Spool, SpoolError};
@@ -255,7 +255,7 @@ impl Gatherer {
         })
     }
 
-    /// Removes what is left here of a scan.
+    /// Removes the slices that a scan was made of, if they are still here.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -375,6 +375,27 @@ impl Gatherer {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same as [`Gatherer::forget`] in the folder of a box that does not run.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn forget(folder: &Path, scan: ScanId) -> io::Result<()> {
+    let folder = folder.join(SERIES);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let scan = scan.to_string();
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let about = About::load(&path)?;
+        if about.is_some_and(|about| about.scan.as_deref() == Some(scan.as_str())) {
+            remove(&path)?;
+            sync(&folder)?;
+        }
+    }
+    Ok(())
 }
 
 /// A sender's name in records and the audit log.

@@ -24,6 +24,16 @@ pub(super) struct About {
 }
 
 impl About {
+    /// Reads it; `None` if it is not there.
+    pub(super) fn load(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::read(folder.join(ABOUT)) {
+            // It was renamed into place whole, so nothing but another program damages it; what lies beside it is worth more.
+            Ok(about) => Ok(Some(serde_json::from_slice(&about).unwrap_or_default())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes it beside and puts it in place.
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
         let beside = folder.join("about.new");
@@ -82,13 +92,9 @@ impl Series {
 
     /// Reads a series back from its folder; `None` if nothing in it was accepted.
     pub(super) fn load(folder: &Path, now: Instant) -> io::Result<Option<Self>> {
-        let about = match fs::read(folder.join(ABOUT)) {
-            Ok(about) => about,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(about) = About::load(folder)? else {
+            return Ok(None);
         };
-        // It was renamed into place whole, so nothing but another program damages it; what lies beside it is worth more.
-        let about: About = serde_json::from_slice(&about).unwrap_or_default();
         let mut series = Self {
             taken: about.scan.is_some().then_some(now),
             about,
