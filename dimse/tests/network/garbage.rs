@@ -213,7 +213,7 @@ fn every_lie_of_a_first_pdu_is_aborted() {
         ),
         (
             "a transfer syntax of 60,000 digits",
-            proposing(&[context(1, b"1.2.840.10008.1.1", &[&[b'1'; 60_000]])]),
+            proposing(&[context(1, b"1.2.840.10008.1.1", &[&vec![b'1'; 60_000]])]),
         ),
         ("context number 0", proposing(&[verification(0)])),
         ("an even context number", proposing(&[verification(2)])),

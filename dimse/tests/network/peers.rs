@@ -114,7 +114,7 @@ fn storescu_hears_of_every_refusal() {
             "{what}"
         );
         assert!(running.shelf.stored.lock().unwrap().is_empty());
-        running.is_there();
+        running.is_well();
     }
     // JPEG as in photographs is not taken.
     let running = run(settings());
@@ -127,15 +127,6 @@ fn storescu_hears_of_every_refusal() {
         std::slice::from_ref(&file)
     ));
     running.is_well();
-}
-
-impl Running {
-    /// As `is_well`, for a server that knows no peers.
-    fn is_there(&self) {
-        let mut association = Association::open(&self.remote(), &[Context::echo()]).unwrap();
-        association.echo().unwrap();
-        association.release().unwrap();
-    }
 }
 
 /// dcmtk's server in a folder, killed when it is dropped.
@@ -267,6 +258,7 @@ fn storescu_inside_tls_is_served() {
     let mut settings = settings();
     settings.tls = Some(tls::server(&ca.sign("localhost"), Some(&ca.file())).unwrap());
     let running = run(settings);
+    let trusted = ca.file();
     for (signer, wanted) in [(&ca, true), (&other, false)] {
         let own = signer.sign("scanner");
         let options = [
@@ -274,7 +266,7 @@ fn storescu_inside_tls_is_served() {
             own.key.to_str().unwrap(),
             own.certificate.to_str().unwrap(),
             "+cf",
-            &ca.file().to_str().unwrap().to_owned(),
+            trusted.to_str().unwrap(),
         ];
         let sent = client("storescu", &running, &options, std::slice::from_ref(&file));
         assert_eq!(sent, wanted);
