@@ -138,13 +138,18 @@ struct StoreScp {
 
 impl StoreScp {
     fn start(options: &[&str]) -> Self {
+        // It takes no port 0; another program may take a free port first, and then it ends at once.
+        (0..20)
+            .find_map(|_| Self::at_a_free_port(options))
+            .expect("storescp does not start")
+    }
+
+    fn at_a_free_port(options: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new("storescp")
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let mut process = Command::new("storescp")
             .args(options)
             .args(["-aet", "ARCHIVE", "+B", "+xa", "-od"])
             .arg(folder.path())
@@ -153,14 +158,17 @@ impl StoreScp {
             .unwrap();
         let begin = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if process.try_wait().unwrap().is_some() {
+                return None;
+            }
             assert!(begin.elapsed() < PATIENCE, "storescp does not listen");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        Self {
+        Some(Self {
             process,
             port,
             folder,
-        }
+        })
     }
 
     fn remote(&self) -> Remote {
