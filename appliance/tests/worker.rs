@@ -332,3 +332,51 @@ fn a_destination_that_fails_is_asked_again_later_and_later() {
         now += Duration::from_millis(1);
     }
 }
+
+/// Takes every scan but one, which it never takes.
+struct Choosy(ScanId);
+
+impl Destination for Choosy {
+    fn name(&self) -> &'static str {
+        "share"
+    }
+
+    fn deliver(
+        &self,
+        id: ScanId,
+        _: &nephrobox::outbox::Results<'_>,
+    ) -> std::io::Result<nephrobox::outbox::Delivery> {
+        if id == self.0 {
+            return Err(std::io::Error::other("this one never"));
+        }
+        Ok(nephrobox::outbox::Delivery::Confirmed)
+    }
+}
+
+#[test]
+fn a_scan_that_a_destination_never_takes_holds_up_no_other() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    for (name, number) in [("one.nii", 0), ("two.nii", 1), ("three.nii", 2)] {
+        let mut scan = phantom(name);
+        scan[148] = number; // the header's free text: another scan of the same voxels
+        drop_in(home.path(), &spool, name, &scan);
+        let work = spool.next().expect("work").expect("a scan");
+        spool.failed(work.id, "no scan").expect("ended");
+    }
+    let first = spool.listing().expect("a disk")[0].id;
+    let to: Vec<Box<dyn Destination>> = vec![Box::new(Choosy(first))];
+    let mut outbox = Outbox::new(Arc::clone(&spool), to).expect("known names");
+    let mut confirmed = Vec::new();
+    let mut now = Instant::now();
+    for _ in 0..3 {
+        for sent in outbox.turn(now).expect("a turn") {
+            if let Sent::Confirmed { id, .. } = sent {
+                confirmed.push(id);
+            }
+        }
+        now += Duration::from_mins(6);
+    }
+    assert_eq!(confirmed.len(), 2, "{confirmed:?}");
+    assert!(!confirmed.contains(&first));
+}

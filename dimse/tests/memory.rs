@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nephrobox_dimse::client::{Association, Context, Object, Remote};
 use nephrobox_dimse::server::{Desk, Event, Offer, Peer, Refusal, Server, Settings, Sink};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What the process may have grown by. One connection that is not given back is some 10 KiB with its thread's stack.
 const MOST_GROWTH_KIB: i64 = 8 << 10;
 
@@ -164,7 +164,7 @@ fn storing_against_dcmtk() {
         .unwrap()
         .port();
     let mut theirs = std::process::Command::new("storescp")
-        .args(["+B", "-od"])
+        .args(["-pdu", "131072", "+B", "-od"])
         .arg(&received)
         .arg(port.to_string())
         .spawn()

@@ -17,7 +17,7 @@ pub use archive::ArchiveDestination;
 pub use folder::FolderDestination;
 pub use stow::StowDestination;
 
-use crate::spool::{ScanId, Spool, SpoolError};
+use crate::spool::{Listed, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
 /// Wait after the first failure.
@@ -166,6 +166,8 @@ pub enum Sent {
 struct Backoff {
     wait: Duration,
     until: Instant,
+    /// What it did not take.
+    scan: ScanId,
 }
 
 /// Delivers finished results to destinations.
@@ -197,55 +199,56 @@ impl<S: Storage> Outbox<S> {
         })
     }
 
-    /// Delivers what can be delivered at `now`, the oldest scan first, and tells what happened. Call it about every second and
+    /// Delivers what can be delivered at `now`, the oldest scan first but for the one that failed last, and tells what happened. Call it about every second and
     /// when a scan has ended.
     ///
     /// # Errors
     /// When the queue's disk refuses; call it again later.
     pub fn turn(&mut self, now: Instant) -> Result<Vec<Sent>, SpoolError> {
         let mut sent = Vec::new();
-        for listed in self.spool.listing()? {
-            for to in &self.destinations {
-                let name = to.name();
-                let waits = self.failing.get(name);
-                let waits = waits.is_some_and(|backoff| backoff.until > now);
-                if waits || !listed.missing.iter().any(|missing| missing == name) {
-                    continue;
-                }
-                let id = listed.id;
-                let folder = match self.spool.results_folder(id) {
-                    // It was erased in the meantime.
-                    Err(SpoolError::Unknown(_)) => continue,
-                    folder => folder?,
-                };
+        let listing = self.spool.listing()?;
+        for to in &self.destinations {
+            let name = to.name();
+            let before = self.failing.get(name).copied();
+            if before.is_some_and(|before| before.until > now) {
+                continue;
+            }
+            let missing = |listed: &&Listed| listed.missing.iter().any(|missing| missing == name);
+            let mut due: Vec<ScanId> = listing.iter().filter(missing).map(|one| one.id).collect();
+            // The one that failed comes last: a scan that a destination never takes holds up no other.
+            if let Some(before) = before {
+                let next = due.partition_point(|&id| id <= before.scan);
+                due.rotate_left(next);
+            }
+            for id in due {
                 let results = Results {
                     storage: self.spool.storage(),
-                    folder,
+                    folder: self.spool.results_folder(id)?,
                 };
+                let destination = name.to_owned();
                 match to.deliver(id, &results) {
                     Ok(Delivery::Fetches) => {}
                     Ok(Delivery::Confirmed) => {
                         self.failing.remove(name);
-                        match self.spool.confirm(id, name) {
-                            Err(SpoolError::Unknown(_)) => continue,
-                            confirmed => confirmed?,
-                        }
-                        let destination = name.to_owned();
+                        self.spool.confirm(id, name)?;
                         sent.push(Sent::Confirmed { id, destination });
                     }
-                    // The files went away under it, for which the destination can do nothing.
-                    Err(_) if self.spool.state(id)?.is_none() => {}
                     Err(error) => {
                         let before = self.failing.get(name).map(|backoff| backoff.wait * 2);
                         let wait = before.unwrap_or(FIRST_WAIT).min(LONGEST_WAIT);
-                        let until = now + wait;
-                        self.failing.insert(name.into(), Backoff { wait, until });
+                        let backoff = Backoff {
+                            wait,
+                            until: now + wait,
+                            scan: id,
+                        };
+                        self.failing.insert(destination.clone(), backoff);
                         sent.push(Sent::Failed {
                             id,
-                            destination: name.into(),
+                            destination,
                             reason: error.to_string(),
                             again_in: wait,
                         });
+                        break;
                     }
                 }
             }

@@ -27,6 +27,9 @@ pub enum OpenError {
         "an association has 1 to 128 contexts, not {0}; send the objects in several associations"
     )]
     Contexts(usize),
+    /// A length of PDUs that is out of range.
+    #[error("PDUs of {0} bytes are out of range; take 4096 to 1048576")]
+    MaxPdu(u32),
     /// No address.
     #[error("{host}: no such host ({source}); correct its name, or give its address")]
     Resolve {
@@ -71,7 +74,11 @@ impl OpenError {
     /// Whether the same may succeed later without anybody changing a setting.
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Title(_) | Self::Uid(_) | Self::Contexts(_) | Self::Tls { .. } => false,
+            Self::Title(_)
+            | Self::Uid(_)
+            | Self::Contexts(_)
+            | Self::MaxPdu(_)
+            | Self::Tls { .. } => false,
             Self::Resolve { .. } | Self::Connect { .. } => true,
             Self::Rejected(rejection) => !rejection.permanent,
             Self::Line(error) => error.may_pass(),

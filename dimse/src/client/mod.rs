@@ -55,7 +55,7 @@ pub struct Remote {
     pub negotiation: Duration,
     /// How long the remote may take for each PDU that it is sent, and for its answer.
     pub silence: Duration,
-    /// The greatest PDU that it may send, in bytes, at least 4,096.
+    /// The greatest PDU that it may send, in bytes, 4,096 to 1,048,576.
     pub max_pdu: u32,
 }
 
@@ -83,7 +83,7 @@ impl Remote {
             calling: calling.into(),
             tls: None,
             negotiation: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
             max_pdu: 128 << 10,
         }
     }

@@ -86,6 +86,9 @@ fn request(remote: &Remote, contexts: &[Context]) -> Result<AssociationRQ, OpenE
     if !(1..=MAX_CONTEXTS).contains(&contexts.len()) {
         return Err(OpenError::Contexts(contexts.len()));
     }
+    if !(4 << 10..=1 << 20).contains(&remote.max_pdu) {
+        return Err(OpenError::MaxPdu(remote.max_pdu));
+    }
     for context in contexts {
         for uid in [&context.sop_class_uid, &context.transfer_syntax] {
             if !is_uid(uid) {
@@ -158,9 +161,8 @@ fn secure(
 
 /// Why a context cannot be used; none if it can.
 fn refused(context: &Context, result: Option<&PresentationContextResult>) -> Option<&'static str> {
-    let result = match result {
-        Some(result) => result,
-        None => return Some("the archive did not answer to it"),
+    let Some(result) = result else {
+        return Some("the archive did not answer to it");
     };
     match result.reason {
         Reason::Acceptance if result.transfer_syntax == context.transfer_syntax => None,

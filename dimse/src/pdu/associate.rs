@@ -229,3 +229,81 @@ fn distinct<T>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dicom_ul::pdu::{Pdu, write_pdu};
+    use proptest::prelude::*;
+
+    /// The content of a PDU as `dicom-ul` writes it.
+    fn written(pdu: &Pdu) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_pdu(&mut bytes, pdu).unwrap();
+        bytes.split_off(6)
+    }
+
+    fn uid() -> impl Strategy<Value = String> {
+        "[1-9][0-9]{0,5}(\\.[1-9][0-9]{0,5}){0,7}"
+    }
+
+    fn title() -> impl Strategy<Value = String> {
+        "[A-Z][A-Z0-9_]{0,15}"
+    }
+
+    /// Distinct odd numbers.
+    fn ids() -> impl Strategy<Value = Vec<u8>> {
+        proptest::sample::subsequence((0..128_u8).map(|k| k * 2 + 1).collect::<Vec<_>>(), 1..128)
+    }
+
+    proptest! {
+        #[test]
+        fn requests_that_dicom_ul_writes_are_read_as_they_were(
+            calling in title(), called in title(), ids in ids(), class in uid(),
+            syntaxes in proptest::collection::vec(uid(), 1..5), max in prop_oneof![Just(0), 64..=u32::MAX],
+        ) {
+            let contexts = ids.into_iter().map(|id| PresentationContextProposed {
+                id,
+                abstract_syntax: class.clone(),
+                transfer_syntaxes: syntaxes.clone(),
+            });
+            let request = AssociationRQ {
+                protocol_version: 1,
+                calling_ae_title: calling,
+                called_ae_title: called,
+                application_context_name: "1.2.840.10008.3.1.1.1".into(),
+                presentation_contexts: contexts.collect(),
+                user_variables: vec![UserVariableItem::MaxLength(max)],
+            };
+            let bytes = written(&Pdu::AssociationRQ(request.clone()));
+            prop_assert_eq!(read_request(&bytes), Ok(request));
+        }
+
+        #[test]
+        fn answers_that_dicom_ul_writes_are_read_as_they_were(ids in ids(), syntax in uid()) {
+            let contexts = ids.into_iter().map(|id| PresentationContextResult {
+                id,
+                reason: PresentationContextResultReason::Acceptance,
+                transfer_syntax: syntax.clone(),
+            });
+            let answer = AssociationAC {
+                protocol_version: 1,
+                calling_ae_title: "A".into(),
+                called_ae_title: "B".into(),
+                application_context_name: "1.2.840.10008.3.1.1.1".into(),
+                presentation_contexts: contexts.collect(),
+                user_variables: vec![UserVariableItem::MaxLength(16_384)],
+            };
+            let bytes = written(&Pdu::AssociationAC(answer.clone()));
+            prop_assert_eq!(read_accept(&bytes), Ok(answer));
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut fixed = vec![0; FIXED];
+            fixed.extend(&bytes);
+            let _ = (read_request(&bytes), read_accept(&bytes));
+            let _ = (read_request(&fixed), read_accept(&fixed));
+        }
+    }
+}

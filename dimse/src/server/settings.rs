@@ -67,8 +67,8 @@ impl Settings {
             max_pdu: 128 << 10,
             max_object_bytes: 64 << 20,
             negotiation: Duration::from_secs(10),
-            silence: Duration::from_secs(60),
-            association: Duration::from_secs(30 * 60),
+            silence: Duration::from_mins(1),
+            association: Duration::from_mins(30),
             tls: None,
             storage: vec![CT_IMAGE_STORAGE.to_owned()],
         }
@@ -121,7 +121,7 @@ impl Settings {
             ("time of an association", self.association),
         ];
         for (what, time) in times {
-            if time.is_zero() || time > Duration::from_secs(24 * 3600) {
+            if time.is_zero() || time > Duration::from_hours(24) {
                 return Err(BadSetting::Time { what, time });
             }
         }

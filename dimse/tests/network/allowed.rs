@@ -45,8 +45,10 @@ fn may(peers: &[Peer], any_called_title: bool, calling: &str, called: &str) -> M
 
 #[test]
 fn only_a_listed_title_at_its_address_may_store() {
+    // What it is about, the list, whether any title may be called, who calls whom, and what it may.
+    type Row<'a> = (&'a str, &'a [Peer], bool, &'a str, &'a str, May);
     let here = "127.0.0.1";
-    let table: [(&str, &[Peer], bool, &str, &str, May); 11] = [
+    let table: [Row<'_>; 11] = [
         (
             "nobody is listed",
             &[],

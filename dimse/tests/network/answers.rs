@@ -319,4 +319,10 @@ fn what_cannot_be_proposed_is_said_before_anybody_is_called() {
         OpenError::Contexts(129)
     ));
     assert!(matches!(open(good(), &[no_uid]), OpenError::Uid(_)));
+    let mut small = good();
+    small.max_pdu = 100;
+    assert!(matches!(
+        open(small, &[Context::echo()]),
+        OpenError::MaxPdu(100)
+    ));
 }

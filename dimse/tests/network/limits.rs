@@ -168,10 +168,10 @@ fn settings_that_cannot_be_meant_so_are_refused() {
     type Change = fn(&mut Settings);
     let table: [(&str, Change); 8] = [
         ("AE title", |settings| {
-            settings.ae_title = "A TITLE THAT IS TOO LONG".into()
+            settings.ae_title = "A TITLE THAT IS TOO LONG".into();
         }),
         ("AE title", |settings| {
-            settings.peers[0].ae_title = String::new()
+            settings.peers[0].ae_title.clear();
         }),
         ("SOP class", |settings| settings.storage.push("CT".into())),
         ("associations", |settings| settings.max_associations = 0),

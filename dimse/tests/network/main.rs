@@ -7,6 +7,8 @@ mod garbage;
 mod limits;
 mod objects;
 mod peers;
+mod random;
 mod raw;
 mod secure;
 mod support;
+mod unusual;

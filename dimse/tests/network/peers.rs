@@ -114,7 +114,7 @@ fn storescu_hears_of_every_refusal() {
             "{what}"
         );
         assert!(running.shelf.stored.lock().unwrap().is_empty());
-        running.is_there();
+        running.is_well();
     }
     // JPEG as in photographs is not taken.
     let running = run(settings());
@@ -129,15 +129,6 @@ fn storescu_hears_of_every_refusal() {
     running.is_well();
 }
 
-impl Running {
-    /// As `is_well`, for a server that knows no peers.
-    fn is_there(&self) {
-        let mut association = Association::open(&self.remote(), &[Context::echo()]).unwrap();
-        association.echo().unwrap();
-        association.release().unwrap();
-    }
-}
-
 /// dcmtk's server in a folder, killed when it is dropped.
 struct StoreScp {
     process: Child,
@@ -147,13 +138,18 @@ struct StoreScp {
 
 impl StoreScp {
     fn start(options: &[&str]) -> Self {
+        // It takes no port 0; another program may take a free port first, and then it ends at once.
+        (0..20)
+            .find_map(|_| Self::at_a_free_port(options))
+            .expect("storescp does not start")
+    }
+
+    fn at_a_free_port(options: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = Command::new("storescp")
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let mut process = Command::new("storescp")
             .args(options)
             .args(["-aet", "ARCHIVE", "+B", "+xa", "-od"])
             .arg(folder.path())
@@ -162,14 +158,17 @@ impl StoreScp {
             .unwrap();
         let begin = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if process.try_wait().unwrap().is_some() {
+                return None;
+            }
             assert!(begin.elapsed() < PATIENCE, "storescp does not listen");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        Self {
+        Some(Self {
             process,
             port,
             folder,
-        }
+        })
     }
 
     fn remote(&self) -> Remote {
@@ -267,6 +266,7 @@ fn storescu_inside_tls_is_served() {
     let mut settings = settings();
     settings.tls = Some(tls::server(&ca.sign("localhost"), Some(&ca.file())).unwrap());
     let running = run(settings);
+    let trusted = ca.file();
     for (signer, wanted) in [(&ca, true), (&other, false)] {
         let own = signer.sign("scanner");
         let options = [
@@ -274,7 +274,7 @@ fn storescu_inside_tls_is_served() {
             own.key.to_str().unwrap(),
             own.certificate.to_str().unwrap(),
             "+cf",
-            &ca.file().to_str().unwrap().to_owned(),
+            trusted.to_str().unwrap(),
         ];
         let sent = client("storescu", &running, &options, std::slice::from_ref(&file));
         assert_eq!(sent, wanted);

@@ -10,7 +10,7 @@ use nephrobox_dimse::server::{Desk, Event, Offer, Peer, Refusal, Server, Setting
 use nephrobox_dimse::syntax::CT_IMAGE_STORAGE;
 
 /// How long anything may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the desk does with an object.
 #[derive(Clone, Debug, Default)]
@@ -37,14 +37,12 @@ pub(crate) struct Shelf {
 }
 
 struct Bytes {
-    shelf: Arc<Inner>,
+    shelf: Arc<Shelf>,
     offer: Offer,
     mood: Mood,
-    bytes: Vec<u8>,
+    file: Vec<u8>,
     finished: bool,
 }
-
-type Inner = Shelf;
 
 /// The desk as the server has it: sinks need the shelf for longer than a borrow.
 pub(crate) struct Clerk(pub(crate) Arc<Shelf>);
@@ -59,7 +57,7 @@ impl Desk for Clerk {
             shelf: Arc::clone(&self.0),
             offer: offer.clone(),
             mood,
-            bytes: Vec::new(),
+            file: Vec::new(),
             finished: false,
         }))
     }
@@ -73,10 +71,10 @@ impl Sink for Bytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.mood {
             Mood::Panic => panic!("a bug in a sink, as the test wants it"),
-            Mood::FailAfter(most) if self.bytes.len() + bytes.len() > most => {
+            Mood::FailAfter(most) if self.file.len() + bytes.len() > most => {
                 Err(io::ErrorKind::StorageFull.into())
             }
-            _ => self.bytes.write_all(bytes),
+            _ => self.file.write_all(bytes),
         }
     }
 
@@ -85,7 +83,7 @@ impl Sink for Bytes {
         if let Mood::RefuseLate(refusal) = &self.mood {
             return Err(refusal.clone());
         }
-        let kept = (self.offer.clone(), std::mem::take(&mut self.bytes));
+        let kept = (self.offer.clone(), std::mem::take(&mut self.file));
         self.shelf.stored.lock().unwrap().push(kept);
         Ok(())
     }

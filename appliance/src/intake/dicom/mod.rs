@@ -46,6 +46,9 @@ const PACK: &str = "pack";
 /// Most objects of a series; the reader takes no more.
 const MOST_OBJECTS: usize = nephrobox_imaging::dicom::MAX_FILES;
 
+/// Most series at once, so that many of one object each do not fill the disk's table of files.
+const MOST_SERIES: usize = 2000;
+
 /// What the gatherer may take, and when a series is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -175,6 +178,9 @@ impl Gatherer {
         self.room(&inner)?;
         let now = Instant::now();
         if !inner.series.contains_key(&key) {
+            if inner.series.len() >= MOST_SERIES {
+                return Err(Refused::NoRoom);
+            }
             fs::create_dir_all(&folder)?;
             let series = Series::new(peer, now);
             series.about.save(&folder)?;
