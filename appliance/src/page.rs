@@ -16,8 +16,8 @@ use wrap::WIDTH;
 /// Lines of a page.
 pub const LINES: usize = 60;
 
-/// Most lines that warnings may take, and those they have on the fullest page.
-const WARNINGS: [usize; 2] = [13, 6];
+/// Ways to set the page, the roomiest first: whether small print is tight, and how many lines warnings may take.
+const WAYS: [(bool, usize); 5] = [(false, 13), (true, 13), (true, 10), (true, 8), (true, 6)];
 
 /// Most tumours that are told of.
 const TUMOURS: usize = 4;
@@ -26,9 +26,9 @@ const TUMOURS: usize = 4;
 #[must_use]
 pub fn write(report: &Report) -> String {
     let content = Content::of(report);
-    let lines = set(&content, report, false)
-        .or_else(|| set(&content, report, true))
-        .unwrap_or_default();
+    let mut ways = WAYS.into_iter();
+    let lines = ways.find_map(|(tight, warnings)| set(&content, report, tight, warnings));
+    let lines = lines.unwrap_or_default();
     let mut page = String::with_capacity(lines.len() * (WIDTH + 1));
     for line in lines {
         page.push_str(line.trim_end());
@@ -45,47 +45,26 @@ pub fn result_table(report: &Report) -> Vec<String> {
     sections::table(&results, usize::MAX)
 }
 
-/// The page's lines. `tight` gives everything as few lines as it can do with; without, `None` if they are too many.
-fn set(content: &Content, report: &Report, tight: bool) -> Option<Vec<String>> {
+/// The page's lines; `None` if they are too many.
+fn set(content: &Content, report: &Report, tight: bool, warnings: usize) -> Option<Vec<String>> {
     let head = sections::head(content);
+    let warnings = sections::warnings(content, warnings);
     let subject = sections::subject(&content.subject);
     let results = sections::table(&content.results, usize::MAX);
-    let details: Vec<String> = content
-        .details
-        .iter()
-        .flat_map(|section| sections::section(section, tight))
-        .chain(sections::foot())
-        .collect();
     let change = content.change.as_ref();
     let change = change.map_or_else(Vec::new, |change| sections::table(change, usize::MAX));
-    let fixed = head.len() + subject.len() + results.len() + details.len() + change.len();
-    let room = LINES.saturating_sub(fixed);
-    let fewest = content.tumours.rows.len().min(1);
-    let tumours = |most| match most {
+    let details = content.details.iter();
+    let details = details.flat_map(|section| sections::section(section, tight));
+    let details: Vec<String> = details.chain(sections::foot()).collect();
+    let before = [head, warnings, subject, results].concat();
+    let room = LINES.checked_sub(before.len() + change.len() + details.len())?;
+    // One tumour at least, and as many as there is room for.
+    let count = content.tumours.rows.len().min(TUMOURS);
+    let tumours = (count.min(1)..=count).rev().map(|most| match most {
         0 => Vec::new(),
         most => sections::table(&content.tumours, most),
-    };
-    let [most, least] = WARNINGS;
-    let (warnings, tumours) = if tight {
-        let tumours = tumours(fewest);
-        let left = room.saturating_sub(tumours.len());
-        (
-            sections::warnings(content, left.clamp(least, most)),
-            tumours,
-        )
-    } else {
-        let warnings = sections::warnings(content, most);
-        let left = room.checked_sub(warnings.len())?;
-        let all = (fewest..=TUMOURS.min(content.tumours.rows.len())).rev();
-        let tumours = all.map(tumours).find(|lines| lines.len() <= left)?;
-        (warnings, tumours)
-    };
-    let left = room.saturating_sub(warnings.len() + tumours.len());
-    let areas = areas::table(report, left);
-    Some(
-        [
-            head, warnings, subject, results, tumours, change, areas, details,
-        ]
-        .concat(),
-    )
+    });
+    let tumours = tumours.into_iter().find(|lines| lines.len() <= room)?;
+    let areas = areas::table(report, room - tumours.len());
+    Some([before, tumours, change, areas, details].concat())
 }

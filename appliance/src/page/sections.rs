@@ -72,8 +72,8 @@ pub(super) fn table(table: &Table, most: usize) -> Vec<String> {
     let room = WIDTH.saturating_sub(FIRST);
     let gap = (room.saturating_sub(all) / widths.len().max(1)).clamp(GAP, 10);
     let first = WIDTH.saturating_sub(all + gap * widths.len()).min(FIRST);
-    let row = |name: &str, cells: &[String]| {
-        let mut line = wrapped("", name, 1).concat();
+    let row = |indent: &str, name: &str, cells: &[String]| {
+        let mut line = format!("{indent}{name}");
         line.push_str(&" ".repeat(first.saturating_sub(columns(&line))));
         for (cell, width) in cells.iter().zip(&widths) {
             line.push_str(&" ".repeat((gap + width).saturating_sub(columns(cell))));
@@ -92,14 +92,14 @@ pub(super) fn table(table: &Table, most: usize) -> Vec<String> {
             ),
         };
         lines.push(format!("{title}{left_out}"));
-        lines.push(row("", &table.columns[1..]));
+        lines.push(row("", "", &table.columns[1..]));
     } else {
-        lines.push(row(&title, &table.columns[1..]));
+        lines.push(row("", &title, &table.columns[1..]));
     }
     lines.extend(
         rows.iter()
             .filter_map(|cells| cells.split_first())
-            .map(|(name, cells)| row(&format!("  {name}"), cells)),
+            .map(|(name, cells)| row("  ", name, cells)),
     );
     lines.extend(table.notes.iter().flat_map(|note| wrapped("  ", note, 2)));
     lines.push(String::new());
@@ -129,7 +129,7 @@ fn entries(section: &Section, tight: bool) -> Vec<String> {
         let most = if tight { 1 } else { entry.lines };
         lines.extend(wrapped(
             &format!("  {:<NAME$}", entry.name),
-            &entry.words,
+            &entry.all(),
             most,
         ));
     }

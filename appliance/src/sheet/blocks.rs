@@ -81,51 +81,33 @@ pub(super) fn head(content: &Content, faces: &Faces, width: f32) -> Block {
     block
 }
 
-/// The patient in a row of names above their words.
+/// The patient in a row: names, words, details below one another.
 pub(super) fn subject(section: &Section, faces: &Faces, width: f32) -> Block {
     // What part of the width each entry has: names and studies are long, dates are short.
-    const PARTS: [f32; 5] = [0.27, 0.19, 0.14, 0.26, 0.14];
-    let mut block = Block::default();
-    block.canvas.rect([0.0, 0.0], [width, 32.0], TINT);
-    let mut x = 8.0;
+    const PARTS: [f32; 5] = [0.26, 0.2, 0.14, 0.25, 0.15];
+    const NAME: Style = Style::plain(6.8).coloured(FAINT);
+    const WORDS: Style = Style::bold(9.5);
+    const DETAIL: Style = Style::plain(7.2);
+    let mut block = Block {
+        height: 37.0,
+        ..Block::default()
+    };
+    block.canvas.rect([0.0, 0.0], [width, block.height], TINT);
+    let inner = width - 16.0;
     let alone = section.entries.len() == 1;
+    let mut x = 8.0;
     for (entry, part) in section.entries.iter().zip(PARTS) {
-        let room = if alone {
-            width - 16.0
-        } else {
-            part * (width - 16.0)
+        let room = if alone { inner } else { part * inner };
+        let mut put = |y: f32, style: Style, words: &str| {
+            let words = faces.shortened(style, room - 8.0, words);
+            block.canvas.text([x, y], style, Anchor::Start, &words);
         };
-        let style = Style::bold(9.5);
-        let words = fitted(faces, style, room - 8.0, &entry.words);
-        block.canvas.text(
-            [x, 11.0],
-            Style::plain(6.8).coloured(FAINT),
-            Anchor::Start,
-            entry.name,
-        );
-        match &words[..] {
-            [one] => block.canvas.text([x, 24.0], style, Anchor::Start, one),
-            lines => {
-                for (line, words) in lines.iter().enumerate() {
-                    let y = 19.5 + 8.6 * line as f32;
-                    block
-                        .canvas
-                        .text([x, y], Style::bold(7.4), Anchor::Start, words);
-                }
-            }
-        }
+        put(10.5, NAME, entry.name);
+        put(22.5, WORDS, &entry.words);
+        put(32.0, DETAIL, &entry.detail);
         x += room;
     }
-    block.height = 32.0;
     block
-}
-
-/// The words in one line, or in two smaller ones.
-fn fitted(faces: &Faces, style: Style, room: f32, words: &str) -> Vec<String> {
-    if faces.width(style, words) <= room {
-        return vec![words.to_owned()];
-    }
-    faces.wrapped(Style::bold(7.4), room, 2, words)
 }
 
 /// The warnings, as many as fit into `room`; how many are left out is said.
@@ -276,11 +258,14 @@ pub(super) fn section(section: &Section, faces: &Faces, width: f32) -> Block {
         .canvas
         .text([0.0, 8.0], Style::bold(7.2), Anchor::Start, section.title);
     block.height = 11.0;
-    for Entry { name, words, lines } in &section.entries {
+    for Entry {
+        name, words, lines, ..
+    } in &section.entries
+    {
         block
             .canvas
             .text([0.0, block.height + 6.4], NAME, Anchor::Start, name);
-        let lines = faces.wrapped(WORDS, width - INDENT, lines + 1, words);
+        let lines = faces.wrapped(WORDS, width - INDENT, *lines, words);
         for line in &lines {
             block
                 .canvas

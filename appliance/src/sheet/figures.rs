@@ -18,48 +18,107 @@ const GAP: f32 = 10.0;
 const AROUND: [f32; 2] = [13.0, 12.0];
 /// The legend below all of them.
 const LEGEND: f32 = 11.0;
+/// The narrowest column for it.
+const BESIDE: f32 = 62.0;
+/// A first picture beside two small ones is worth its room from this height on.
+const LARGE: f32 = 190.0;
 
-/// The pictures in a row of at most `most` points' height.
+/// A picture's place: its left upper corner, and width and height of which it fills what its shape allows.
+struct Place {
+    corner: [f32; 2],
+    room: [f32; 2],
+}
+
+/// The pictures, `most` points high at most: the first large beside two small ones if there is room for that, else all in a row.
 pub(super) fn pictures(pictures: &[Picture], faces: &Faces, width: f32, most: f32) -> Block {
     let mut block = Block::default();
     if pictures.is_empty() {
         return block;
     }
-    let count = pictures.len() as f32;
-    let room = [
-        (width - GAP * (count - 1.0)) / count,
-        most - AROUND[0] - AROUND[1] - LEGEND,
-    ];
-    let scale = |picture: &Picture| (room[0] / picture.width).min(room[1] / picture.height);
-    let highest = pictures
-        .iter()
-        .map(|picture| picture.height * scale(picture))
-        .fold(0.0, f32::max);
-    for (index, picture) in pictures.iter().enumerate() {
-        let x = index as f32 * (room[0] + GAP);
-        let scale = scale(picture);
+    let room = most - AROUND[0] - AROUND[1] - LEGEND;
+    let places =
+        large_and_small(pictures, width, room).unwrap_or_else(|| row(pictures.len(), width, room));
+    let mut right: f32 = 0.0;
+    let mut bottom: f32 = 0.0;
+    for (index, (picture, place)) in pictures.iter().zip(&places).enumerate() {
+        let [x, y] = place.corner;
+        let scale = scale(picture, place.room);
         let title = Style::bold(7.6);
         let caption = Style::plain(6.8).coloured(FAINT);
-        block.canvas.text(
-            [x, 8.6],
-            title,
-            Anchor::Start,
-            &faces.shortened(title, room[0], &picture.title),
-        );
+        let words = faces.shortened(title, place.room[0], &picture.title);
         block
             .canvas
-            .place([x, AROUND[0]], 1.0, &one(index, picture, scale));
-        let words = faces.shortened(caption, room[0], &picture.caption);
-        block.canvas.text(
-            [x, AROUND[0] + highest + 9.0],
-            caption,
-            Anchor::Start,
-            &words,
-        );
+            .text([x, y - 4.4], title, Anchor::Start, &words);
+        block.canvas.place([x, y], 1.0, &one(index, picture, scale));
+        let under = y + picture.height * scale;
+        let words = faces.shortened(caption, place.room[0], &picture.caption);
+        block
+            .canvas
+            .text([x, under + 9.0], caption, Anchor::Start, &words);
+        bottom = bottom.max(under);
+        right = right.max(x + picture.width * scale);
     }
-    block.height = AROUND[0] + highest + AROUND[1] + LEGEND;
-    legend(&mut block.canvas, faces, block.height - 2.5);
+    let measured = pictures.iter().any(|picture| !picture.diameters.is_empty());
+    let canvas = &mut block.canvas;
+    // Pictures that leave a column free have their legend there.
+    if width - right - GAP >= BESIDE {
+        legend_beside(canvas, faces, [right + GAP, AROUND[0]], width, measured);
+        block.height = bottom + AROUND[1];
+    } else {
+        block.height = bottom + AROUND[1] + LEGEND;
+        legend_below(canvas, faces, width, block.height - 2.5, measured);
+    }
     block
+}
+
+fn scale(picture: &Picture, [width, height]: [f32; 2]) -> f32 {
+    (width / picture.width).min(height / picture.height)
+}
+
+fn row(count: usize, width: f32, room: f32) -> Vec<Place> {
+    let across = (width - GAP * (count as f32 - 1.0)) / count as f32;
+    (0..count)
+        .map(|index| Place {
+            corner: [index as f32 * (across + GAP), AROUND[0]],
+            room: [across, room],
+        })
+        .collect()
+}
+
+/// The first picture as high as the two others together; `None` if it is not three pictures or the room is too low.
+fn large_and_small(pictures: &[Picture], width: f32, room: f32) -> Option<Vec<Place>> {
+    let [large, small @ ..] = pictures else {
+        return None;
+    };
+    if small.len() != 2 || room < LARGE {
+        return None;
+    }
+    let between = AROUND[0] + AROUND[1];
+    let shape = |picture: &Picture| picture.width / picture.height;
+    let widest = small.iter().map(shape).fold(0.0, f32::max);
+    // The height at which they fill the width: shape * height + gap + widest * (height - between) / 2.
+    let fills = (width - GAP + widest * between / 2.0) / (shape(large) + widest / 2.0);
+    let height = fills.min(room);
+    let low = (height - between) / 2.0;
+    if height < LARGE {
+        return None;
+    }
+    let left = (shape(large) * height).min(width - GAP - widest * low);
+    let right = [left + GAP, width - left - GAP];
+    Some(vec![
+        Place {
+            corner: [0.0, AROUND[0]],
+            room: [left, height],
+        },
+        Place {
+            corner: [right[0], AROUND[0]],
+            room: [right[1], low],
+        },
+        Place {
+            corner: [right[0], AROUND[0] + low + between],
+            room: [right[1], low],
+        },
+    ])
 }
 
 /// One picture at its scale, its top left corner at the origin.
@@ -117,11 +176,21 @@ fn colour(class: Class) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
+/// Curves through the middles of an outline's lines with its corners as their handles: pixels leave no stairs, and nothing moves by
+/// more than half of one.
 fn path(outlines: &Outlines) -> String {
+    let middle = |[ax, ay]: [f32; 2], [bx, by]: [f32; 2]| [(ax + bx) / 2.0, (ay + by) / 2.0];
     let mut path = String::new();
     for outline in outlines {
-        for (index, [x, y]) in outline.iter().enumerate() {
-            let _ = write!(path, "{}{x} {y}", if index == 0 { 'M' } else { 'L' });
+        let (Some(&first), Some(&last)) = (outline.first(), outline.last()) else {
+            continue;
+        };
+        let [x, y] = middle(last, first);
+        let _ = write!(path, "M{x} {y}");
+        let next = outline.iter().cycle().skip(1);
+        for (&corner, &next) in outline.iter().zip(next) {
+            let [x, y] = middle(corner, next);
+            let _ = write!(path, "Q{} {} {x} {y}", corner[0], corner[1]);
         }
         path.push('Z');
     }
@@ -140,20 +209,68 @@ fn scale_bar(canvas: &mut Canvas, [width, height]: [f32; 2], per_mm: f64) {
     canvas.text_on_picture([right - length / 2.0, y - 3.4], 6.6, Anchor::Middle, &words);
 }
 
-fn legend(canvas: &mut Canvas, faces: &Faces, y: f32) {
-    const STYLE: Style = Style::plain(6.8);
+const LEGEND_STYLE: Style = Style::plain(6.8);
+const STRUCTURES: [(Class, &str); 2] = [
+    (Class::Kidney, "kidney with its tumour"),
+    (Class::Tumour, "tumour"),
+];
+const SEEN: &str = "Seen from the feet: R is the patient's right.";
+const MEASURED: &str = "White: largest diameter and its perpendicular.";
+
+/// A piece of outline as it is drawn in the pictures.
+fn sample(canvas: &mut Canvas, class: Class, [x, y]: [f32; 2]) {
+    let path = format!("M{x:.2} {y:.2}L{:.2} {y:.2}", x + 16.0);
+    canvas.path(&path, &stroke(&colour(class), 1.4, dashes(class, 1.0), 1.0));
+}
+
+fn legend_below(canvas: &mut Canvas, faces: &Faces, width: f32, y: f32, measured: bool) {
     let mut x = 0.0;
-    for (class, words) in [
-        (Class::Kidney, "kidney with its tumour"),
-        (Class::Tumour, "tumour"),
-    ] {
-        let path = format!("M{x} {:.2}L{:.2} {:.2}", y - 2.2, x + 16.0, y - 2.2);
-        canvas.path(&path, &stroke(&colour(class), 1.4, dashes(class, 1.0), 1.0));
-        canvas.text([x + 20.0, y], STYLE, Anchor::Start, words);
-        x += 32.0 + faces.width(STYLE, words);
+    for (class, words) in STRUCTURES {
+        sample(canvas, class, [x, y - 2.2]);
+        canvas.text([x + 20.0, y], LEGEND_STYLE, Anchor::Start, words);
+        x += 32.0 + faces.width(LEGEND_STYLE, words);
     }
-    let words = "thin white: the tumour's largest diameter and its perpendicular, where they lie in this slice. Seen from the feet: R is the patient's right.";
-    canvas.text([x, y], STYLE.coloured(FAINT), Anchor::Start, words);
+    let words = if measured {
+        format!("{MEASURED} {SEEN}")
+    } else {
+        SEEN.to_owned()
+    };
+    let words = faces.shortened(LEGEND_STYLE, width - x, &words);
+    canvas.text(
+        [width, y],
+        LEGEND_STYLE.coloured(FAINT),
+        Anchor::End,
+        &words,
+    );
+}
+
+fn legend_beside(
+    canvas: &mut Canvas,
+    faces: &Faces,
+    [x, top]: [f32; 2],
+    width: f32,
+    measured: bool,
+) {
+    const LEAD: f32 = 8.8;
+    let faint = LEGEND_STYLE.coloured(FAINT);
+    let structures = STRUCTURES.map(|(class, words)| (Some(class), words));
+    let sentences = [measured.then_some(MEASURED), Some(SEEN)];
+    let sentences = sentences.into_iter().flatten().map(|words| (None, words));
+    let mut y = top + 6.0;
+    for (class, words) in structures.into_iter().chain(sentences) {
+        let (indent, style) = match class {
+            Some(class) => {
+                sample(canvas, class, [x, y - 2.2]);
+                (20.0, LEGEND_STYLE)
+            }
+            None => (0.0, faint),
+        };
+        for line in faces.wrapped(style, width - x - indent, 6, words) {
+            canvas.text([x + indent, y], style, Anchor::Start, &line);
+            y += LEAD;
+        }
+        y += 4.0;
+    }
 }
 
 /// Areas of each side along the scan, from the head to the feet; the values of all slices are in `report.json`.
@@ -187,7 +304,7 @@ pub(super) fn areas(report: &Report, width: f32, height: f32) -> Block {
         .flat_map(|slice| Side::ALL.map(|side| total(slice.areas.get(side))))
         .fold(0.0, f64::max)
         .max(1.0);
-    let words = format!("from the head to the feet; highest {largest:.0} mm²");
+    let words = format!("head to feet, highest {largest:.0} mm²");
     canvas.text(
         [width, 12.0],
         Style::plain(7.2).coloured(FAINT),

@@ -22,7 +22,7 @@ const GAP: f32 = 11.0;
 /// What warnings get at least: room for two.
 const FLAGS: f32 = 48.0;
 /// Heights between which pictures are made to fit.
-const FIGURES: [f32; 2] = [120.0, 224.0];
+const FIGURES: [f32; 2] = [120.0, 300.0];
 /// Between two columns, and the part of the width that the left one has.
 const GUTTER: f32 = 22.0;
 const LEFT: f32 = 0.54;
@@ -86,6 +86,10 @@ pub(super) fn page(
         (room - GAP).clamp(FIGURES[0], FIGURES[1]),
     );
 
+    // What is left over after that makes the page airier.
+    let spare = room - GAP - figures.height;
+    let gap = GAP + (spare / 5.0).clamp(0.0, 10.0);
+
     let mut page = Canvas::default();
     let mut y = MARGIN[1];
     let mut put = |block: &Block, gap: f32| {
@@ -97,11 +101,11 @@ pub(super) fn page(
     };
     put(&head, 0.0);
     put(&subject, 9.0);
-    let beside = put(&flags, GAP);
-    put(&results, GAP);
-    put(&figures, GAP);
-    put(&tumours, GAP);
-    put(&change, GAP);
+    let beside = put(&flags, gap);
+    put(&results, gap);
+    put(&figures, gap);
+    put(&tumours, gap);
+    put(&change, gap);
     page.place([MARGIN[0] + left + GUTTER, beside], 1.0, &areas.canvas);
     page.line(
         [MARGIN[0], details_at - 3.0],

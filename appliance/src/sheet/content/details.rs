@@ -76,7 +76,7 @@ pub(super) fn model(report: &Report) -> Section {
         entries.push(Entry::new("Run as", run_as(engine), 1));
     }
     if let Some(words) = report.confidence.as_ref().and_then(sureness) {
-        entries.push(Entry::new("Sureness", words, 2));
+        entries.push(Entry::new("Confidence", words, 2));
     }
     entries.push(Entry::new("Test split", &model.test_scores, 3));
     entries.push(Entry::new("Licence", &model.licence_notice, 4));

@@ -52,6 +52,8 @@ pub struct Entry {
     pub name: &'static str,
     /// The words.
     pub words: String,
+    /// What matters less than the words; often empty.
+    pub detail: String,
     /// Lines of text that they deserve.
     pub lines: usize,
 }
@@ -114,15 +116,37 @@ impl Entry {
         Self {
             name,
             words: clean(words.as_ref()),
+            detail: String::new(),
             lines,
         }
     }
+
+    /// One line of words, or that there are none, with a detail.
+    fn detailed(name: &'static str, words: &str, detail: &str) -> Self {
+        let words = if words.trim().is_empty() {
+            "not given"
+        } else {
+            words.trim()
+        };
+        Self {
+            detail: clean(detail.trim()),
+            ..Self::new(name, words, 1)
+        }
+    }
+
+    /// The words and the detail in one.
+    #[must_use]
+    pub fn all(&self) -> String {
+        let parts = [self.words.as_str(), &self.detail];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(", ")
+    }
 }
 
-/// For instance `FLAGGED: 2 serious warnings, 1 caution`.
+/// For instance `FLAGGED: 2 serious, 1 caution`.
 fn headline(report: &Report) -> Option<String> {
     let kinds = [
-        (Severity::Serious, "serious warning", "serious warnings"),
+        (Severity::Serious, "serious", "serious"),
         (Severity::Caution, "caution", "cautions"),
         (Severity::Note, "note", "notes"),
     ];
@@ -179,58 +203,42 @@ fn flags(report: &Report) -> Vec<Flag> {
 }
 
 fn subject(subject: Option<&Subject>) -> Section {
-    let mut entries = Vec::new();
-    match subject {
-        None => entries.push(Entry::new(
+    let entries = match subject {
+        None => vec![Entry::new(
             "Patient",
             "no identity: the scan's file names none",
             1,
-        )),
+        )],
         Some(subject) => {
-            let known = |words: &str| {
-                if words.trim().is_empty() {
-                    "not given".to_owned()
+            let after = |words: &str, detail: &str| {
+                if detail.trim().is_empty() {
+                    String::new()
                 } else {
-                    words.to_owned()
+                    format!("{words} {}", detail.trim())
                 }
             };
-            let joined = |parts: &[String]| {
-                let parts = parts.iter().filter(|part| !part.trim().is_empty());
-                parts.cloned().collect::<Vec<_>>().join(", ")
-            };
-            entries.push(Entry::new(
-                "Patient",
-                known(&name(&subject.patient_name)),
-                1,
-            ));
-            let issuer = &subject.patient_id_issuer;
-            let issuer = if issuer.trim().is_empty() {
-                String::new()
-            } else {
-                format!(" (issued by {issuer})")
-            };
-            entries.push(Entry::new(
-                "Patient ID",
-                known(&subject.patient_id) + &issuer,
-                1,
-            ));
-            let sex = if subject.sex.trim().is_empty() {
-                String::new()
-            } else {
-                format!("sex {}", subject.sex)
-            };
-            let born = joined(&[moment::date(&subject.birth_date), sex]);
-            entries.push(Entry::new("Born", known(&born), 1));
-            let study = [
+            let study = format!(
+                "{} {}",
                 moment::date(&subject.study_date),
-                clock(&subject.study_time),
+                clock(&subject.study_time)
+            );
+            vec![
+                Entry::detailed("Patient", &name(&subject.patient_name), ""),
+                Entry::detailed(
+                    "Patient ID",
+                    &subject.patient_id,
+                    &after("issued by", &subject.patient_id_issuer),
+                ),
+                Entry::detailed(
+                    "Born",
+                    &moment::date(&subject.birth_date),
+                    &after("sex", &subject.sex),
+                ),
+                Entry::detailed("Study", &study, &subject.study_description),
+                Entry::detailed("Accession", &subject.accession_number, ""),
             ]
-            .join(" ");
-            let study = joined(&[study, subject.study_description.clone()]);
-            entries.push(Entry::new("Study", known(&study), 1));
-            entries.push(Entry::new("Accession", known(&subject.accession_number), 1));
         }
-    }
+    };
     Section {
         title: "Patient",
         entries,

@@ -118,7 +118,7 @@ fn tumour_row(index: usize, tumour: &TumourFindings) -> Vec<String> {
         format!("{:.1}", tumour.volume_ml),
         format!("{}-{}", tumour.first_slice, tumour.last_slice),
         format!(
-            "{:.0} x {:.0} in {}",
+            "{:.0} × {:.0} (slice {})",
             tumour.in_plane_diameter.length_mm,
             tumour.in_plane_perpendicular.length_mm,
             tumour.in_plane_diameter.from_slice,
