@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use body::{Patient, flagged};
+use body::{Patient, flagged, overfull};
 use image::RgbImage;
 use nephrobox::page;
 use nephrobox::sheet::{self, DPI, PAGE, Sheet};
@@ -198,36 +198,7 @@ fn a_name_that_is_markup_is_a_name() {
 
 #[test]
 fn nothing_runs_over_however_much_there_is() {
-    let mut report = flagged();
-    report.subject = Some(Subject {
-        patient_name: format!(
-            "{}^{}",
-            "Wolfeschlegelsteinhausen".repeat(8),
-            "Jane ".repeat(60)
-        ),
-        patient_id: "9".repeat(64),
-        study_description: "CT of everything ".repeat(40),
-        accession_number: "A".repeat(300),
-        study_date: "20260301".into(),
-        ..Subject::default()
-    });
-    for kind in 0..40 {
-        report.warnings.push(Warning {
-            code: format!("kind_{kind}"),
-            severity: Severity::Serious,
-            message: format!(
-                "Warning of kind {kind}, {}",
-                "with many words in it ".repeat(30)
-            ),
-        });
-    }
-    let tumour = report.findings.tumours[0].clone();
-    report.findings.tumours = vec![tumour; 30];
-    report.model.licence_notice = "All rights of everyone are reserved for ever. ".repeat(40);
-    report.model.test_scores = "Dice 0.900 ± 0.050; ".repeat(40);
-    report.model.name = "m".repeat(300);
-    report.input.file = format!("{}.nii.gz", "a_very_long_name".repeat(200));
-    report.notice = report.notice.repeat(9);
+    let report = overfull();
     let sheet = draw(Patient::NOW, &report);
     assert_margins_are_white(&sheet.pixels);
     let page = page::write(&report);

@@ -6,8 +6,8 @@ use nephrobox_shared::{
     package::{Input, Manifest, TestScores, Training},
     preprocess::Preprocess,
     report::{
-        EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo, RESEARCH_USE_NOTICE,
-        Report, SCHEMA_VERSION, Timing, VisitedSlices,
+        Change, EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+        RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, VisitedSlices,
     },
 };
 use serde_json::Value;
@@ -95,7 +95,10 @@ fn report() -> Report {
         subject: None,
         visited: Some(VisitedSlices::new([true, true, false, true])),
         confidence: None,
-        change: None,
+        change: Some(Change {
+            days: Some(170),
+            ..Change::default()
+        }),
         warnings: findings.warnings(),
         findings,
         outputs: vec![OutputFile {
@@ -162,7 +165,8 @@ fn a_report_without_the_later_fields_is_read() {
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
         const UNITS: [&str; 6] = ["_mm", "_mm2", "_ml", "_s", "_percent", "_hu"];
-        const COUNTS_AND_POSITIONS: [&str; 17] = [
+        const COUNTS_AND_POSITIONS: [&str; 18] = [
+            "days",
             "slice",
             "slices",
             "rows",
