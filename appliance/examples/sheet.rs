@@ -23,6 +23,7 @@ fn main() -> Result<(), Failure> {
     for (name, patient, report) in [
         ("normal", now, now.report_with_change()),
         ("flagged", now, body::flagged()),
+        ("overfull", now, body::overfull()),
         ("empty", body::Patient::EMPTY, anonymous),
     ] {
         let pictures = patient.pictures(&report);

@@ -1,4 +1,4 @@
-//! The report as one page of text: 80 columns, 60 lines, warnings first.
+//! The report as one page of text: 80 columns, 66 lines as a printer sets them on a page, warnings first.
 //!
 //! Set from the words of [`Content`](crate::sheet::content::Content) alone, which the drawn page is set from as well, and those follow from the
 //! [`Report`]: a page can be made again from `report.json`. What does not fit is cut with a word about where the whole stands; nothing is left
@@ -14,7 +14,7 @@ use crate::sheet::content::Content;
 use wrap::WIDTH;
 
 /// Lines of a page.
-pub const LINES: usize = 60;
+pub const LINES: usize = 66;
 
 /// Ways to set the page, the roomiest first: whether small print is tight, and how many lines warnings may take.
 const WAYS: [(bool, usize); 5] = [(false, 13), (true, 13), (true, 10), (true, 8), (true, 6)];

@@ -87,6 +87,7 @@ pub(super) fn subject(section: &Section, faces: &Faces, width: f32) -> Block {
     const PARTS: [f32; 5] = [0.26, 0.2, 0.14, 0.25, 0.15];
     const NAME: Style = Style::plain(6.8).coloured(FAINT);
     const WORDS: Style = Style::bold(9.5);
+    const SMALL: Style = Style::bold(7.4);
     const DETAIL: Style = Style::plain(7.2);
     let mut block = Block {
         height: 37.0,
@@ -98,14 +99,27 @@ pub(super) fn subject(section: &Section, faces: &Faces, width: f32) -> Block {
     let mut x = 8.0;
     for (entry, part) in section.entries.iter().zip(PARTS) {
         let room = if alone { inner } else { part * inner };
+        let room = room - 8.0;
         let mut put = |y: f32, style: Style, words: &str| {
-            let words = faces.shortened(style, room - 8.0, words);
+            let words = faces.shortened(style, room, words);
             block.canvas.text([x, y], style, Anchor::Start, &words);
         };
         put(10.5, NAME, entry.name);
-        put(22.5, WORDS, &entry.words);
-        put(32.0, DETAIL, &entry.detail);
-        x += room;
+        if faces.width(WORDS, &entry.words) <= room {
+            put(22.5, WORDS, &entry.words);
+            put(32.0, DETAIL, &entry.detail);
+        } else {
+            // A long name in two small lines rather than cut.
+            for (line, words) in faces
+                .wrapped(SMALL, room, 2, &entry.words)
+                .iter()
+                .enumerate()
+            {
+                put(18.8 + 7.9 * line as f32, SMALL, words);
+            }
+            put(34.2, DETAIL, &entry.detail);
+        }
+        x += room + 8.0;
     }
     block
 }
@@ -120,7 +134,7 @@ pub(super) fn flags(flags: &[Flag], faces: &Faces, width: f32, room: f32) -> Blo
     if flags.is_empty() {
         block
             .canvas
-            .text([0.0, 9.0], STYLE, Anchor::Start, "No warnings.");
+            .text([0.0, 9.0], STYLE, Anchor::Start, "Warnings: none");
         block.height = 12.0;
         return block;
     }

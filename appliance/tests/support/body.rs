@@ -7,8 +7,8 @@ use nephrobox::sheet::Picture;
 use nephrobox_shared::measure::{LabelMap, Midline, Spacing, measure};
 use nephrobox_shared::report::{
     Change, Confidence, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile,
-    ProgramInfo, RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Subject, Timing, VisitedSlices,
-    Warning, WarningCode,
+    ProgramInfo, RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Severity, Subject, Timing,
+    VisitedSlices, Warning, WarningCode,
 };
 
 /// Slices, rows, columns.
@@ -251,5 +251,40 @@ pub(crate) fn flagged() -> Report {
     ]
     .map(|(code, message)| Warning::new(code, message))
     .to_vec();
+    report
+}
+
+/// A report with far too much of everything.
+pub(crate) fn overfull() -> Report {
+    let mut report = flagged();
+    report.subject = Some(Subject {
+        patient_name: format!(
+            "{}^{}",
+            "Wolfeschlegelsteinhausen".repeat(8),
+            "Jane ".repeat(60)
+        ),
+        patient_id: "9".repeat(64),
+        study_description: "CT of everything ".repeat(40),
+        accession_number: "A".repeat(300),
+        study_date: "20260301".into(),
+        ..Subject::default()
+    });
+    for kind in 0..40 {
+        report.warnings.push(Warning {
+            code: format!("kind_{kind}"),
+            severity: Severity::Serious,
+            message: format!(
+                "Warning of kind {kind}, {}",
+                "with many words in it ".repeat(30)
+            ),
+        });
+    }
+    let tumour = report.findings.tumours[0].clone();
+    report.findings.tumours = vec![tumour; 30];
+    report.model.licence_notice = "All rights of everyone are reserved for ever. ".repeat(40);
+    report.model.test_scores = "Dice 0.900 ± 0.050; ".repeat(40);
+    report.model.name = "m".repeat(300);
+    report.input.file = format!("{}.nii.gz", "a_very_long_name".repeat(200));
+    report.notice = report.notice.repeat(9);
     report
 }
