@@ -384,6 +384,35 @@ fn force_replaces_the_results_and_nothing_else() {
     assert_eq!(read_report(&out).input.file, "empty.nii.gz");
 }
 
+/// The tiny model goes by brightness, so mirror images are outlined alike; its logits are a few hundredths apart.
+#[test]
+fn the_report_says_how_sure_the_network_was() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    let scan = raw_scan(Order::KITS, Declared::Sform).save(home.path().join("scan.nii"));
+    let out = home.path().join("out");
+    segment::run(&args(&scan, &model, &out), &mut Vec::new()).expect("segmented");
+    let report = read_report(&out);
+    let confidence = report.confidence.expect("a second look");
+    assert_eq!(
+        confidence.slices, 6,
+        "two that are drawn are among the six that are spread over the 13 outlined ones"
+    );
+    assert_eq!(
+        (
+            confidence.flipped_kidney_dice,
+            confidence.flipped_tumour_dice
+        ),
+        (Some(1.0), Some(1.0))
+    );
+    // Kidney at 150 HU is x = 275/350: logits 0, x - 0.63, 3x - 2.39.
+    let x = 275.0_f64 / 350.0;
+    let odds = [0.0, x - 0.63, 3.0 * x - 2.39].map(f64::exp);
+    let kidney = odds[1] / odds.iter().sum::<f64>();
+    assert!((confidence.kidney_probability.expect("kidney") - kidney).abs() < 1e-6);
+    assert_eq!(confidence.kidney_unsure_percent, Some(100.0));
+}
+
 #[test]
 fn warnings_name_what_is_unusual_about_the_scan() {
     let home = TempDir::new().expect("a folder");
@@ -400,8 +429,15 @@ fn warnings_name_what_is_unusual_about_the_scan() {
     };
     assert_eq!(
         codes(&raw_scan(Order::KITS, Declared::Sform), "as-it-is"),
-        ["model_not_scored", "anisotropic_pixels"],
-        "0.75 mm between rows, 0.8125 mm between columns; the tiny model was never scored"
+        [
+            "small_kidneys",
+            "model_not_scored",
+            "low_confidence",
+            "low_confidence",
+            "anisotropic_pixels"
+        ],
+        "kidneys of a few mL; 0.75 mm between rows, 0.8125 mm between columns; the tiny model was never scored, and its logits lie \
+         close together for kidney and for tumour"
     );
 
     // The left kidney alone, with slices 8 mm apart.

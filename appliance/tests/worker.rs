@@ -47,7 +47,7 @@ impl SliceModel for Oracle {
     }
 }
 
-/// A running model can tell its logits; the worker asks for none.
+/// Asked for when a few slices are looked at again; 1 for the class it chose.
 impl LogitsModel for Oracle {
     fn classes(&self) -> usize {
         3
