@@ -19,7 +19,7 @@ use crate::support::{SHAPE, names};
 const QUIET: Duration = Duration::from_secs(5);
 
 fn spool(home: &Path, most_bytes: u64) -> Spool<Folder> {
-    let folder = Folder::open(home.join("spool")).expect("a folder");
+    let folder = Folder::open(&home.join("spool")).expect("a folder");
     let settings = Settings {
         quota_bytes: most_bytes,
         floor_bytes: 0,
