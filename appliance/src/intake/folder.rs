@@ -127,29 +127,22 @@ impl Watched {
                 self.known.remove(&name);
                 continue;
             };
-            let new = Known {
+            let again = |nothing| Known {
                 look,
                 since: now,
-                nothing: false,
+                nothing,
             };
-            let known = match self.known.get(&name) {
-                Some(known) if known.look == look => known,
-                _ => {
-                    self.known.insert(name.clone(), new);
-                    &self.known[&name]
-                }
-            };
+            let known = self.known.entry(name.clone());
+            let known = known.or_insert_with(|| again(false));
+            if known.look != look {
+                *known = again(false);
+            }
             if known.nothing || now.duration_since(known.since) < self.quiet {
                 continue;
             }
             let tried = match &thing {
                 Thing::Scan(file) => self.take_file(spool, file, look)?,
                 Thing::Folder(files) => self.take_series(spool, files)?,
-            };
-            let again = |nothing| Known {
-                look,
-                since: now,
-                nothing,
             };
             match tried {
                 Tried::Done(what) => {
