@@ -17,6 +17,7 @@ use nephrobox::health::metrics;
 use nephrobox::logs::{self, Logs};
 use nephrobox::panel::View;
 use nephrobox::run::Appliance;
+use nephrobox::snapshot::Activity;
 use nephrobox_link::message::{Item, Object, Request, cut};
 use nephrobox_link::server::Desk;
 use nephrobox_shared::report::{Report, Subject};
@@ -34,6 +35,15 @@ fn send(desk: &mut BoxDesk, bytes: &[u8]) -> String {
         .expect("announced");
     desk.take(0, bytes).expect("taken");
     desk.finish().expect("accepted").as_str().to_owned()
+}
+
+/// Waits until so many scans have ended, with a report or without.
+async fn ended(appliance: &Appliance, scans: u64) {
+    until(appliance, "all ended", |state| {
+        let ended = state.counters.finished + state.counters.failed;
+        ended == scans && state.activity == Activity::Idle
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,12 +76,12 @@ async fn identifiers_get_into_no_log_and_no_metric() {
     let mut desk = BoxDesk::new(Arc::clone(appliance.core()), "serial");
     scan[148 + MARK.len()] = b'2';
     let finished = send(&mut desk, &scan);
+    // One after another: the box sets room for results apart for each.
+    ended(&appliance, 2).await;
     send(&mut desk, &scan[..scan.len() / 2]);
+    ended(&appliance, 3).await;
     send(&mut desk, MARK.repeat(50).as_bytes());
-    until(&appliance, "all ended", |state| {
-        state.counters.finished == 2 && state.counters.failed == 2 && state.queued == 0
-    })
-    .await;
+    ended(&appliance, 4).await;
 
     // A report that says whose it is, as one of a DICOM series does, read again by a start.
     let report = state.join(format!("spool/done/{finished}/results/report.json"));

@@ -24,11 +24,11 @@ td.n,th.n{text-align:right}tbody th{font-weight:400}
 img{display:block;max-width:100%;height:auto;border-radius:.5rem;background:#000}.scroll{flex:1 1 24rem;overflow-x:auto}
 .studies{list-style:none;margin:0;padding:0;display:grid;gap:.75rem}
 .studies li{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:.75rem;display:grid;\
-grid-template-columns:8.5rem 1fr auto;gap:.25rem 1rem;align-items:start;position:relative;min-width:0}
+grid-template-columns:8.5rem 1fr auto;grid-template-rows:auto 1fr;gap:.25rem 1rem;align-items:start;position:relative;min-width:0}
 .studies li>*{min-width:0;overflow-wrap:anywhere}.studies h2{color:var(--ink);font-size:1.1rem;margin:0}
 .studies h2 a::after{content:'';position:absolute;inset:0;border-radius:.75rem}.studies li:hover{border-color:var(--bar)}
 .thumb{grid-row:1/span 2;aspect-ratio:6/5;display:grid;place-items:center;background:#000;border-radius:.5rem;overflow:hidden}\
-.thumb img{width:100%;height:100%;object-fit:contain}.thumb.none{background:var(--bg);color:var(--soft);font-size:.85rem}
+.thumb img{width:100%;height:100%;object-fit:contain}.thumb.none{aspect-ratio:auto;min-height:3.5rem;background:var(--bg);color:var(--soft);font-size:.85rem}
 .numbers{display:flex;flex-wrap:wrap;gap:.1rem 1.25rem}.state{text-align:right}
 .pages{display:flex;flex-wrap:wrap;gap:1rem;justify-content:space-between;padding:1rem 0 0}
 .flags{list-style:none;margin:0;padding:0}.flags li{padding:.35rem 0 .35rem .75rem;border-left:.3rem solid var(--soft);margin:.35rem 0}

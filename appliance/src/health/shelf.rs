@@ -139,7 +139,7 @@ pub(super) enum Unreadable {
     #[error("it is larger than what this page shows; fetch it with nephroctl fetch")]
     Large,
     /// It is no report.
-    #[error("its report is damaged or of another release; send the scan again")]
+    #[error("it is damaged or of another release; send the scan again")]
     Report,
 }
 

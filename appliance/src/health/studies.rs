@@ -143,7 +143,11 @@ fn item(out: &mut String, study: &Study, identity: bool) {
             let _ = write!(out, "<span>{reason}</span>");
         }
         (None, State::Waiting { ahead, .. }) => {
-            let _ = write!(out, "<span class=\"soft\">{ahead} before it</span>");
+            let words = match ahead {
+                0 => "it is next".to_owned(),
+                ahead => format!("{ahead} before it"),
+            };
+            let _ = write!(out, "<span class=\"soft\">{words}</span>");
         }
         (None, State::Receiving { received, bytes }) => {
             let percent = received * 100 / (*bytes).max(1);
