@@ -24,7 +24,7 @@ const KEPT: &[(&str, Fields)] = &[
     ("findings.component_counts", fields(&["kidney_and_tumour", "kidney", "tumour"], &[])),
     ("findings.components[]", fields(&[
         "volume_ml", "kidney_voxels", "tumour_voxels", "first_slice", "last_slice", "centroid_slice", "centroid_row", "centroid_column",
-        "at_scan_end", "at_border",
+        "at_scan_end", "at_border", "dropped",
     ], &["structure", "placement"])),
     ("findings.slices[]", fields(&["slice"], &[])),
     ("findings.slices[].*", fields(&["kidney_area_mm2", "tumour_area_mm2"], &[])),
@@ -42,7 +42,8 @@ const KEPT: &[(&str, Fields)] = &[
     ("findings.tumours[].renal.location", POINTS),
     ("findings.hu", fields(&["air_percent", "soft_tissue_percent", "dense_percent", "kidney_mean_hu"], &[])),
     ("confidence", fields(&[
-        "slices", "kidney_probability", "tumour_probability", "flipped_kidney_dice", "flipped_tumour_dice",
+        "slices", "kidney_probability", "tumour_probability", "kidney_unsure_percent", "tumour_unsure_percent",
+        "flipped_kidney_dice", "flipped_tumour_dice",
     ], &[])),
     ("warnings[]", fields(&[], &["code", "severity"])),
     ("timing", fields(&["read_s", "network_s", "measure_s", "write_s", "total_s"], &[])),

@@ -64,7 +64,7 @@ impl Home {
         format!(
             "[box]\nname = \"bedside\"\nstate = \"{}\"\n\
              [folder]\nwatch = \"{}\"\nquiet_s = 1\n\
-             [spool]\nmax_bytes = \"200 MB\"\nmax_scan_bytes = \"50 MB\"\nkeep_free_bytes = 0\n\
+             [spool]\nmax_bytes = \"400 MB\"\nmax_scan_bytes = \"50 MB\"\nkeep_free_bytes = 0\n\
              [model]\ntrusted_keys = [{{ key = \"{}\" }}]\n\
              [panel]\ntargets = [{{ kind = \"png\", path = \"{}\" }}]\n\
              [compute]\ndevice = \"cpu\"\n{more}",
