@@ -127,7 +127,7 @@ pub fn bundle(report: &Report) -> Value {
         .collect();
 
     let mut entries = vec![
-        (shared.url("report"), shared.report(report, results)),
+        (shared.url("report"), shared.report(report, &results)),
         (shared.device.clone(), device(report)),
     ];
     entries.extend(observations);
@@ -172,7 +172,7 @@ impl Shared {
         url(&self.seed, name)
     }
 
-    fn report(&self, report: &Report, results: Vec<Value>) -> Value {
+    fn report(&self, report: &Report, results: &[Value]) -> Value {
         let content = Content::of(report);
         let flags = content
             .flags
@@ -217,18 +217,19 @@ impl Shared {
             "category": [{ "coding": [{
                 "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging", "display": "Imaging",
             }] }],
-            "code": code,
             "subject": self.subject,
             "effectiveDateTime": self.effective,
             "note": [{ "text": self.notice }],
-            "bodySite": site,
             "device": { "reference": self.device },
             "derivedFrom": [self.study],
         });
-        match fixed {
+        let mut fields = match fixed {
             Value::Object(fields) => fields,
             _ => Map::new(),
-        }
+        };
+        fields.insert("code".into(), code);
+        fields.insert("bodySite".into(), site);
+        fields
     }
 
     fn measure(&self, report: &Report, side: Side, measure: &Measure) -> Option<(String, Value)> {
@@ -422,7 +423,8 @@ fn quantity(value: f64, (unit, code): Unit) -> Value {
 }
 
 fn component(code: Value, kind: &str, value: Value) -> Value {
-    json!({ "code": code, kind: value })
+    let fields = [("code".to_owned(), code), (kind.to_owned(), value)];
+    Value::Object(fields.into_iter().collect())
 }
 
 fn changed(date: &str, change: &VolumeChange) -> Value {

@@ -36,23 +36,25 @@ fn near(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-6 * expected.abs().max(1.0)
 }
 
-/// Whether two values are the same but for the last digits of numbers: a spacing from a quaternion is not exact.
-fn alike(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+/// Where two values differ by more than the last digits of numbers: a spacing from a quaternion is not exact.
+fn difference(place: &str, a: &Value, b: &Value) -> Option<String> {
+    let same = match (a, b) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            return pairs
+                .find_map(|(index, (a, b))| difference(&format!("{place}[{index}]"), a, b));
         }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(name, a)| b.get(name).is_some_and(|b| alike(a, b)))
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            let mut pairs = a.iter().zip(b.values());
+            return pairs.find_map(|((name, a), b)| difference(&format!("{place}.{name}"), a, b));
         }
         (Value::Number(a), Value::Number(b)) => a
             .as_f64()
             .zip(b.as_f64())
             .is_some_and(|(a, b)| (a - b).abs() <= 1e-12 * a.abs().max(b.abs())),
         _ => a == b,
-    }
+    };
+    (!same).then(|| format!("{place}: {a} and {b}"))
 }
 
 /// Checks every number of a report on the phantom against pixels counted in the truth.
@@ -160,7 +162,11 @@ fn every_orientation_gives_the_same_report_and_labels_in_its_own_geometry() {
             None => first = Some(report),
             Some(first) => {
                 let json = |report: &Report| serde_json::to_value(&report.findings).expect("JSON");
-                assert!(alike(&json(&report), &json(first)), "{name}: {report:#?}");
+                assert_eq!(
+                    difference(name, &json(&report), &json(first)),
+                    None,
+                    "{report:#?}"
+                );
                 assert_eq!(report.warnings, first.warnings, "{name}");
             }
         }

@@ -39,10 +39,7 @@ pub(super) fn table(report: &Report, room: usize) -> Vec<String> {
             left.kidney_area_mm2,
             left.tumour_area_mm2,
         ];
-        lines.push(columns(
-            &slice.slice.to_string(),
-            areas.map(|mm2| number(mm2)),
-        ));
+        lines.push(columns(&slice.slice.to_string(), areas.map(number)));
     }
     lines.push(String::new());
     lines

@@ -179,7 +179,8 @@ fn colour(class: Class) -> String {
 /// Curves through the middles of an outline's lines with its corners as their handles: pixels leave no stairs, and nothing moves by
 /// more than half of one.
 fn path(outlines: &Outlines) -> String {
-    let middle = |[ax, ay]: [f32; 2], [bx, by]: [f32; 2]| [(ax + bx) / 2.0, (ay + by) / 2.0];
+    let middle =
+        |[ax, ay]: [f32; 2], [bx, by]: [f32; 2]| [f32::midpoint(ax, bx), f32::midpoint(ay, by)];
     let mut path = String::new();
     for outline in outlines {
         let (Some(&first), Some(&last)) = (outline.first(), outline.last()) else {

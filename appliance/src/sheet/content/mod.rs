@@ -174,28 +174,25 @@ fn headline(report: &Report) -> Option<String> {
 fn flags(report: &Report) -> Vec<Flag> {
     let mut kinds: Vec<(&str, Flag, usize)> = Vec::new();
     for warning in &report.warnings {
-        match kinds.iter_mut().find(|(code, ..)| *code == warning.code) {
-            Some((.., more)) => *more += 1,
-            None => {
-                let flag = Flag {
-                    severity: warning.severity,
-                    words: clean(&warning.message),
-                };
-                kinds.push((&warning.code, flag, 0));
-            }
+        if let Some((.., more)) = kinds.iter_mut().find(|(code, ..)| *code == warning.code) {
+            *more += 1;
+        } else {
+            let flag = Flag {
+                severity: warning.severity,
+                words: clean(&warning.message),
+            };
+            kinds.push((&warning.code, flag, 0));
         }
     }
     let mut flags: Vec<Flag> = kinds
         .into_iter()
-        .map(|(_, mut flag, more)| {
-            match more {
-                0 => {}
-                1 => flag.words.push_str(" (And one more like this.)"),
-                more => flag
-                    .words
-                    .push_str(&format!(" (And {more} more like this.)")),
-            }
-            flag
+        .map(|(_, Flag { severity, words }, more)| Flag {
+            severity,
+            words: match more {
+                0 => words,
+                1 => format!("{words} (And one more like this.)"),
+                more => format!("{words} (And {more} more like this.)"),
+            },
         })
         .collect();
     flags.sort_by_key(|flag| std::cmp::Reverse(flag.severity));
