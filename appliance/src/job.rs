@@ -47,6 +47,9 @@ pub struct Package<'a> {
     pub notes: &'a [Warning],
 }
 
+/// Finds what changed since an earlier scan of the same patient.
+pub type Earlier<'a> = dyn Fn(&Report) -> Option<Change> + 'a;
+
 /// What may differ from one scan to the next.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
@@ -59,7 +62,7 @@ pub struct Options<'a> {
     /// What DICOM objects say of the box.
     pub device: Option<&'a Device>,
     /// Finds the last report of the same patient, as [`crate::history`] does.
-    pub earlier: Option<&'a dyn Fn(&Report) -> Option<Change>>,
+    pub earlier: Option<&'a Earlier<'a>>,
 }
 
 impl std::fmt::Debug for Options<'_> {

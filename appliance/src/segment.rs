@@ -37,6 +37,7 @@ overlay-left-kidney.png, overlay-key.png. A structure that was not found has no 
 and the report says so. For research use only.";
 
 /// Options of `nephrobox segment`.
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series or an uncompressed tar of one, or its files.

@@ -218,7 +218,9 @@ fn check(path: &str, kind: &str, value: &Value) {
                 .as_array()
                 .unwrap_or_else(|| panic!("{place} is no array"));
             assert!(!items.is_empty(), "{place} is empty");
-            items.iter().for_each(|item| check(&place, of, item));
+            for item in items {
+                check(&place, of, item);
+            }
         } else {
             check(&place, of, found);
         }
@@ -268,21 +270,29 @@ fn check_references(bundle: &Value) {
             "{url}"
         );
     }
-    fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-        match value {
-            Value::Object(fields) => {
-                found.extend(fields.get("reference").and_then(Value::as_str));
-                fields.values().for_each(|value| walk(value, found));
-            }
-            Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
-            _ => {}
-        }
-    }
     let mut references = Vec::new();
-    walk(bundle, &mut references);
+    references_in(bundle, &mut references);
     assert!(references.len() > 10);
     for reference in references {
         assert!(urls.contains(reference), "{reference} is not in the bundle");
+    }
+}
+
+/// Every reference within a value.
+fn references_in<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("reference").and_then(Value::as_str));
+            for value in fields.values() {
+                references_in(value, found);
+            }
+        }
+        Value::Array(items) => {
+            for value in items {
+                references_in(value, found);
+            }
+        }
+        _ => {}
     }
 }
 

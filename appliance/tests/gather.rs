@@ -20,7 +20,7 @@ use series::{SUPINE, SliceFile};
 use tempfile::TempDir;
 
 const SETTINGS: Settings = Settings {
-    quiet: Duration::from_secs(60),
+    quiet: Duration::from_mins(1),
     most_bytes: 10_000_000,
     floor_bytes: 0,
     fast: false,

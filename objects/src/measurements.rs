@@ -277,10 +277,10 @@ impl Results<'_> {
                 number = number.with(Modifier, Content::code(codes::DERIVATION, derivation));
             }
             // The largest area is that of one image; diameters may be of another tumour than the largest area.
-            if measure.name == codes::AREA {
-                if let Some(image) = self.peak(segment) {
-                    number = number.with(Relation::InferredFrom, image);
-                }
+            if measure.name == codes::AREA
+                && let Some(image) = self.peak(segment)
+            {
+                number = number.with(Relation::InferredFrom, image);
             }
             group = group.with(Contains, number);
         }

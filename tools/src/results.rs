@@ -81,7 +81,7 @@ pub fn fetch_export(
 fn files(
     client: &mut Client,
     scan: &str,
-    (list, one): (fn(Word) -> Item, fn(Word, Name) -> Item),
+    (list, one): (impl Fn(Word) -> Item, impl Fn(Word, Name) -> Item),
     heard: &mut dyn FnMut(&str, Progress),
 ) -> Result<Vec<ResultFile>, Failure> {
     let scan: Word = cut(scan);

@@ -40,6 +40,7 @@ box may let go of them once they are safe there.";
 /// How often the box is asked what became of a scan.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Options of `nephroctl send`.
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The scans: NIfTI-1 files (.nii, .nii.gz), case folders with imaging.nii.gz, folders with a DICOM CT series or tars of one, or

@@ -222,27 +222,22 @@ pub(super) fn dicom(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<D
 fn tls(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Tls> {
     let [certificate, key, client_ca] =
         ["certificate", "key", "client_ca"].map(|name| table.path(name, p));
-    let Some(at) = ["certificate", "key", "client_ca"]
+    let at = ["certificate", "key", "client_ca"]
         .iter()
-        .find_map(|name| table.at(name))
-    else {
-        return None;
-    };
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(Tls {
+        .find_map(|name| table.at(name))?;
+    if let (Some(certificate), Some(key)) = (certificate, key) {
+        return Some(Tls {
             certificate,
             key,
             client_ca,
-        }),
-        _ => {
-            p.add(
-                Some(at),
-                "dicom.certificate and dicom.key belong together",
-                "give both, or neither of them and no client_ca",
-            );
-            None
-        }
+        });
     }
+    p.add(
+        Some(at),
+        "dicom.certificate and dicom.key belong together",
+        "give both, or neither of them and no client_ca",
+    );
+    None
 }
 
 fn peer(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Peer> {

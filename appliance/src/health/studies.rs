@@ -263,7 +263,7 @@ fn reported(out: &mut String, study: &Study, report: &Report, identity: bool) {
         }
     }
     if pictures.is_empty() {
-        pictures = "<p class=\"soft\">Nothing was outlined, so there is no picture.</p>".to_owned();
+        pictures += "<p class=\"soft\">Nothing was outlined, so there is no picture.</p>";
     } else {
         pictures = format!("<div class=\"pictures\">{pictures}</div>");
     }
@@ -435,17 +435,14 @@ fn changed(change: &Change) -> String {
 
 fn downloads(out: &mut String, study: &Study) {
     let id = study.listed.id;
-    let links: String = study
-        .files
-        .iter()
-        .filter(|file| !file.title.is_empty())
-        .map(|file| {
-            format!(
-                "<li><a href=\"/studies/{id}/{}\">{}</a></li>",
-                file.name, file.title
-            )
-        })
-        .collect();
+    let mut links = String::new();
+    for file in study.files.iter().filter(|file| !file.title.is_empty()) {
+        let _ = write!(
+            links,
+            "<li><a href=\"/studies/{id}/{}\">{}</a></li>",
+            file.name, file.title
+        );
+    }
     if !links.is_empty() {
         let body = format!("<ul class=\"files\">{links}</ul>");
         card(out, "wide", "Files", &body);

@@ -281,7 +281,8 @@ impl Watched {
         let mut reasons = String::new();
         for seen in what {
             if let Seen::Refused(why) = seen {
-                reasons += &format!("{why}\n");
+                reasons += why;
+                reasons.push('\n');
             }
         }
         if !reasons.is_empty() {

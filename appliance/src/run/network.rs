@@ -74,7 +74,7 @@ impl Desk for Reception {
         let Some(gatherer) = &self.0.gatherer else {
             return Err(Refusal::OutOfResources("the box takes no series".into()));
         };
-        let part = gatherer.begin().map_err(refusal)?;
+        let part = gatherer.begin().map_err(|refused| refusal(&refused))?;
         Ok(Box::new(Arriving {
             core: Arc::clone(&self.0),
             peer: offer.peer.clone(),
@@ -104,7 +104,7 @@ impl Desk for Reception {
             Event::Echoed(who) => tracing::debug!(peer = %who, "echo"),
             Event::Stored(who, bytes) => tracing::trace!(peer = %who, bytes, "an object is here"),
             Event::Ended(who, end) => {
-                tracing::debug!(peer = %who, %end, "a DICOM connection ended")
+                tracing::debug!(peer = %who, %end, "a DICOM connection ended");
             }
             Event::Deaf(kind) => {
                 let message = format!("no DICOM connection can be taken: {kind}");
@@ -149,13 +149,13 @@ impl Sink for Arriving {
                 scan: None,
                 hash: None,
             });
-            refusal(refused)
+            refusal(&refused)
         })
     }
 }
 
 /// What the peer hears, in the 64 characters that there are.
-fn refusal(refused: Refused) -> Refusal {
+fn refusal(refused: &Refused) -> Refusal {
     match refused {
         Refused::NoRoom | Refused::Disk(_) => {
             Refusal::OutOfResources("no room now; send again later".into())

@@ -99,7 +99,7 @@ fn a_voxel_of_the_segmentation_lies_in_the_image_that_it_refers_to() {
         series::save(folder.path(), &stored, |k| format!("{}", 97 - 31 * k % 97));
         let reader = ScanReader::open_series(&[folder.path().to_owned()]).expect("a series");
         let source = source::of(&reader).expect("read").expect("a series");
-        let made = Duration::from_secs(1_800_000_000);
+        let made = Duration::from_hours(500_000);
         let results = Results::new(&source, &report, &device, made).expect("a sound source");
         let seg = results
             .segmentation(&map, EmptyFrames::LeftOut)

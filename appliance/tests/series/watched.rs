@@ -105,7 +105,7 @@ fn a_folder_is_left_alone_until_nothing_in_it_changes() {
     for count in 1..=all.len() {
         folder(home.path(), "SE1", &all[..count]);
         assert!(watched.turn(&spool, now).expect("a turn").is_empty());
-        now += QUIET - Duration::from_millis(1);
+        now += QUIET.saturating_sub(Duration::from_millis(1));
         assert!(watched.turn(&spool, now).expect("a turn").is_empty());
     }
     now += QUIET;

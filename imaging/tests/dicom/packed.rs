@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use nephrobox_imaging::dicom::{DicomError, Packed, is_tar, pack, sort_out};
+use nephrobox_imaging::dicom::{DicomError, Packed, SeriesFiles, is_tar, pack, sort_out};
 use nephrobox_imaging::{ImagingError, LabelReader, ScanReader};
 use proptest::prelude::*;
 use tar::{Builder, EntryType, Header};
@@ -187,8 +187,8 @@ fn what_tar_can_do_beyond_plain_files_is_left_out_or_refused() {
         preceded(EntryType::GNUSparse, 0, b""),
         preceded(EntryType::new(b'M'), 0, b""),
         preceded(EntryType::XHeader, 32, b"32 GNU.sparse.major=1 and so on\n"),
-        preceded(EntryType::XHeader, 70_000, &[b'a'; 70_000]),
-        preceded(EntryType::GNULongName, 70_000, &[b'a'; 70_000]),
+        preceded(EntryType::XHeader, 70_000, &vec![b'a'; 70_000]),
+        preceded(EntryType::GNULongName, 70_000, &vec![b'a'; 70_000]),
     ] {
         let error = open(home.path(), &refused).err().unwrap();
         assert!(matches!(error, DicomError::Archive { .. }), "{error}");
@@ -285,7 +285,7 @@ fn several_series_are_told_apart_and_packed_each_for_itself() {
     let venous = save(home.path(), &series(SUPINE), |k| format!("b{k}"));
     let paths = [home.path().to_owned()];
     let sorted = sort_out(&paths).unwrap();
-    let counts: Vec<_> = sorted.iter().map(|series| series.count()).collect();
+    let counts: Vec<_> = sorted.iter().map(SeriesFiles::count).collect();
     assert_eq!(counts, [4, SHAPE[0]]);
     assert_eq!(sorted[1].paths(), venous);
     assert_eq!(sorted[1].first(), venous[0]);

@@ -90,7 +90,7 @@ impl Scan {
         let mut file = match &self.content {
             Content::File(path) => File::open(path)
                 .map_err(|error| told(Exit::Input, &error, path.display(), "check the path"))?,
-            Content::Series(series) => self.pack(series, heard)?,
+            Content::Series(series) => pack(series, heard)?,
         };
         let object = Object::Scan {
             name: cut(&self.name),
@@ -104,25 +104,25 @@ impl Scan {
             Err(error) => Err(line::failed(&error, self.place.display())),
         }
     }
+}
 
-    /// Packs a series into a file without a name, which vanishes when it is closed.
-    fn pack(&self, series: &SeriesFiles, heard: &mut dyn FnMut(Step<'_>)) -> Result<File, Failure> {
-        let file = tempfile::tempfile().map_err(|error| {
-            let remedy = "name a folder with room for the series in the variable TMPDIR";
-            told(Exit::Output, &error, std::env::temp_dir().display(), remedy)
-        })?;
-        let mut counted = Counted {
-            file,
-            done: 0,
-            total: series.bytes(),
-            heard,
-        };
-        series.pack(&mut counted).map_err(|error| {
-            let remedy = "look at the files of the series";
-            told(Exit::Input, &error, error.path().display(), remedy)
-        })?;
-        Ok(counted.file)
-    }
+/// Packs a series into a file without a name, which vanishes when it is closed.
+fn pack(series: &SeriesFiles, heard: &mut dyn FnMut(Step<'_>)) -> Result<File, Failure> {
+    let file = tempfile::tempfile().map_err(|error| {
+        let remedy = "name a folder with room for the series in the variable TMPDIR";
+        told(Exit::Output, &error, std::env::temp_dir().display(), remedy)
+    })?;
+    let mut counted = Counted {
+        file,
+        done: 0,
+        total: series.bytes(),
+        heard,
+    };
+    series.pack(&mut counted).map_err(|error| {
+        let remedy = "look at the files of the series";
+        told(Exit::Input, &error, error.path().display(), remedy)
+    })?;
+    Ok(counted.file)
 }
 
 /// A file that tells how much has been written.
@@ -168,12 +168,11 @@ pub(super) fn find(paths: &[PathBuf], choice: Choice) -> Result<Vec<Scan>, Failu
             scans.extend(series(path, stem(&name(path)), named, choice)?);
         } else if path.is_dir() {
             let inside = IMAGING.iter().map(|name| path.join(name));
-            match inside.into_iter().find(|file| file.is_file()) {
-                Some(file) => scans.push(Scan::file(path, file)),
-                None => {
-                    let named = std::slice::from_ref(path);
-                    scans.extend(series(path, &name(path), named, choice)?);
-                }
+            if let Some(file) = inside.into_iter().find(|file| file.is_file()) {
+                scans.push(Scan::file(path, file));
+            } else {
+                let named = std::slice::from_ref(path);
+                scans.extend(series(path, &name(path), named, choice)?);
             }
         } else {
             scans.push(Scan::file(path, path.clone()));

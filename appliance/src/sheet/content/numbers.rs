@@ -240,8 +240,8 @@ mod tests {
 
     #[test]
     fn differences_carry_their_sign_unless_they_are_nothing() {
-        assert_eq!(signed(3.14, 1), "+3.1");
-        assert_eq!(signed(-3.14, 1), "-3.1");
+        assert_eq!(signed(3.12, 1), "+3.1");
+        assert_eq!(signed(-3.12, 1), "-3.1");
         assert_eq!(
             (signed(0.04, 1), signed(-0.04, 1)),
             ("0.0".into(), "0.0".into())

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use dicom_core::VR;
-use dicom_core::header::Header as _;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use nephrobox_imaging::{LabelReader, ScanReader};
