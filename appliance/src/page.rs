@@ -1,6 +1,6 @@
 //! The report as one page of text: 80 columns, 66 lines as a printer sets them on a page, warnings first.
 //!
-//! Set from the words of [`Content`](crate::sheet::content::Content) alone, which the drawn page is set from as well, and those follow from the
+//! Set from the words of [`Content`] alone, which the drawn page is set from as well, and those follow from the
 //! [`Report`]: a page can be made again from `report.json`. What does not fit is cut with a word about where the whole stands; nothing is left
 //! out in silence.
 

@@ -118,7 +118,7 @@ pub enum Recipient<'a> {
 pub(crate) const LINE: &str = "line";
 
 impl Recipient<'_> {
-    /// The name by which queue, log and audit know it: a folder's path, an archive's title and address, [`LINE`] for tools on lines.
+    /// The name by which queue, log and audit know it: a folder's path, an archive's title and address, "line" for tools on lines.
     #[must_use]
     pub fn name(&self) -> String {
         match self {

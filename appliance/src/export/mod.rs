@@ -1,6 +1,6 @@
 //! A scan's results without whose they are, made on the box so that nothing else leaves it.
 //!
-//! What is in an export is what is named here and in [`report`]; everything else stays: the whole results of the box say whose they are, some in
+//! What is in an export is what is named here and in `report`; everything else stays: the whole results of the box say whose they are, some in
 //! pictures. The scan's id is not in it either, since that begins with a running number and holds a part of the scan's hash, by which
 //! somebody who has the scan would find it. `docs/privacy.md` lists what is in each file.
 
