@@ -19,7 +19,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:.75rem
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}
 progress{width:100%;height:.75rem;accent-color:var(--bar)}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;white-space:nowrap;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
-td.n,th.n{text-align:right}tbody th{font-weight:400}
+td.n,th.n{text-align:right}tbody th{font-weight:400;white-space:normal}
 .results{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}.picture{flex:1 1 16rem;min-width:0;max-width:26rem}
 img{display:block;max-width:100%;height:auto;border-radius:.5rem;background:#000}.scroll{flex:1 1 24rem;overflow-x:auto}
 .studies{list-style:none;margin:0;padding:0;display:grid;gap:.75rem}
