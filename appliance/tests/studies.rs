@@ -205,7 +205,7 @@ async fn a_real_browser_shows_the_list_and_follows_a_link_to_a_study() {
         };
         let outline = picture.pixels().filter(|pixel| near(pixel)).count();
         assert!(
-            outline > 8,
+            outline > 5,
             "{name}: {outline} pixels of the tumour's outline"
         );
     }

@@ -13,13 +13,13 @@ main,header,footer{max-width:64rem;margin:auto;padding:1rem}header{display:flex;
 h1{font-size:1.5rem;margin:0}h2{font-size:1rem;margin:0 0 .5rem;color:var(--soft)}p{margin:.25rem 0}
 a{color:var(--link);text-underline-offset:.15em}a:focus-visible{outline:3px solid var(--bar);outline-offset:2px;border-radius:.25rem}
 header a{margin-left:auto}.notice{color:var(--soft);margin:0;flex-basis:100%}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));gap:1rem}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));gap:1rem}.two{grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr))}
 section{background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:1rem;min-width:0}.wide{grid-column:1/-1}
 .big{font-size:1.35rem;font-weight:600;overflow-wrap:anywhere}.soft,footer{color:var(--soft)}.good{color:var(--good);font-weight:600}\
 .bad{color:var(--bad);font-weight:600}.warn{color:var(--warn);font-weight:600}
 progress{width:100%;height:.75rem;accent-color:var(--bar)}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;white-space:nowrap;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
-td.n,th.n{text-align:right}tbody th{font-weight:400}
+td.n,th.n{text-align:right}tbody th{font-weight:400;white-space:normal}
 .results{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}.picture{flex:1 1 16rem;min-width:0;max-width:26rem}
 img{display:block;max-width:100%;height:auto;border-radius:.5rem;background:#000}.scroll{flex:1 1 24rem;overflow-x:auto}
 .studies{list-style:none;margin:0;padding:0;display:grid;gap:.75rem}

@@ -216,7 +216,7 @@ pub(super) fn study(name: &str, study: &Study, identity: bool) -> String {
     );
     let refresh = (!matches!(study.listed.state, State::Ended(_))).then_some(AGAIN_S);
     let title = format!("Scan {id}: {}", escape(name));
-    let mut out = html::head(&title, refresh, &format!("Scan {id}"), &aside, "grid");
+    let mut out = html::head(&title, refresh, &format!("Scan {id}"), &aside, "grid two");
     match (&study.report, &study.listed.state) {
         (Some(Ok(report)), _) => reported(&mut out, study, report, identity),
         (Some(Err(why)), _) => {

@@ -4,11 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use nephrobox_dimse::client::{Association, Context};
+use nephrobox_dimse::client::{Association, Context, Object};
 
 use super::{Clinic, open, phantom};
 use crate::soak::resident_kib;
-use crate::support::{PATIENCE, long};
+use crate::support::{PATIENCE, long, status};
 
 /// The request of an association for an echo, as a peer writes it.
 fn request() -> Vec<u8> {
@@ -132,4 +132,74 @@ fn bytes_that_are_no_dicom_cost_their_own_connection_and_nothing_else() {
     }
     good.release().expect("released");
     echoes(&clinic);
+}
+
+/// Data sets that are no longer what a scanner wrote. Each is taken, for its series to be judged, or refused with a status; the association goes on.
+#[test]
+fn data_sets_that_are_damaged_cost_themselves_and_nothing_else() {
+    let (clinic, mut client) = Clinic::running("");
+    let files = clinic.series("series", &phantom([false; 3], "2.25.770022"));
+    let mut good = open(&files);
+    let context = good[0].context();
+    let whole = std::fs::read(&files[0]).expect("a file");
+    // Behind the elements about the file, which the client itself needs.
+    let meta = 144 + u32::from_le_bytes([whole[140], whole[141], whole[142], whole[143]]) as usize;
+    let mut damaged: Vec<Vec<u8>> = (0..60)
+        .map(|step| whole[..meta + step * (whole.len() - meta) / 60].to_vec())
+        .collect();
+    let mut state = 7_u64;
+    let mut random = move |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..200 {
+        let mut bytes = whole.clone();
+        for _ in 0..=random(6) {
+            // Mostly in the header, where lengths and tags are.
+            let within = if random(4) == 0 {
+                whole.len() - meta
+            } else {
+                700
+            };
+            let at = meta + random(within);
+            bytes[at] = random(256) as u8;
+        }
+        damaged.push(bytes);
+    }
+    let mut association = Association::open(&clinic.remote("CT1"), std::slice::from_ref(&context))
+        .expect("an association");
+    let (mut taken, mut refused) = (0, 0);
+    for bytes in &damaged {
+        let mut object = Object::read(bytes.as_slice()).expect("its meta is whole");
+        match association.store(&mut object) {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                refused += 1;
+                assert!(association.is_open(), "{error}");
+            }
+        }
+    }
+    println!("{taken} damaged objects were taken, {refused} refused");
+    assert!(taken > 0 && refused > 60 / 2);
+    for object in &mut good {
+        association.store(object).expect("stored");
+    }
+    association.release().expect("released");
+
+    // Whatever series the damaged ones made, the box deals with them and goes on to a good one.
+    let fine = clinic.series("fine", &phantom([false; 3], "2.25.770033"));
+    clinic.store(&fine);
+    let until = Instant::now() + PATIENCE;
+    while status(&mut client)["counters"]["finished"] == 0 {
+        assert!(Instant::now() < until, "{}", status(&mut client));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let state = status(&mut client);
+    assert_eq!(
+        (&state["queued"], &state["aside"]),
+        (&0.into(), &0.into()),
+        "{state}"
+    );
 }
