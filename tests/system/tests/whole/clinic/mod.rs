@@ -3,6 +3,7 @@
 mod hostile;
 mod network;
 mod peers;
+mod secure;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,6 +18,7 @@ use nephrobox_dimse::client::{Association, Context, Object, Remote};
 use nephrobox_dimse::server::{Desk, Event, Offer, Peer, Refusal, Server, Settings, Sink};
 use nephrobox_link::cable::Quality;
 use nephrobox_link::client::Client;
+use rustls::ServerConfig;
 
 use crate::phantom::{ORIGIN, SHAPE, SPACING, hu};
 use crate::series::{self, SliceFile, order};
@@ -69,17 +71,9 @@ impl Clinic {
         Remote::new("127.0.0.1", self.port, "NEPHROBOX", calling)
     }
 
-    /// Stores files, one association for all.
+    /// Stores files as `CT1` does.
     pub(crate) fn store(&self, files: &[PathBuf]) {
-        let mut objects = open(files);
-        let mut contexts: Vec<Context> = objects.iter().map(Object::context).collect();
-        contexts.dedup();
-        let mut association =
-            Association::open(&self.remote("CT1"), &contexts).expect("an association");
-        for object in &mut objects {
-            association.store(object).expect("stored");
-        }
-        association.release().expect("released");
+        store(&self.remote("CT1"), files);
     }
 
     /// The phantom's series, in files.
@@ -88,6 +82,18 @@ impl Clinic {
         std::fs::create_dir(&folder).expect("a folder");
         series::save(&folder, slices, series::in_order)
     }
+}
+
+/// Stores files, one association for all.
+pub(crate) fn store(remote: &Remote, files: &[PathBuf]) {
+    let mut objects = open(files);
+    let mut contexts: Vec<Context> = objects.iter().map(Object::context).collect();
+    contexts.dedup();
+    let mut association = Association::open(remote, &contexts).expect("an association");
+    for object in &mut objects {
+        association.store(object).expect("stored");
+    }
+    association.release().expect("released");
 }
 
 fn open(files: &[PathBuf]) -> Vec<Object<io::BufReader<std::fs::File>>> {
@@ -138,9 +144,15 @@ pub(crate) struct TestArchive {
 
 impl TestArchive {
     pub(crate) fn start(port: u16, folder: &Path) -> Self {
+        Self::start_with(port, folder, None)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_with(port: u16, folder: &Path, tls: Option<Arc<ServerConfig>>) -> Self {
         std::fs::create_dir_all(folder).expect("a folder");
         let classes = Arc::default();
         let mut settings = Settings::new("ARCHIVE");
+        settings.tls = tls;
         settings.storage = RESULTS.map(str::to_owned).into();
         settings.peers = vec![Peer {
             name: "box".into(),
