@@ -26,6 +26,9 @@ pub struct Snapshot {
     pub started_unix_s: u64,
     /// Whether everything that a scan needs has started.
     pub started: bool,
+    /// Whether results are kept and never sent.
+    #[serde(default)]
+    pub silent: bool,
     /// What it is doing.
     pub activity: Activity,
     /// The last results, newest first.

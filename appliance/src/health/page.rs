@@ -62,8 +62,13 @@ pub(super) fn html(state: &Snapshot) -> String {
             format!("<p>{series} series are coming in: {slices} slices are here.</p>")
         }
     };
+    let silent = if state.silent {
+        "<p>Silent mode: results stay here, and nobody gets them.</p>"
+    } else {
+        ""
+    };
     let queue = format!(
-        "<p class=\"big\">{} waiting</p>{arriving}<p class=\"soft\">{} set aside</p>\
+        "<p class=\"big\">{} waiting</p>{silent}{arriving}<p class=\"soft\">{} set aside</p>\
          <p class=\"soft\">{used:.1} of {limit:.1} GB used</p><progress aria-label=\"room used\" value=\"{used}\" max=\"{}\"></progress>",
         state.queued,
         state.aside,

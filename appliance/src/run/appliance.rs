@@ -72,6 +72,7 @@ impl Appliance {
             name: config.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             started_unix_s: results::unix_s(SystemTime::now()),
+            silent: config.identity.silent,
             ..Snapshot::default()
         });
         let core = Arc::new(core(config, logs, &shared)?);

@@ -180,6 +180,7 @@ fn in_silent_mode_results_are_made_and_kept_and_nobody_gets_them() {
     let archive = TestArchive::start(port, &clinic.home.path("archive"));
     let files = clinic.series("series", &phantom([false; 3], "2.25.440055"));
     clinic.store(&files);
+    assert!(page(clinic.page, "/").contains("Silent mode"));
     let until = Instant::now() + PATIENCE;
     while status(&mut client)["counters"]["finished"] != 1 {
         assert!(Instant::now() < until, "{}", status(&mut client));
