@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nephrobox_engine::confidence::look_again;
 use nephrobox_engine::executor;
+use nephrobox_engine::model::SliceModel;
 use nephrobox_engine::package::Model;
 use nephrobox_imaging::{LabelReader, ScanReader};
 use nephrobox_shared::preprocess::Preprocess;
@@ -18,6 +19,8 @@ const SLICES: usize = 3;
 struct Case {
     name: String,
     slices: Vec<Vec<i16>>,
+    /// Their true labels.
+    truth: Vec<Vec<u8>>,
     size: [usize; 2],
 }
 
@@ -43,13 +46,14 @@ fn case(folder: &Path) -> Case {
     let mut scan = ScanReader::open(folder.join("imaging.nii.gz")).unwrap();
     let mut truth = LabelReader::open(folder.join("segmentation.nii.gz")).unwrap();
     let [slices, rows, cols] = scan.geometry().shape();
-    let (mut labels, mut found) = (vec![0; rows * cols], Vec::new());
+    let (mut labels, mut found, mut truths) = (vec![0; rows * cols], Vec::new(), Vec::new());
     for slice in 0..slices {
         truth.read_slice(slice, &mut labels).unwrap();
         if found.len() < SLICES && labels.iter().any(|&label| label > 0) {
             let mut hu = vec![0; rows * cols];
             scan.read_slice(slice, &mut hu).unwrap();
             found.push(hu);
+            truths.push(labels.clone());
         }
     }
     let set = folder
@@ -62,6 +66,7 @@ fn case(folder: &Path) -> Case {
     Case {
         name: format!("{set}/{name}"),
         slices: found,
+        truth: truths,
         size: [rows, cols],
     }
 }
@@ -126,7 +131,31 @@ fn images(case: &Case, preprocess: &Preprocess, change: Change) -> Vec<Vec<f32>>
     changed.collect()
 }
 
-fn told(name: &str, found: &Confidence) {
+/// Dice of kidney with tumour, and of tumour, between a network's outlines and the truth; `None` if both are empty.
+fn true_dice(
+    model: &mut dyn SliceModel,
+    case: &Case,
+    preprocess: &Preprocess,
+    images: &[Vec<f32>],
+) -> [Option<f64>; 2] {
+    let [rows, cols] = case.size;
+    let mut counts = [[0_u64; 2]; 2];
+    for (truth, image) in case.truth.iter().zip(images) {
+        let (mut found, mut wanted) = (vec![0; image.len()], vec![0; image.len()]);
+        model.segment(image, 1, &mut found).unwrap();
+        preprocess.labels(truth, rows, cols, &mut wanted).unwrap();
+        for (least, [both, sum]) in (1..).zip(&mut counts) {
+            for (&found, &wanted) in found.iter().zip(&wanted) {
+                let (found, wanted) = (found >= least, wanted >= least);
+                *both += u64::from(found && wanted);
+                *sum += u64::from(found) + u64::from(wanted);
+            }
+        }
+    }
+    counts.map(|[both, sum]| (sum > 0).then(|| 2.0 * both as f64 / sum as f64))
+}
+
+fn told(name: &str, found: &Confidence, truth: [Option<f64>; 2]) {
     let number = |value: Option<f64>| value.map_or("  -  ".into(), |value| format!("{value:5.3}"));
     let codes: Vec<String> = found
         .warnings()
@@ -134,13 +163,15 @@ fn told(name: &str, found: &Confidence) {
         .map(|warning| warning.code)
         .collect();
     eprintln!(
-        "{name:44} p {} {}  unsure % {} {}  dice {} {}  {codes:?}",
+        "{name:52} p {} {}  unsure % {} {}  flipped {} {}  true {} {}  {codes:?}",
         number(found.kidney_probability),
         number(found.tumour_probability),
         number(found.kidney_unsure_percent),
         number(found.tumour_unsure_percent),
         number(found.flipped_kidney_dice),
         number(found.flipped_tumour_dice),
+        number(truth[0]),
+        number(truth[1]),
     );
 }
 
@@ -163,7 +194,8 @@ fn real_slices_pass_and_rubbish_is_told() {
         for case in cases.iter().step_by(step) {
             let images = images(case, &preprocess, change);
             let found = look_again(&mut running.models, &images).unwrap().unwrap();
-            told(&format!("{what}: {}", case.name), &found);
+            let truth = true_dice(&mut running.models[0], case, &preprocess, &images);
+            told(&format!("{what}: {}", case.name), &found, truth);
             looked += 1;
             warned += usize::from(!found.warnings().is_empty());
         }
