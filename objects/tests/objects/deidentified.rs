@@ -104,9 +104,13 @@ fn every_uid_but_those_of_the_standard_is_another_one_and_references_still_meet(
     let originals = originals().map(|bytes| read(&bytes));
     let objects = deidentified().map(|bytes| read(&bytes));
     let mut before = Vec::new();
-    originals.iter().for_each(|one| uids_of(one, &mut before));
+    for object in &originals {
+        uids_of(object, &mut before);
+    }
     let mut after = Vec::new();
-    objects.iter().for_each(|one| uids_of(one, &mut after));
+    for object in &objects {
+        uids_of(object, &mut after);
+    }
     for uid in &after {
         let of_the_standard = uid.starts_with("1.2.840.10008.");
         assert_eq!(before.contains(uid), of_the_standard, "{uid}");
@@ -163,7 +167,9 @@ fn pixels_measures_and_codes_stay() {
 fn values(object: &InMemDicomObject, tag: dicom_core::Tag, found: &mut Vec<String>) {
     for element in object {
         if let Some(items) = element.items() {
-            items.iter().for_each(|item| values(item, tag, found));
+            for item in items {
+                values(item, tag, found);
+            }
         } else if element.tag() == tag {
             found.push(element.to_str().unwrap().into_owned());
         }
