@@ -104,12 +104,12 @@ fn every_uid_but_those_of_the_standard_is_another_one_and_references_still_meet(
     let originals = originals().map(|bytes| read(&bytes));
     let objects = deidentified().map(|bytes| read(&bytes));
     let mut before = Vec::new();
-    for one in &originals {
-        uids_of(one, &mut before);
+    for object in &originals {
+        uids_of(object, &mut before);
     }
     let mut after = Vec::new();
-    for one in &objects {
-        uids_of(one, &mut after);
+    for object in &objects {
+        uids_of(object, &mut after);
     }
     for uid in &after {
         let of_the_standard = uid.starts_with("1.2.840.10008.");
