@@ -185,7 +185,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
         }]
     );
     assert_eq!(names(&share), [id.to_string()]);
-    assert_eq!(names(&share.join(id.to_string())).len(), 7);
+    assert_eq!(names(&share.join(id.to_string())).len(), 9);
     assert_eq!(
         spool.recycle().expect("nothing"),
         None,
