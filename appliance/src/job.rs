@@ -43,6 +43,10 @@ pub struct Package<'a> {
     pub notes: &'a [Warning],
 }
 
+/// Finds what changed since the last report of the same patient: from the box's results, as [`crate::history::last`] does, or from a report
+/// that a person named.
+pub type Earlier<'a> = &'a dyn Fn(&Report) -> Option<Change>;
+
 /// What may differ from one scan to the next.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
@@ -50,8 +54,8 @@ pub struct Options<'a> {
     pub visit: Visit,
     /// Whether the report is written for programs that speak FHIR, too.
     pub fhir: bool,
-    /// Finds the last report of the same patient, as [`crate::history`] does.
-    pub earlier: Option<&'a dyn Fn(&Report) -> Option<Change>>,
+    /// What the report is compared with; `None` compares nothing.
+    pub earlier: Option<Earlier<'a>>,
 }
 
 impl std::fmt::Debug for Options<'_> {

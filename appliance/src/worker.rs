@@ -21,12 +21,12 @@ use std::time::Duration;
 use nephrobox_engine::executor::Running;
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::package::Manifest;
-use nephrobox_shared::report::{Change, Report, Warning};
+use nephrobox_shared::report::{Report, Warning};
 
 use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
 use crate::history;
-use crate::job::{self, Options, Package};
+use crate::job::{self, Earlier, Options, Package};
 use crate::output::Destination;
 use crate::progress::Progress;
 use crate::pulse::Pulse;
@@ -338,7 +338,7 @@ fn segment(
     work: &Work,
     model: &mut Model,
     notes: &[Warning],
-    earlier: &dyn Fn(&Report) -> Option<Change>,
+    earlier: Earlier<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;

@@ -218,7 +218,9 @@ fn check(path: &str, kind: &str, value: &Value) {
                 .as_array()
                 .unwrap_or_else(|| panic!("{place} is no array"));
             assert!(!items.is_empty(), "{place} is empty");
-            items.iter().for_each(|item| check(&place, of, item));
+            for item in items {
+                check(&place, of, item);
+            }
         } else {
             check(&place, of, found);
         }
@@ -253,6 +255,18 @@ fn primitive(path: &str, kind: &str, value: &Value) {
     }
 }
 
+/// Every `reference` in a value.
+fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("reference").and_then(Value::as_str));
+            fields.values().for_each(|value| walk(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
+        _ => {}
+    }
+}
+
 /// Every `reference` within the bundle leads to one of its entries, and no entry is named twice.
 fn check_references(bundle: &Value) {
     let entries = bundle["entry"].as_array().expect("entries");
@@ -267,16 +281,6 @@ fn check_references(bundle: &Value) {
             uuid.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && uuid.as_bytes()[14] == b'8',
             "{url}"
         );
-    }
-    fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-        match value {
-            Value::Object(fields) => {
-                found.extend(fields.get("reference").and_then(Value::as_str));
-                fields.values().for_each(|value| walk(value, found));
-            }
-            Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
-            _ => {}
-        }
     }
     let mut references = Vec::new();
     walk(bundle, &mut references);
