@@ -47,8 +47,9 @@ pub struct Package<'a> {
     pub notes: &'a [Warning],
 }
 
-/// Finds what changed since an earlier scan of the same patient.
-pub type Earlier<'a> = dyn Fn(&Report) -> Option<Change> + 'a;
+/// Finds what changed since the last report of the same patient: from the box's results, as [`crate::history::last`] does, or from a report
+/// that a person named.
+pub type Earlier<'a> = &'a dyn Fn(&Report) -> Option<Change>;
 
 /// What may differ from one scan to the next.
 #[derive(Clone, Copy, Default)]
@@ -61,8 +62,8 @@ pub struct Options<'a> {
     pub empty_frames: bool,
     /// What DICOM objects say of the box.
     pub device: Option<&'a Device>,
-    /// Finds the last report of the same patient, as [`crate::history`] does.
-    pub earlier: Option<&'a Earlier<'a>>,
+    /// What the report is compared with; `None` compares nothing.
+    pub earlier: Option<Earlier<'a>>,
 }
 
 impl std::fmt::Debug for Options<'_> {
