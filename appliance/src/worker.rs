@@ -27,7 +27,7 @@ use nephrobox_shared::report::{Report, Warning};
 use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
 use crate::history;
-use crate::job::{self, Earlier, Options, Package};
+use crate::job::{self, Options, Package};
 use crate::output::Destination;
 use crate::progress::Progress;
 use crate::pulse::Pulse;

@@ -31,7 +31,7 @@ pub struct Confidence {
     /// The same of the tumour.
     #[serde(default)]
     pub tumour_unsure_percent: Option<f64>,
-    /// Dice between the outlines of the slices and those of their mirror images (up and down, left and right), kidney and tumour as one; `None` if both are empty.
+    /// Dice between the outlines of the slices and those of their mirror images, right and left exchanged, kidney and tumour as one; `None` if both are empty.
     pub flipped_kidney_dice: Option<f64>,
     /// The same of the tumour alone.
     pub flipped_tumour_dice: Option<f64>,
