@@ -255,18 +255,6 @@ fn primitive(path: &str, kind: &str, value: &Value) {
     }
 }
 
-/// Every `reference` in a value.
-fn walk<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
-    match value {
-        Value::Object(fields) => {
-            found.extend(fields.get("reference").and_then(Value::as_str));
-            fields.values().for_each(|value| walk(value, found));
-        }
-        Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
-        _ => {}
-    }
-}
-
 /// Every `reference` within the bundle leads to one of its entries, and no entry is named twice.
 fn check_references(bundle: &Value) {
     let entries = bundle["entry"].as_array().expect("entries");
