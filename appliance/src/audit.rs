@@ -1,4 +1,4 @@
-//! The audit log: who flashed, received, reported and sent what.
+//! The audit log: who flashed, received, reported, sent, exported and erased what.
 //!
 //! One JSON object a line, each with the BLAKE3 of the line before, so that a line that was changed, removed or put in
 //! shows. A line is synced before [`Audit::add`] returns. It holds ids, hashes and names from the box's configuration, and
@@ -54,6 +54,10 @@ pub enum What {
     Confirmed,
     /// The box went back to an earlier package.
     RolledBack,
+    /// A scan and all that was made of it was erased.
+    Erased,
+    /// A scan's results without whose they are were handed out.
+    Exported,
 }
 
 /// One thing that happened.

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::{bench, config, run, segment};
+use crate::{bench, config, erase, export, run, segment};
 
 /// Ends every `--help`; `docs/report.md` has the same table.
 const EXIT_CODES: &str = "\
@@ -40,6 +40,12 @@ enum Command {
     /// Run the box: take scans from lines and a folder until told to stop.
     #[command(after_help = run::EXAMPLES)]
     Run(run::Args),
+    /// Erase a scan and its results from a box that does not run.
+    #[command(after_help = erase::EXAMPLES)]
+    Erase(erase::Args),
+    /// Write a scan's results without whose they are, from a box that does not run.
+    #[command(after_help = export::command::EXAMPLES)]
+    Export(export::command::Args),
     /// Check the box's configuration, show it, or print an example.
     #[command(after_help = config::command::EXAMPLES)]
     Config(config::command::Args),
@@ -54,6 +60,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Segment(args) => segment::run(&args, out),
         Command::Bench(args) => bench::run(&args, out),
         Command::Run(args) => run::run(&args),
+        Command::Erase(args) => erase::run(&args, out),
+        Command::Export(args) => export::command::run(&args, out),
         Command::Config(args) => config::command::run(&args, out),
     }
 }

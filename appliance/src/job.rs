@@ -7,7 +7,6 @@
 mod again;
 
 use std::cmp::Reverse;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -16,19 +15,23 @@ use image::RgbImage;
 use nephrobox_engine::executor::Engine;
 use nephrobox_engine::model::{EngineError, Labeller, LogitsModel, SliceModel};
 use nephrobox_engine::scan::{self, ScanError, Visit};
+use nephrobox_imaging::dicom::Place;
 use nephrobox_imaging::{Geometry, ScanReader, write_labels};
+use nephrobox_objects::{Device, EmptyFrames};
 use nephrobox_shared::measure::{LabelMap, Sides, measure};
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{
-    Confidence, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
-    RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
+    Change, Confidence, EngineInfo, Findings, HuFindings, InputInfo, ModelInfo, OutputFile,
+    ProgramInfo, RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, Warning,
 };
 
 use crate::failure::{Exit, Failure, sentence, told};
+use crate::objects::{self, Making, Page};
 use crate::output::{self, Destination, Staging};
 use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
-use crate::{page, scan as input, warnings};
+use crate::sheet::{self, Picture};
+use crate::{fhir, page, scan as input, source, warnings};
 use again::{Pages, kidney_mean_hu, pictures, read_again, sure};
 
 /// The package that is to be run.
@@ -44,6 +47,37 @@ pub struct Package<'a> {
     pub notes: &'a [Warning],
 }
 
+/// Finds what changed since the last report of the same patient: from the box's results, as [`crate::history::last`] does, or from a report
+/// that a person named.
+pub type Earlier<'a> = &'a dyn Fn(&Report) -> Option<Change>;
+
+/// What may differ from one scan to the next.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Whether slices may be skipped.
+    pub visit: Visit,
+    /// Whether the report is written for programs that speak FHIR, too.
+    pub fhir: bool,
+    /// Whether the DICOM segmentation keeps a frame for every slice.
+    pub empty_frames: bool,
+    /// What DICOM objects say of the box.
+    pub device: Option<&'a Device>,
+    /// What the report is compared with; `None` compares nothing.
+    pub earlier: Option<Earlier<'a>>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Options")
+            .field("visit", &self.visit)
+            .field("fhir", &self.fhir)
+            .field("empty_frames", &self.empty_frames)
+            .field("device", &self.device)
+            .field("earlier", &self.earlier.is_some())
+            .finish()
+    }
+}
+
 /// Segments a scan and puts report, label map and pictures in place. Returns the report.
 ///
 /// `models` are copies of the package's network, each of which works in a thread of its own. Once it is known what they
@@ -56,7 +90,7 @@ pub fn run<M: LogitsModel + Send>(
     mut reader: ScanReader,
     models: &mut [M],
     package: Package<'_>,
-    visit: Visit,
+    options: Options<'_>,
     destination: &Destination,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
@@ -64,7 +98,9 @@ pub fn run<M: LogitsModel + Send>(
     let path = reader.path().to_owned();
     let geometry = reader.geometry().clone();
     let series: Vec<_> = reader.findings().to_vec();
-    let blake3 = hash(&reader.files())?;
+    let subject = source::subject(&reader)?;
+    let referred = source::of(&reader)?;
+    let blake3 = hash(&reader.places())?;
 
     let mut spent_s = vec![0.0; models.len()];
     let mut timed: Vec<_> = models
@@ -81,8 +117,14 @@ pub fn run<M: LogitsModel + Send>(
             ControlFlow::Continue(())
         }
     };
-    let segmented = scan::segment(&mut reader, &mut timed, preprocess, visit, &mut heard)
-        .map_err(|error| unsegmented(&path, &error))?;
+    let segmented = scan::segment(
+        &mut reader,
+        &mut timed,
+        preprocess,
+        options.visit,
+        &mut heard,
+    )
+    .map_err(|error| unsegmented(&path, &error))?;
     drop(timed);
     let mut network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
@@ -128,9 +170,11 @@ pub fn run<M: LogitsModel + Send>(
         geometry: &geometry,
         labels: &segmented.labels,
     };
+    let mut figures = Vec::new();
     for view in &views {
         let caption = view.caption(&findings, geometry.slices(), source.clone());
         pictures.write(view, view.file, |slice| overlay::draw(slice, &caption))?;
+        figures.push((view.file, pictures.figure(view, &findings)?));
     }
     // It is one of the slices that were read for the others.
     let key = findings.key_slice();
@@ -146,9 +190,12 @@ pub fn run<M: LogitsModel + Send>(
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
     warnings.extend(confidence.iter().flat_map(Confidence::warnings));
     warnings.extend(warnings::series(&series));
+    if subject.is_some() && referred.is_none() {
+        warnings.push(objects::not_transverse());
+    }
     // The most serious first, for whoever reads only one.
     warnings.sort_by_key(|warning| Reverse(warning.severity));
-    let report = Report {
+    let mut report = Report {
         schema_version: SCHEMA_VERSION,
         notice: RESEARCH_USE_NOTICE.into(),
         program: ProgramInfo {
@@ -159,12 +206,12 @@ pub fn run<M: LogitsModel + Send>(
         model: info,
         engine: Some(engine_info(package.engine)),
         input: input_info(&path, &geometry, blake3),
-        subject: None,
+        subject,
         visited: Some(segmented.visited),
         confidence,
         change: None,
         findings,
-        outputs: outputs(&views),
+        outputs: outputs(&views, options.fhir),
         timing: Timing {
             read_s,
             network_s,
@@ -173,6 +220,43 @@ pub fn run<M: LogitsModel + Send>(
             total_s: began.elapsed().as_secs_f64(),
         },
     };
+    report.change = options.earlier.and_then(|earlier| earlier(&report));
+    let device = options.device.cloned().unwrap_or_default();
+    let mut making = referred.as_ref().map(|source| Making {
+        source,
+        labels: &segmented.labels,
+        device: &device,
+        empty: if options.empty_frames {
+            EmptyFrames::Kept
+        } else {
+            EmptyFrames::LeftOut
+        },
+    });
+    if let Some(warning) = making.and_then(|making| making.warning(&report)) {
+        making = None;
+        report.warnings.push(warning);
+        report
+            .warnings
+            .sort_by_key(|warning| Reverse(warning.severity));
+    }
+    if making.is_some() {
+        report.outputs.extend(objects::outputs());
+    }
+    progress.stage("drawing the report");
+    figures.sort_by_key(|(file, _)| IMPORTANCE.iter().position(|name| name == file));
+    let figures: Vec<Picture> = figures.into_iter().map(|(_, figure)| figure).collect();
+    let sheet = sheet::draw(&report, &figures).map_err(|error| internal(&error, &path))?;
+    staging.write(output::REPORT_PNG, &sheet.png)?;
+    staging.write(output::REPORT_PDF, &sheet.pdf)?;
+    if let Some(making) = making {
+        progress.stage("making DICOM objects");
+        let page = Page::new(&sheet, views.iter().map(|view| view.slice))
+            .map_err(|error| internal(&error, &path))?;
+        making.write(&report, &page, &staging)?;
+    }
+    if options.fhir {
+        staging.write(output::FHIR, &fhir::write(&report))?;
+    }
     staging.write(output::REPORT_TEXT, page::write(&report).as_bytes())?;
     let mut json = serde_json::to_vec_pretty(&report).map_err(|error| internal(&error, &path))?;
     json.push(b'\n');
@@ -279,6 +363,46 @@ impl Pictures<'_> {
         draw: impl Fn(&OverlaySlice<'_>) -> Result<RgbImage, OverlayError>,
     ) -> Result<(), Failure> {
         let place = self.destination.folder().join(file);
+        let picture = self.slice(view, draw)?;
+        let png = overlay::png(&picture).map_err(|error| internal(&error, &place))?;
+        self.staging.write(file, &png)
+    }
+
+    /// The slice as the page shows it.
+    fn figure(&self, view: &View, findings: &Findings) -> Result<Picture, Failure> {
+        let areas = findings.areas(view.slice);
+        let words = |sides: [f64; 2]| {
+            let mm2 = sides[0] + sides[1];
+            if mm2 > 0.0 {
+                format!("{mm2:.0} mm²")
+            } else {
+                "none".to_owned()
+            }
+        };
+        let caption = format!(
+            "slice {}: kidney {}, tumour {}",
+            view.slice,
+            words([areas.right.kidney_area_mm2, areas.left.kidney_area_mm2]),
+            words([areas.right.tumour_area_mm2, areas.left.tumour_area_mm2]),
+        );
+        self.slice(view, |slice| {
+            Picture::new(
+                slice,
+                view.slice,
+                view.title.to_owned(),
+                caption.clone(),
+                &findings.tumours,
+            )
+        })
+    }
+
+    /// Hands a slice with its labels to `draw`.
+    fn slice<T, E: std::error::Error>(
+        &self,
+        view: &View,
+        draw: impl Fn(&OverlaySlice<'_>) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        let place = self.destination.folder().join(view.file);
         let mut labels = vec![0; self.geometry.slice_len()];
         self.labels
             .read(view.slice, &mut labels)
@@ -293,27 +417,32 @@ impl Pictures<'_> {
             row_mm: spacing.row_mm,
             col_mm: spacing.col_mm,
         };
-        let picture = draw(&slice).map_err(|error| internal(&error, &place))?;
-        let png = overlay::png(&picture).map_err(|error| internal(&error, &place))?;
-        self.staging.write(file, &png)
+        draw(&slice).map_err(|error| internal(&error, &place))
     }
 }
 
-fn outputs(views: &[View<'_>]) -> Vec<OutputFile> {
+/// Pictures in the order of importance, not in that of reading.
+const IMPORTANCE: [&str; 3] = [
+    output::OVERLAY_TUMOUR,
+    output::OVERLAY_RIGHT,
+    output::OVERLAY_LEFT,
+];
+
+fn outputs(views: &[View<'_>], fhir: bool) -> Vec<OutputFile> {
     let file = |kind: &str, file: &str| OutputFile {
         kind: kind.into(),
         file: file.into(),
     };
     let mut outputs = vec![
         file("text", output::REPORT_TEXT),
+        file("picture", output::REPORT_PNG),
+        file("document", output::REPORT_PDF),
         file("labels", output::LABELS),
     ];
-    // In the order of importance, not in that of reading.
-    for name in [
-        output::OVERLAY_TUMOUR,
-        output::OVERLAY_RIGHT,
-        output::OVERLAY_LEFT,
-    ] {
+    if fhir {
+        outputs.push(file("fhir", output::FHIR));
+    }
+    for name in IMPORTANCE {
         if views.iter().any(|view| view.file == name) {
             outputs.push(file("overlay", name));
         }
@@ -354,16 +483,19 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-/// BLAKE3 of the scan's files, one after the other, so that a report can be matched with what it was made from.
-fn hash(files: &[&Path]) -> Result<String, Failure> {
+/// BLAKE3 of the scan's files, one after the other, so that a report can be matched with what it was made from. A series has the same
+/// whether it lies in a folder or in one file.
+fn hash(places: &[Place]) -> Result<String, Failure> {
     let mut hasher = blake3::Hasher::new();
-    for path in files {
-        let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    for place in places {
+        let hashed = place
+            .open()
+            .and_then(|file| hasher.update_reader(file).map(|_| ()));
         hashed.map_err(|error| {
             told(
                 Exit::Input,
                 &error,
-                path.display(),
+                place.label().display(),
                 "check that the file can be read",
             )
         })?;

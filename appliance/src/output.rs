@@ -18,6 +18,12 @@ use crate::failure::{Exit, Failure};
 pub const REPORT_JSON: &str = "report.json";
 /// The report for people.
 pub const REPORT_TEXT: &str = "report.txt";
+/// The report as a picture of one page.
+pub const REPORT_PNG: &str = "report.png";
+/// The report as a document of one page.
+pub const REPORT_PDF: &str = "report.pdf";
+/// The report for programs that speak FHIR; only where it is asked for.
+pub const FHIR: &str = "fhir.json";
 /// The label map in the geometry of the scan.
 pub const LABELS: &str = "labels.nii.gz";
 /// The slice with the largest tumour area.
@@ -28,14 +34,29 @@ pub const OVERLAY_RIGHT: &str = "overlay-right-kidney.png";
 pub const OVERLAY_LEFT: &str = "overlay-left-kidney.png";
 /// The slice that tells most, without a page around it, of the size that the panel shows.
 pub const OVERLAY_KEY: &str = "overlay-key.png";
+/// The label map as DICOM segmentation.
+pub const SEGMENTATION_DCM: &str = "segmentation.dcm";
+/// The measures as DICOM structured report.
+pub const MEASUREMENTS_DCM: &str = "measurements.dcm";
+/// The page as DICOM picture.
+pub const PICTURE_DCM: &str = "picture.dcm";
+/// The page as PDF within DICOM.
+pub const DOCUMENT_DCM: &str = "document.dcm";
 
 /// Every name that a result may hold, in the order in which files are put in place.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 14] = [
+    DOCUMENT_DCM,
+    PICTURE_DCM,
+    MEASUREMENTS_DCM,
+    SEGMENTATION_DCM,
     OVERLAY_KEY,
     OVERLAY_TUMOUR,
     OVERLAY_RIGHT,
     OVERLAY_LEFT,
     LABELS,
+    FHIR,
+    REPORT_PDF,
+    REPORT_PNG,
     REPORT_TEXT,
     REPORT_JSON,
 ];

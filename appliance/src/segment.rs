@@ -9,12 +9,12 @@ use nephrobox_engine::device;
 use nephrobox_engine::executor::{self, Arithmetic, Event, Settings, Sharing, StartError};
 use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::scan::Visit;
-use nephrobox_shared::report::Report;
+use nephrobox_shared::report::{Change, Report};
 
 use crate::failure::{Exit, Failure, told};
-use crate::job::{self, Package};
+use crate::job::{self, Options, Package};
 use crate::output::{self, Destination};
-use crate::{page, progress, scan, state_folder};
+use crate::{history, page, progress, scan, state_folder};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -23,19 +23,24 @@ Examples:
   nephrobox segment case_00000 --model models/demo-resnet18.nbx --out results --force
   nephrobox segment disc/DICOM/series --model models/demo-resnet18.nbx --out results
   nephrobox segment slice-*.dcm --model models/demo-resnet18.nbx --out results
+  nephrobox segment series.tar --model models/demo-resnet18.nbx --out results
   nephrobox segment scan.nii --model model.nbx --out results --device cpu --threads 4
   nephrobox segment scan.nii --model model.nbx --out results --fast
+  nephrobox segment series --model model.nbx --out results --earlier results-of-march --fhir
   nephrobox segment scan.nii --model model.nbx --out results --device cuda --arithmetic f16
 
-Written into the folder: report.json, report.txt, labels.nii.gz (the scan's own shape,
-axes and affine; 0 background, 1 kidney, 2 tumour), overlay-tumour.png,
-overlay-right-kidney.png, overlay-left-kidney.png, overlay-key.png. A structure that was
-not found has no picture, and the report says so. For research use only.";
+Written into the folder: the report as report.json, report.txt, report.png and report.pdf
+(and fhir.json with --fhir), of a DICOM series segmentation.dcm, measurements.dcm,
+picture.dcm and document.dcm, labels.nii.gz (the scan's own shape, axes and affine;
+0 background, 1 kidney, 2 tumour), overlay-tumour.png, overlay-right-kidney.png,
+overlay-left-kidney.png, overlay-key.png. A structure that was not found has no picture,
+and the report says so. For research use only.";
 
 /// Options of `nephrobox segment`.
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series, or its files.
+    /// The scan: a NIfTI-1 file (.nii, .nii.gz), a case folder with imaging.nii.gz, a folder with a DICOM CT series or an uncompressed tar of one, or its files.
     #[arg(required = true)]
     pub scan: Vec<PathBuf>,
     /// The model package (.nbx).
@@ -50,6 +55,17 @@ pub struct Args {
     /// tumour; the others count as background. The report says which slices were visited.
     #[arg(long)]
     pub fast: bool,
+    /// Write the report for programs that speak FHIR, too (fhir.json).
+    #[arg(long)]
+    pub fhir: bool,
+    /// Keep a frame for every slice in the DICOM segmentation of a series, empty ones too.
+    #[arg(long)]
+    pub empty_frames: bool,
+    /// Results of an earlier scan, to tell what changed: their folder or report.json.
+    ///
+    /// Only used if both scans name the same patient and this one's study is the later one.
+    #[arg(long, value_name = "RESULTS")]
+    pub earlier: Option<PathBuf>,
     /// Replace earlier results in the folder; files that nephrobox did not write stay.
     #[arg(long)]
     pub force: bool,
@@ -120,15 +136,29 @@ impl Compute {
 /// # Errors
 /// Anything wrong with scan, model, device or destination; before the work starts wherever it can be known then.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
-    let visit = if args.fast { Visit::Fast } else { Visit::Every };
+    let before = args.earlier.as_deref().map(history::read).transpose()?;
+    let changed = |report: &Report| Change::between(before.as_ref()?, report);
+    let options = Options {
+        visit: if args.fast { Visit::Fast } else { Visit::Every },
+        fhir: args.fhir,
+        empty_frames: args.empty_frames,
+        device: None,
+        earlier: before.is_some().then_some(&changed),
+    };
     let report = segment(
         &args.scan,
         &args.model,
         &args.out,
         args.force,
-        visit,
+        options,
         &args.compute,
     )?;
+    if before.is_some() && report.change.is_none() {
+        say(
+            out,
+            "note: the earlier report is not of an earlier study of the same patient; nothing was compared\n",
+        );
+    }
     say(out, &summary(&report, &args.out));
     Ok(())
 }
@@ -139,7 +169,7 @@ pub(crate) fn segment(
     model: &Path,
     out: &Path,
     force: bool,
-    visit: Visit,
+    options: Options<'_>,
     compute: &Compute,
 ) -> Result<Report, Failure> {
     let reader = scan::open_named(scan)?;
@@ -161,7 +191,7 @@ pub(crate) fn segment(
         reader,
         &mut running.models,
         package,
-        visit,
+        options,
         &destination,
         progress.as_mut(),
     )

@@ -26,6 +26,9 @@ pub struct Snapshot {
     pub started_unix_s: u64,
     /// Whether everything that a scan needs has started.
     pub started: bool,
+    /// Whether results are kept and never sent.
+    #[serde(default)]
+    pub silent: bool,
     /// What it is doing.
     pub activity: Activity,
     /// The last results, newest first.
@@ -34,6 +37,12 @@ pub struct Snapshot {
     pub active_model: Option<String>,
     /// The two places for models.
     pub slots: [Slot; 2],
+    /// Series that come in over the network, not whole yet.
+    #[serde(default)]
+    pub arriving_series: u64,
+    /// Slices of them that are here.
+    #[serde(default)]
+    pub arriving_slices: u64,
     /// Scans that wait.
     pub queued: u64,
     /// Scans that could not be processed and are kept aside.

@@ -112,7 +112,9 @@ fn anatomy(findings: &Findings, warnings: &mut Vec<Warning>) {
     let has_whole = |at| has_any(at) && side(at).kidney_and_tumour_volume_ml >= KIDNEY_ML;
     let one = [(Side::Right, Side::Left), (Side::Left, Side::Right)]
         .into_iter()
-        .find(|&(one, other)| has_whole(one) > has_whole(other) || has_any(one) > has_any(other));
+        .find(|&(one, other)| {
+            has_whole(one) && !has_whole(other) || has_any(one) && !has_any(other)
+        });
     if let Some((one, other)) = one {
         let little_ml = side(other).kidney_volume_ml;
         let rest = if little_ml > 0.0 {

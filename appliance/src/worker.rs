@@ -20,12 +20,14 @@ use std::time::Duration;
 
 use nephrobox_engine::executor::Running;
 use nephrobox_engine::scan::Visit;
+use nephrobox_objects::Device;
 use nephrobox_shared::package::Manifest;
 use nephrobox_shared::report::{Report, Warning};
 
 use crate::bell::Bell;
 use crate::failure::{Exit, Failure, sentence};
-use crate::job::{self, Package};
+use crate::history;
+use crate::job::{self, Options, Package};
 use crate::output::Destination;
 use crate::progress::Progress;
 use crate::pulse::Pulse;
@@ -64,6 +66,17 @@ impl<F: FnMut() -> Option<Arc<Mutex<Model>>> + Send> Models for F {
     fn current(&mut self) -> Option<Arc<Mutex<Model>>> {
         self()
     }
+}
+
+/// What results hold beyond the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Style {
+    /// Whether the report is written for programs that speak FHIR, too.
+    pub fhir: bool,
+    /// Whether the DICOM segmentation keeps a frame for every slice.
+    pub empty_frames: bool,
+    /// What DICOM objects say of the box.
+    pub device: Device,
 }
 
 /// What an observer hears, in the worker's thread.
@@ -140,6 +153,7 @@ impl Worker {
     /// When the system has no thread to give.
     pub fn start<S: Storage + 'static>(
         spool: Arc<Spool<S>>,
+        style: Style,
         models: impl Models + 'static,
         observer: impl Observer + 'static,
         pulse: Pulse,
@@ -147,6 +161,7 @@ impl Worker {
         let bell = Bell::default();
         let mut turns = Turns {
             spool,
+            style,
             models,
             observer,
             pulse,
@@ -199,6 +214,7 @@ enum Turn {
 
 struct Turns<S, M, O> {
     spool: Arc<Spool<S>>,
+    style: Style,
     models: M,
     observer: O,
     pulse: Pulse,
@@ -259,8 +275,18 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 pulse: &self.pulse,
                 bell: &self.bell,
             };
-            let job = AssertUnwindSafe(|| segment(work, &mut model, &notes, &mut progress));
-            catch_unwind(job)
+            let spool = &self.spool;
+            let earlier = |report: &Report| history::last(spool, id, report);
+            let options = Options {
+                visit: if work.fast { Visit::Fast } else { Visit::Every },
+                fhir: self.style.fhir,
+                empty_frames: self.style.empty_frames,
+                device: Some(&self.style.device),
+                earlier: Some(&earlier),
+            };
+            catch_unwind(AssertUnwindSafe(|| {
+                segment(work, &mut model, &notes, options, &mut progress)
+            }))
         };
         model.clear_poison();
         self.pulse.beat();
@@ -334,11 +360,11 @@ fn segment(
     work: &Work,
     model: &mut Model,
     notes: &[Warning],
+    options: Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;
     let destination = Destination::check(&work.results, false)?;
-    let visit = if work.fast { Visit::Fast } else { Visit::Every };
     let package = Package {
         manifest: &model.manifest,
         hash: &model.hash,
@@ -346,7 +372,7 @@ fn segment(
         notes,
     };
     let models = &mut model.running.models;
-    job::run(reader, models, package, visit, &destination, progress)
+    job::run(reader, models, package, options, &destination, progress)
 }
 
 /// Passes progress on, and beats.

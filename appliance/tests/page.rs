@@ -1,4 +1,4 @@
-//! One page: 80 columns, 60 lines, whatever the report holds.
+//! One page: 80 columns, 66 lines, whatever the report holds.
 
 mod support;
 

@@ -15,13 +15,15 @@ use support::{
 };
 use tempfile::TempDir;
 
-const ALL_FILES: [&str; 7] = [
+const ALL_FILES: [&str; 9] = [
     "labels.nii.gz",
     "overlay-key.png",
     "overlay-left-kidney.png",
     "overlay-right-kidney.png",
     "overlay-tumour.png",
     "report.json",
+    "report.pdf",
+    "report.png",
     "report.txt",
 ];
 
@@ -34,23 +36,25 @@ fn near(found: f64, expected: f64) -> bool {
     (found - expected).abs() <= 1e-6 * expected.abs().max(1.0)
 }
 
-/// Whether two values are the same but for the last digits of numbers: a spacing from a quaternion is not exact.
-fn alike(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+/// Where two values differ by more than the last digits of numbers: a spacing from a quaternion is not exact.
+fn difference(place: &str, a: &Value, b: &Value) -> Option<String> {
+    let same = match (a, b) {
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            return pairs
+                .find_map(|(index, (a, b))| difference(&format!("{place}[{index}]"), a, b));
         }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(name, a)| b.get(name).is_some_and(|b| alike(a, b)))
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            let mut pairs = a.iter().zip(b.values());
+            return pairs.find_map(|((name, a), b)| difference(&format!("{place}.{name}"), a, b));
         }
         (Value::Number(a), Value::Number(b)) => a
             .as_f64()
             .zip(b.as_f64())
             .is_some_and(|(a, b)| (a - b).abs() <= 1e-12 * a.abs().max(b.abs())),
         _ => a == b,
-    }
+    };
+    (!same).then(|| format!("{place}: {a} and {b}"))
 }
 
 /// Checks every number of a report on the phantom against pixels counted in the truth.
@@ -153,12 +157,16 @@ fn every_orientation_gives_the_same_report_and_labels_in_its_own_geometry() {
         let report = read_report(&out);
         check_numbers(&report);
         assert_eq!(report.input.orientation, order.codes());
-        assert_eq!(report.outputs.len(), 6, "everything but the report itself");
+        assert_eq!(report.outputs.len(), 8, "everything but the report itself");
         match &first {
             None => first = Some(report),
             Some(first) => {
                 let json = |report: &Report| serde_json::to_value(&report.findings).expect("JSON");
-                assert!(alike(&json(&report), &json(first)), "{name}: {report:#?}");
+                assert_eq!(
+                    difference(name, &json(&report), &json(first)),
+                    None,
+                    "{report:#?}"
+                );
                 assert_eq!(report.warnings, first.warnings, "{name}");
             }
         }
@@ -263,7 +271,16 @@ fn a_scan_without_kidneys_has_a_report_and_no_pictures() {
         &mut Vec::new(),
     )
     .expect("segmented");
-    assert_eq!(names(&out), ["labels.nii.gz", "report.json", "report.txt"]);
+    assert_eq!(
+        names(&out),
+        [
+            "labels.nii.gz",
+            "report.json",
+            "report.pdf",
+            "report.png",
+            "report.txt"
+        ]
+    );
     let report = read_report(&out);
     assert_eq!(report.warnings[0].code, "nothing_found");
     let text = fs::read_to_string(out.join("report.txt")).expect("a page");
@@ -311,6 +328,35 @@ fn a_fast_scan_finds_the_same_and_says_where_it_looked() {
     assert!(said.contains("5 of 20 slices in "), "{said}");
 }
 
+/// Two results of one patient, whose names are put into the reports by hand: the scan's files name nobody.
+#[test]
+fn an_earlier_report_is_compared_if_it_is_of_the_same_patient() {
+    let home = TempDir::new().expect("a folder");
+    let model = save_model(home.path());
+    let scan = raw_scan(Order::KITS, Declared::Sform).save(home.path().join("scan.nii.gz"));
+    let before = home.path().join("before");
+    segment::run(&args(&scan, &model, &before), &mut Vec::new()).expect("segmented");
+
+    let mut now = args(&scan, &model, &home.path().join("now"));
+    now.earlier = Some(before.clone());
+    now.fhir = true;
+    let mut said = Vec::new();
+    segment::run(&now, &mut said).expect("segmented");
+    let said = String::from_utf8(said).expect("words");
+    assert!(said.contains("nothing was compared"), "{said}");
+    assert_eq!(read_report(&now.out).change, None);
+    let fhir = fs::read(now.out.join("fhir.json")).expect("it was asked for");
+    let fhir: Value = serde_json::from_slice(&fhir).expect("JSON");
+    assert_eq!(fhir["resourceType"], "Bundle");
+    assert!(said.contains("fhir.json"), "{said}");
+
+    let mut missing = args(&scan, &model, &home.path().join("missing"));
+    missing.earlier = Some(home.path().join("nowhere"));
+    let refused = segment::run(&missing, &mut Vec::new()).expect_err("there is none");
+    assert!(refused.what.contains("earlier report"), "{refused}");
+    assert!(!missing.out.exists(), "refused before the work");
+}
+
 #[test]
 fn force_replaces_the_results_and_nothing_else() {
     let home = TempDir::new().expect("a folder");
@@ -331,7 +377,14 @@ fn force_replaces_the_results_and_nothing_else() {
     segment::run(&again, &mut Vec::new()).expect("replaced");
     assert_eq!(
         names(&out),
-        ["labels.nii.gz", "notes.md", "report.json", "report.txt"],
+        [
+            "labels.nii.gz",
+            "notes.md",
+            "report.json",
+            "report.pdf",
+            "report.png",
+            "report.txt"
+        ],
         "no picture of the other scan"
     );
     assert_eq!(read_report(&out).input.file, "empty.nii.gz");

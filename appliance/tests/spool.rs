@@ -20,6 +20,7 @@ fn settings(scans: u64, destinations: &[&str]) -> Settings {
         results_bytes: RESULTS,
         checkpoint_bytes: 1000,
         destinations: destinations.iter().map(|&name| name.into()).collect(),
+        silent: false,
     }
 }
 
@@ -495,4 +496,22 @@ fn what_is_not_the_boxs_own_is_left_alone() {
     let spool = open(&disk, settings(1, &[]));
     assert!(spool.listing().expect("a list").is_empty());
     assert_eq!(disk.len(foreign).expect("a length"), Some(6));
+}
+
+#[test]
+fn what_came_in_silent_mode_is_for_nobody_and_stays_so() {
+    let disk = Faulty::new();
+    let silent = Settings {
+        silent: true,
+        ..settings(2, &["archive"])
+    };
+    let spool = open(&disk, silent);
+    let id = send(&spool, &content(1)).expect("room");
+    let work = spool.next().expect("a disk").expect("work");
+    make_results(&disk, &work, 10);
+    spool.finished(id).expect("a disk");
+    drop(spool);
+    let spool = open(&disk, settings(2, &["archive"]));
+    let listed = spool.listed(id).expect("a disk").expect("known");
+    assert!(is_ended(&spool, id) && listed.missing.is_empty());
 }

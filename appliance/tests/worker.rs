@@ -13,7 +13,7 @@ use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox,
 use nephrobox::pulse::Pulse;
 use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
 use nephrobox::storage::Folder;
-use nephrobox::worker::{Event, Model, Worker};
+use nephrobox::worker::{Event, Model, Style, Worker};
 use nephrobox_engine::executor::{Arithmetic, Engine, Running};
 use nephrobox_engine::model::{EngineError, LogitsModel, SliceModel};
 use support::nifti::{Declared, Order};
@@ -159,6 +159,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
     let pulse = Pulse::default();
     let worker = Worker::start(
         Arc::clone(&spool),
+        Style::default(),
         move || Some(Arc::clone(&oracle)),
         listener(to),
         pulse.clone(),
@@ -185,7 +186,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
         }]
     );
     assert_eq!(names(&share), [id.to_string()]);
-    assert_eq!(names(&share.join(id.to_string())).len(), 7);
+    assert_eq!(names(&share.join(id.to_string())).len(), 9);
     assert_eq!(
         spool.recycle().expect("nothing"),
         None,
@@ -213,8 +214,14 @@ fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_work
         asked += 1;
         Some(Arc::clone(if asked <= 2 { &bad } else { &good }))
     };
-    let _worker = Worker::start(Arc::clone(&spool), models, listener(to), Pulse::default())
-        .expect("a thread");
+    let _worker = Worker::start(
+        Arc::clone(&spool),
+        Style::default(),
+        models,
+        listener(to),
+        Pulse::default(),
+    )
+    .expect("a thread");
     for set_aside in [false, true] {
         let told = hear(&news);
         assert!(
@@ -275,6 +282,7 @@ fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let oracle = model(false);
     let _worker = Worker::start(
         Arc::clone(&spool),
+        Style::default(),
         move || Some(Arc::clone(&oracle)),
         listener(to),
         Pulse::default(),
@@ -323,4 +331,52 @@ fn a_destination_that_fails_is_asked_again_later_and_later() {
         assert!(outbox.turn(now).expect("a turn").is_empty(), "too early");
         now += Duration::from_millis(1);
     }
+}
+
+/// Takes every scan but one, which it never takes.
+struct Choosy(ScanId);
+
+impl Destination for Choosy {
+    fn name(&self) -> &'static str {
+        "share"
+    }
+
+    fn deliver(
+        &self,
+        id: ScanId,
+        _: &nephrobox::outbox::Results<'_>,
+    ) -> std::io::Result<nephrobox::outbox::Delivery> {
+        if id == self.0 {
+            return Err(std::io::Error::other("this one never"));
+        }
+        Ok(nephrobox::outbox::Delivery::Confirmed)
+    }
+}
+
+#[test]
+fn a_scan_that_a_destination_never_takes_holds_up_no_other() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    for (name, number) in [("one.nii", 0), ("two.nii", 1), ("three.nii", 2)] {
+        let mut scan = phantom(name);
+        scan[148] = number; // the header's free text: another scan of the same voxels
+        drop_in(home.path(), &spool, name, &scan);
+        let work = spool.next().expect("work").expect("a scan");
+        spool.failed(work.id, "no scan").expect("ended");
+    }
+    let first = spool.listing().expect("a disk")[0].id;
+    let to: Vec<Box<dyn Destination>> = vec![Box::new(Choosy(first))];
+    let mut outbox = Outbox::new(Arc::clone(&spool), to).expect("known names");
+    let mut confirmed = Vec::new();
+    let mut now = Instant::now();
+    for _ in 0..3 {
+        for sent in outbox.turn(now).expect("a turn") {
+            if let Sent::Confirmed { id, .. } = sent {
+                confirmed.push(id);
+            }
+        }
+        now += Duration::from_mins(6);
+    }
+    assert_eq!(confirmed.len(), 2, "{confirmed:?}");
+    assert!(!confirmed.contains(&first));
 }

@@ -5,7 +5,7 @@
 
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
-use crate::dicom::Series;
+use crate::dicom::{DicomError, Series, begins_tar};
 use crate::error::ImagingError;
 use crate::geometry::{Forms, Geometry};
 use crate::source::Source;
@@ -58,6 +58,12 @@ impl Header {
             return Err(not_nifti(format!(
                 "this holds {found} bytes, less than the {HEADER} of a header"
             )));
+        }
+        if begins_tar(&raw) && source.is_gzip() {
+            return Err(ImagingError::Dicom(DicomError::Archive {
+                path,
+                what: "a series in one file must not be compressed",
+            }));
         }
         let length = [raw[0], raw[1], raw[2], raw[3]];
         if 540 == i32::from_le_bytes(length) || 540 == i32::from_be_bytes(length) {

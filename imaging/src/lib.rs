@@ -5,7 +5,7 @@
 //! patient, column 0 the patient's right; pixels are HU (`i16`) or labels (`u8`: 0 background, 1 kidney, 2 tumour).
 //!
 //! * [`ScanReader`] and [`LabelReader`] read NIfTI-1 in one file (`.nii`, `.nii.gz`), slice by slice;
-//! * [`ScanReader::open_series`] reads a CT series of DICOM files in the same way; [`dicom`] has its rules;
+//! * [`ScanReader::open_series`] reads a CT series of DICOM files in the same way, and [`ScanReader::open`] one that is packed as one file; [`dicom`] has its rules;
 //! * [`SliceReader::for_each_line`] hands out the same voxels in the file's order, for counting without holding a volume;
 //! * [`Geometry`] is a volume's grid: shape, [`Spacing`], the way to the patient and back to the file;
 //! * [`write_labels`] and [`write_scan`] write a volume on such a grid;
@@ -27,6 +27,7 @@ mod held;
 mod layout;
 mod lines;
 mod memory;
+mod place;
 mod reader;
 mod source;
 mod voxel;

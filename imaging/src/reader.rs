@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dicom::{Finding, Series};
+use crate::dicom::{self, Finding, Identity, Place, Series, SeriesFiles, SeriesInfo};
 use crate::error::ImagingError;
 use crate::file::VoxelFile;
 use crate::geometry::Geometry;
@@ -46,9 +46,15 @@ pub struct SliceReader<V: Voxel> {
 }
 
 impl<V: Voxel> SliceReader<V> {
-    /// Opens a volume and checks its header; voxels are read when slices are asked for.
+    /// Opens a volume and checks its header; voxels are read when slices are asked for. HU may be a NIfTI file or a DICOM series in one
+    /// file, an uncompressed tar (see [`dicom::pack`]), as the content says; labels are a NIfTI file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImagingError> {
-        VoxelFile::open(path.as_ref()).map(Self::of)
+        let path = path.as_ref();
+        if !V::ARE_LABELS && dicom::is_tar(path) {
+            let series = Series::open(&[path.to_owned()])?;
+            return Ok(Self::of(VoxelFile::of_series(series)));
+        }
+        VoxelFile::open(path).map(Self::of)
     }
 
     fn of(file: VoxelFile) -> Self {
@@ -165,12 +171,20 @@ impl<V: Voxel> SliceReader<V> {
 }
 
 impl ScanReader {
-    /// Opens a CT series of DICOM files: all files named, and all below folders named, in any order. Every header is checked; voxels
-    /// are read when slices are asked for, one file for each.
+    /// Opens a CT series of DICOM files: all files named, all below folders named, and all in tars named, in any order. Every header is
+    /// checked; voxels are read when slices are asked for, one file for each.
     ///
     /// Errors: [`ImagingError::Dicom`] with whatever keeps the files from being one volume.
     pub fn open_series(paths: &[PathBuf]) -> Result<Self, ImagingError> {
         let series = Series::open(paths)?;
+        Ok(Self::of(VoxelFile::of_series(series)))
+    }
+
+    /// Opens one of the series that [`dicom::sort_out`] found, as [`open_series`](Self::open_series) does.
+    ///
+    /// Errors: [`ImagingError::Dicom`] with whatever keeps the files from being one volume.
+    pub fn open_sorted(series: &SeriesFiles) -> Result<Self, ImagingError> {
+        let series = Series::sorted(series)?;
         Ok(Self::of(VoxelFile::of_series(series)))
     }
 
@@ -179,11 +193,26 @@ impl ScanReader {
         self.file.series().map(Series::findings).unwrap_or_default()
     }
 
-    /// The files that hold the voxels, in the order in which they lie in the volume; one unless this is a DICOM series.
-    pub fn files(&self) -> Vec<&Path> {
+    /// Where the voxels lie: the files of a DICOM series in the order of the volume, wherever they are packed, or the one file.
+    pub fn places(&self) -> Vec<Place> {
         match self.file.series() {
-            Some(series) => series.files().collect(),
-            None => vec![self.path()],
+            Some(series) => series.places().cloned().collect(),
+            None => vec![Place::file(self.path().to_owned())],
+        }
+    }
+
+    /// What results must say of the DICOM series; `None` for other files.
+    pub fn series(&self) -> Option<SeriesInfo> {
+        self.file.series().map(Series::info)
+    }
+
+    /// Whose DICOM series this is, read from its first slice; `None` for other files.
+    ///
+    /// Errors: a slice that is no more what it was when the series was opened.
+    pub fn identity(&self) -> Result<Option<Identity>, ImagingError> {
+        match self.file.series() {
+            Some(series) => Ok(Some(series.identity()?)),
+            None => Ok(None),
         }
     }
 

@@ -65,6 +65,12 @@ pub(crate) const MAXIMUM: Code = Code("56851009", "SCT", "Maximum");
 // Measures and their units.
 pub(crate) const VOLUME: Code = Code("118565006", "SCT", "Volume");
 pub(crate) const AREA: Code = Code("42798000", "SCT", "Area");
+/// The largest diameter within an image (TID 1411's CID 7469 names it so).
+pub(crate) const LONG_AXIS: Code = Code("103339001", "SCT", "Long Axis");
+/// The longest chord at a right angle to it.
+pub(crate) const SHORT_AXIS: Code = Code("103340004", "SCT", "Short Axis");
+pub(crate) const DIAMETER: Code = Code("81827009", "SCT", "Diameter");
+pub(crate) const MILLIMETRE: Code = Code("mm", "UCUM", "millimeter");
 pub(crate) const MILLILITRE: Code = Code("mL", "UCUM", "milliliter");
 pub(crate) const SQUARE_MILLIMETRE: Code = Code("mm2", "UCUM", "square millimeter");
 

@@ -94,6 +94,11 @@ pub enum ObjectsError {
     /// A document that is no PDF.
     #[error("the document does not begin with \"%PDF-\"; give a PDF")]
     NotPdf,
+    /// Bytes that are no segmentation or structured report of this crate.
+    #[error(
+        "the object is no segmentation or structured report of this program, so it cannot be told what in it names the patient; leave it out"
+    )]
+    Foreign,
     /// More than one value of a DICOM file can hold.
     #[error(
         "the {what} of {bytes} bytes is too large for a DICOM object, which holds at most {limit}; leave empty frames out or send less"

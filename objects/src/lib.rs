@@ -4,6 +4,8 @@
 //! a segmentation ([`Results::segmentation`]), a structured report ([`Results::measurements`]), a picture ([`Results::capture`]) and
 //! a document ([`Results::document`]). Used by the box, which stores and sends them. Nothing here reads a series, opens a file or talks to anyone.
 //!
+//! [`deidentify`] takes out of a segmentation or structured report whose it is.
+//!
 //! Every object carries the research-use notice and the model's name, version and hash. The same inputs give the same bytes and UIDs, so sending
 //! again is sending the same object. `docs/dicom-objects.md` says what stands where.
 //!
@@ -12,6 +14,7 @@
 mod capture;
 mod codes;
 mod content;
+mod deidentify;
 mod document;
 mod error;
 mod item;
@@ -24,6 +27,7 @@ mod source;
 mod uid;
 
 pub use capture::Picture;
+pub use deidentify::{Key, deidentify};
 pub use error::ObjectsError;
 pub use object::{Kind, Object};
 pub use results::{Device, Results};

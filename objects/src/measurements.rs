@@ -5,7 +5,8 @@
 use dicom_dictionary_std::tags;
 use nephrobox_shared::{
     class::Class,
-    report::{RESEARCH_USE_NOTICE, SideFindings, StructureAreas},
+    measure::{Placement, Side},
+    report::{Findings, RESEARCH_USE_NOTICE, StructureAreas, TumourFindings},
 };
 
 use crate::{
@@ -19,37 +20,98 @@ use crate::{
     segmentation::Segmentation,
 };
 
-/// A measure of a segment: what it is, how it was chosen among several, its unit, where the report has it.
+/// A measure of a segment: what it is, how it was chosen among several, its unit, where the report has it; `None` where the segment has no such.
 struct Measure {
     name: Code,
     derivation: Option<Code>,
     unit: Code,
-    kidney: fn(&SideFindings) -> f64,
-    tumour: fn(&SideFindings) -> f64,
+    value: fn(&Findings, Segment) -> Option<f64>,
 }
 
-/// Every measure of a segment, in the order in which they are listed.
-const MEASURES: [Measure; 2] = [
+/// End of the comment on a segment that was not found.
+pub(crate) const ABSENT: &str = ": none outlined.";
+/// Beginning of the comment on the model's scores.
+pub(crate) const OWN_TEST: &str = "The model's own test: ";
+
+/// Every measure, in the order in which they are listed.
+const MEASURES: [Measure; 5] = [
     Measure {
         name: codes::VOLUME,
         derivation: None,
         unit: codes::MILLILITRE,
-        kidney: |side| side.kidney_volume_ml,
-        tumour: |side| side.tumour_volume_ml,
+        value: |findings, segment| {
+            let side = findings.sides.get(segment.side);
+            Some(match segment.class {
+                Class::Tumour => side.tumour_volume_ml,
+                Class::Background | Class::Kidney => side.kidney_volume_ml,
+            })
+        },
     },
     Measure {
         name: codes::AREA,
         derivation: Some(codes::MAXIMUM),
         unit: codes::SQUARE_MILLIMETRE,
-        kidney: |side| side.kidney_largest_area_mm2,
-        tumour: |side| side.tumour_largest_area_mm2,
+        value: |findings, segment| {
+            let side = findings.sides.get(segment.side);
+            Some(match segment.class {
+                Class::Tumour => side.tumour_largest_area_mm2,
+                Class::Background | Class::Kidney => side.kidney_largest_area_mm2,
+            })
+        },
+    },
+    Measure {
+        name: codes::LONG_AXIS,
+        derivation: None,
+        unit: codes::MILLIMETRE,
+        value: |findings, segment| Some(widest(findings, segment)?.in_plane_diameter.length_mm),
+    },
+    Measure {
+        name: codes::SHORT_AXIS,
+        derivation: None,
+        unit: codes::MILLIMETRE,
+        value: |findings, segment| {
+            Some(widest(findings, segment)?.in_plane_perpendicular.length_mm)
+        },
+    },
+    Measure {
+        name: codes::DIAMETER,
+        derivation: Some(codes::MAXIMUM),
+        unit: codes::MILLIMETRE,
+        value: |findings, segment| {
+            let tumours = tumours(findings, segment);
+            tumours
+                .map(|tumour| tumour.largest_diameter.length_mm)
+                .reduce(f64::max)
+        },
     },
 ];
+
+/// The tumours of a segment; none of a kidney.
+fn tumours(findings: &Findings, segment: Segment) -> impl Iterator<Item = &TumourFindings> {
+    let side = match segment.side {
+        Side::Right => Placement::Right,
+        Side::Left => Placement::Left,
+    };
+    let all = findings.tumours.iter();
+    all.filter(move |tumour| segment.class == Class::Tumour && tumour.placement == side)
+}
+
+/// The tumour with the largest diameter in a slice, whose perpendicular is told with it.
+fn widest(findings: &Findings, segment: Segment) -> Option<&TumourFindings> {
+    let length = |tumour: &TumourFindings| tumour.in_plane_diameter.length_mm;
+    tumours(findings, segment).reduce(|most, next| {
+        if length(next) > length(most) {
+            next
+        } else {
+            most
+        }
+    })
+}
 
 impl Results<'_> {
     /// The report's measures, each group referring to its segment in `segmentation`.
     ///
-    /// Volume and largest area in a slice are there for every segment that has pixels; what was not found, the report's warnings and the
+    /// Volume and largest area in a slice are there for every segment that has pixels, diameters for tumours; what was not found, the report's warnings and the
     /// notice are sentences. Errors: a measure that is no finite number.
     pub fn measurements(&self, segmentation: &Segmentation) -> Result<Object, ObjectsError> {
         let mut item = self.common(Kind::Measurements);
@@ -154,14 +216,11 @@ impl Results<'_> {
         let absent = Segment::ALL
             .iter()
             .filter(|segment| !present.contains(segment))
-            .map(|segment| format!("{}: none outlined.", segment.label));
+            .map(|segment| format!("{}{ABSENT}", segment.label));
         std::iter::once(RESEARCH_USE_NOTICE.to_owned())
             .chain(warnings)
             .chain(absent)
-            .chain([format!(
-                "The model's own test: {}",
-                self.report.model.test_scores
-            )])
+            .chain([format!("{OWN_TEST}{}", self.report.model.test_scores)])
             .collect()
     }
 
@@ -202,11 +261,10 @@ impl Results<'_> {
                 Contains,
                 Content::uid(codes::SOURCE_SERIES, &self.source.series_uid),
             );
-        let side = self.report.findings.sides.get(segment.side);
+        let findings = &self.report.findings;
         for measure in &MEASURES {
-            let value = match segment.class {
-                Class::Tumour => (measure.tumour)(side),
-                Class::Background | Class::Kidney => (measure.kidney)(side),
+            let Some(value) = (measure.value)(findings, segment) else {
+                continue;
             };
             if !value.is_finite() {
                 return Err(ObjectsError::Measure {
@@ -217,9 +275,12 @@ impl Results<'_> {
             let mut number = Content::number(measure.name, value, measure.unit);
             if let Some(derivation) = measure.derivation {
                 number = number.with(Modifier, Content::code(codes::DERIVATION, derivation));
-                if let Some(image) = self.peak(segment) {
-                    number = number.with(Relation::InferredFrom, image);
-                }
+            }
+            // The largest area is that of one image; diameters may be of another tumour than the largest area.
+            if measure.name == codes::AREA
+                && let Some(image) = self.peak(segment)
+            {
+                number = number.with(Relation::InferredFrom, image);
             }
             group = group.with(Contains, number);
         }

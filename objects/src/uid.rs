@@ -12,6 +12,11 @@ pub(crate) fn derived(parts: &[&str]) -> String {
     from_hash(&hasher.finalize())
 }
 
+/// The UID that stands for another one under a secret key: always the same, and nobody without the key finds the way back.
+pub(crate) fn keyed(key: &[u8; 32], original: &str) -> String {
+    from_hash(&blake3::keyed_hash(key, original.as_bytes()))
+}
+
 /// The UID of a hash's first 16 bytes.
 pub(crate) fn from_hash(hash: &blake3::Hash) -> String {
     let mut uuid = [0; 16];

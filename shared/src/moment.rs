@@ -33,9 +33,85 @@ pub fn rfc3339(since_1970: Duration) -> String {
     )
 }
 
+/// Days from 1970-01-01 to a date of the Gregorian calendar, written `YYYYMMDD` as DICOM does; `None` if it is none.
+///
+/// ```
+/// use nephrobox_shared::moment::days_since_1970;
+/// assert_eq!(days_since_1970("20000301"), Some(11_017));
+/// assert_eq!(days_since_1970("19000229"), None);
+/// ```
+pub fn days_since_1970(date: &str) -> Option<i64> {
+    let (year, month, day) = parts(date)?;
+    // As above: years begin in March.
+    let year = if month < 3 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    Some(
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468,
+    )
+}
+
+/// A date of DICOM as people write it, such as `2026-03-01`; what is no date stays as it is.
+pub fn date(date: &str) -> String {
+    match parts(date) {
+        Some((year, month, day)) => format!("{year:04}-{month:02}-{day:02}"),
+        None => date.into(),
+    }
+}
+
+/// Year, from 1 on, month and day of a date that the calendar has.
+fn parts(date: &str) -> Option<(i64, i64, i64)> {
+    let date = date.trim_matches(' ');
+    if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize| date.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (year >= 1 && (1..=days).contains(&day)).then_some((year, month, day))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_of_dates_agree_with_moments() {
+        for day in (0..60_000).step_by(17) {
+            let moment = rfc3339(Duration::from_secs(day * 86_400));
+            let written = moment[..10].replace('-', "");
+            assert_eq!(days_since_1970(&written), Some(day as i64), "{written}");
+            assert_eq!(date(&written), moment[..10]);
+        }
+        // As `date -u -d ... +%s` counts, before 1970.
+        assert_eq!(days_since_1970("19000301"), Some(-25_508));
+        assert_eq!(days_since_1970("16000229"), Some(-135_081));
+    }
+
+    #[test]
+    fn what_no_calendar_has_is_no_date() {
+        for no in [
+            "",
+            "2026",
+            "20260229",
+            "20261301",
+            "20260431",
+            "00000101",
+            "2026030a",
+            "2026-3-1",
+            "２０２６０３",
+            "+2026301",
+            "99999999",
+        ] {
+            assert_eq!(days_since_1970(no), None, "{no}");
+            assert_eq!(date(no), no);
+        }
+    }
 
     #[test]
     fn moments_are_written_as_rfc_3339_says() {

@@ -18,7 +18,7 @@ mod warning;
 
 use alloc::{string::String, vec::Vec};
 
-pub use change::{Change, SideChange};
+pub use change::{Change, DiameterChange, RECIST_LEAST_MM, SideChange, VolumeChange};
 pub use confidence::Confidence;
 pub use findings::{
     ComponentCounts, ComponentFindings, Findings, SideFindings, SliceAreas, SliceFindings,

@@ -6,7 +6,7 @@ use nephrobox_shared::{
     package::{Input, Manifest, TestScores, Training},
     preprocess::Preprocess,
     report::{
-        Confidence, EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
+        Change, Confidence, EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
         RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, VisitedSlices,
     },
 };
@@ -101,7 +101,10 @@ fn report() -> Report {
             flipped_kidney_dice: Some(0.95),
             ..Confidence::default()
         }),
-        change: None,
+        change: Some(Change {
+            days: Some(170),
+            ..Change::default()
+        }),
         warnings: findings.warnings(),
         findings,
         outputs: vec![OutputFile {
@@ -168,7 +171,8 @@ fn a_report_without_the_later_fields_is_read() {
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
         const UNITS: [&str; 6] = ["_mm", "_mm2", "_ml", "_s", "_percent", "_hu"];
-        const COUNTS_AND_POSITIONS: [&str; 19] = [
+        const COUNTS_AND_POSITIONS: [&str; 20] = [
+            "days",
             "slice",
             "slices",
             "rows",

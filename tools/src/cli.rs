@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::{
-    audit, bench, fetch, flash, inspect, keygen, logs, permit, rollback, scans, score, screenshot,
-    send, sign, slots, status, validate, verify,
+    audit, bench, erase, export, fetch, flash, inspect, keygen, logs, permit, rollback, scans,
+    score, screenshot, send, sign, slots, status, validate, verify,
 };
 
 /// Ends every `--help` of the program itself; `docs/nephroctl.md` has the same table.
@@ -64,6 +64,12 @@ enum Command {
     /// Bring the results of a scan that was sent earlier.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Args),
+    /// Bring the results of a scan without whose they are.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
+    /// Erase a scan and its results from the box.
+    #[command(after_help = erase::EXAMPLES)]
+    Erase(erase::Args),
     /// List the scans on the box.
     #[command(after_help = scans::EXAMPLES)]
     Scans(scans::Args),
@@ -121,6 +127,8 @@ pub fn run(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Rollback(args) => rollback::run(&args, out),
         Command::Send(args) => send::run(&args, out),
         Command::Fetch(args) => fetch::run(&args, out),
+        Command::Export(args) => export::run(&args, out),
+        Command::Erase(args) => erase::run(&args, out),
         Command::Scans(args) => scans::run(&args, out),
         Command::Status(args) => status::run(&args, out),
         Command::Logs(args) => logs::run(&args, out),

@@ -7,6 +7,8 @@
 pub mod audit;
 pub mod bench;
 pub mod cli;
+pub mod erase;
+pub mod export;
 pub mod failure;
 pub mod fetch;
 pub mod flash;

@@ -30,6 +30,9 @@ const LARGEST_FILE: u64 = 1 << 30;
 /// Start of the names of folders that are still being filled.
 const STAGING: &str = ".nephroctl-partial-";
 
+/// A file's name in a request.
+type Name = heapless::String<128>;
+
 /// One file of a scan's results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultFile {
@@ -55,8 +58,34 @@ pub fn fetch(
     scan: &str,
     heard: &mut dyn FnMut(&str, Progress),
 ) -> Result<Vec<ResultFile>, Failure> {
+    let list = |scan| Item::Results { scan };
+    let one = |scan, name| Item::Result { scan, name };
+    files(client, scan, (list, one), heard)
+}
+
+/// The same, of the results without whose they are, which the box makes of them.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_export(
+    client: &mut Client,
+    scan: &str,
+    heard: &mut dyn FnMut(&str, Progress),
+) -> Result<Vec<ResultFile>, Failure> {
+    let list = |scan| Item::Exports { scan };
+    let one = |scan, name| Item::Export { scan, name };
+    files(client, scan, (list, one), heard)
+}
+
+/// All files of a list.
+fn files(
+    client: &mut Client,
+    scan: &str,
+    (list, one): (impl Fn(Word) -> Item, impl Fn(Word, Name) -> Item),
+    heard: &mut dyn FnMut(&str, Progress),
+) -> Result<Vec<ResultFile>, Failure> {
     let scan: Word = cut(scan);
-    let item = Item::Results { scan: scan.clone() };
+    let item = list(scan.clone());
     let list = line::get(client, &item, LONGEST_LIST, &mut |_| ())?;
     let list: Vec<Listed> = serde_json::from_slice(&list)
         .map_err(|_| line::nonsense("its list of results cannot be read", client.endpoint()))?;
@@ -69,10 +98,7 @@ pub fn fetch(
             let what = format!("a result that cannot be, {name:?} of {bytes} bytes");
             return Err(line::nonsense(&what, client.endpoint()));
         }
-        let item = Item::Result {
-            scan: scan.clone(),
-            name: cut(&name),
-        };
+        let item = one(scan.clone(), cut(&name));
         let bytes = line::get(client, &item, bytes, &mut |progress| heard(&name, progress))?;
         results.push(ResultFile { name, bytes });
     }

@@ -2,18 +2,19 @@
 //!
 //! [`send_and_fetch`] is the way of one scan; the command adds several scans, folders and words.
 
+mod scan;
+
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use nephrobox_imaging::ScanReader;
 use nephrobox_link::client::{Client, Progress};
-use nephrobox_link::message::{Object, Reply, Request, ScanState, cut};
+use nephrobox_link::message::{Reply, Request, ScanState, cut};
 
-use crate::failure::{Exit, Failure, say, told};
+use self::scan::{Choice, Scan, find};
+use crate::failure::{Exit, Failure, say};
 use crate::line::{self, Line};
 use crate::progress::Bar;
 use crate::results::{self, Folder, LABELS, REPORT_JSON, ResultFile};
@@ -25,6 +26,12 @@ Examples:
   nephroctl send case_00001 --out results      # and keeps all results there
   nephroctl send a.nii.gz b.nii.gz --fast --out results
   nephroctl send ct.nii.gz --no-wait           # prints the id for `fetch`
+  nephroctl send disc/DICOM --out results      # the CT series in a folder, searched 8 deep
+  nephroctl send IM*.dcm --out results         # or the files of one
+  nephroctl send disc/DICOM --series 2         # of several the second; --all sends every one
+
+A DICOM series is packed into one temporary file (uncompressed tar, see TMPDIR) and sent as that; \
+localisers, other objects and other files stay here.
 
 What was interrupted goes on where it stopped when the same command is given again, and a scan \
 that the box has done is not done twice. Without --out the results stay on the box; with it, the \
@@ -32,15 +39,20 @@ box may let go of them once they are safe there.";
 
 /// How often the box is asked what became of a scan.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Names of the scan in a case folder in the layout of KiTS19.
-const IMAGING: [&str; 2] = ["imaging.nii.gz", "imaging.nii"];
-
 /// Options of `nephroctl send`.
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The scans: NIfTI-1 files (.nii, .nii.gz), or case folders with imaging.nii.gz.
+    /// The scans: NIfTI-1 files (.nii, .nii.gz), case folders with imaging.nii.gz, folders with a DICOM CT series or tars of one, or
+    /// the files of one series.
     #[arg(required = true, value_name = "SCAN")]
     pub scans: Vec<PathBuf>,
+    /// Of a DICOM folder with several series, send this one; numbers as listed without this option.
+    #[arg(long, value_name = "N", conflicts_with = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    pub series: Option<u32>,
+    /// Of a DICOM folder with several series, send every one as a scan of its own.
+    #[arg(long)]
+    pub all: bool,
     /// Look at a slice every 15 mm first, and closely only around kidneys.
     #[arg(long)]
     pub fast: bool,
@@ -61,6 +73,8 @@ pub struct Args {
 /// How far a scan is on its way.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
+    /// It is a series of files and is packed into one.
+    Packing(Progress),
     /// It is sent.
     Sending(Progress),
     /// The box has it, and says what becomes of it.
@@ -113,7 +127,8 @@ pub fn send_and_fetch(
     }
 }
 
-/// Sends a scan and returns its id on the box, which has it to stay then.
+/// Sends a scan and returns its id on the box, which has it to stay then. `scan` is a NIfTI file, a case folder, or a folder, file or tar
+/// with one DICOM series.
 ///
 /// # Errors
 /// If the scan cannot be read, or the box takes it not or cannot be reached.
@@ -123,20 +138,7 @@ pub fn send(
     fast: bool,
     heard: &mut dyn FnMut(Step<'_>),
 ) -> Result<String, Failure> {
-    let path = find(scan)?;
-    let mut file = File::open(&path)
-        .map_err(|error| told(Exit::Input, &error, path.display(), "check the path"))?;
-    let object = Object::Scan {
-        name: cut(&name(&path)),
-        fast,
-    };
-    let put = client.put(&object, &mut file, &mut |progress| {
-        heard(Step::Sending(progress));
-    });
-    match put {
-        Ok(id) => Ok(id.as_str().to_owned()),
-        Err(error) => Err(line::failed(&error, scan.display())),
-    }
+    Scan::find(scan)?.send(client, fast, heard)
 }
 
 /// Asks the box until it is done with a scan.
@@ -221,23 +223,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut failures = Failures::default();
     // All are sent before the first is waited for: the box works while the next one comes in.
     for job in &mut jobs {
-        let sent = send(&mut client, &job.scan, args.fast, &mut |step| {
-            show(&mut bar, &job.name, step);
+        let sent = job.scan.send(&mut client, args.fast, &mut |step| {
+            show(&mut bar, &job.scan.label, step);
         });
         job.id = bar.aside(|| failures.note(sent));
     }
     for job in &jobs {
         let Some(id) = &job.id else { continue };
         let told = if args.no_wait {
-            Ok(format!("{id}  {}\n", job.scan.display()))
+            Ok(format!("{id}  {}\n", job.scan.place.display()))
         } else {
             bring(
                 &mut client,
                 job.folder.as_ref(),
                 id,
-                &job.scan.display(),
+                &job.scan.place.display(),
                 &mut |step| {
-                    show(&mut bar, &job.name, step);
+                    show(&mut bar, &job.scan.label, step);
                 },
             )
         };
@@ -252,38 +254,38 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 /// One scan of the command line.
 #[derive(Debug)]
 struct Job {
-    scan: PathBuf,
-    name: String,
+    scan: Scan,
     folder: Option<Folder>,
     id: Option<String>,
 }
 
 /// Checks all scans and folders before anything is sent.
 fn plan(args: &Args) -> Result<Vec<Job>, Failure> {
-    let mut jobs: Vec<Job> = Vec::with_capacity(args.scans.len());
-    for scan in &args.scans {
-        let path = find(scan)?;
-        ScanReader::open(&path).map_err(|error| {
-            let remedy = "export the scan again as one 3-D NIfTI-1 file";
-            told(Exit::Input, &error, path.display(), remedy)
-        })?;
-        let name = name(&path);
+    let choice = match args.series {
+        Some(number) => Choice::Number(number as usize),
+        None if args.all => Choice::All,
+        None => Choice::Only,
+    };
+    let scans = find(&args.scans, choice)?;
+    let several = scans.len() > 1;
+    let mut jobs: Vec<Job> = Vec::with_capacity(scans.len());
+    for scan in scans {
+        scan.check()?;
         let folder = match &args.out {
             None => None,
-            Some(out) if args.scans.len() == 1 => Some(Folder::check(out, args.force)?),
-            Some(out) => Some(Folder::check(&out.join(stem(&name)), args.force)?),
+            Some(out) if several => Some(Folder::check(&out.join(&scan.label), args.force)?),
+            Some(out) => Some(Folder::check(out, args.force)?),
         };
         if folder.is_some() && jobs.iter().any(|job| job.folder == folder) {
             return Err(Failure::new(
                 Exit::Usage,
-                format_args!("two scans are called {}", stem(&name)),
-                scan.display(),
+                format_args!("two scans are called {}", scan.label),
+                scan.place.display(),
                 "send them one after the other with an --out of their own",
             ));
         }
         jobs.push(Job {
-            scan: scan.clone(),
-            name,
+            scan,
             folder,
             id: None,
         });
@@ -336,51 +338,13 @@ fn unusable(code: &'static str, reason: &str, place: &dyn std::fmt::Display) -> 
 /// Shows how far a scan is.
 pub(crate) fn show(bar: &mut Bar, name: &str, step: Step<'_>) {
     match step {
+        Step::Packing(progress) => bar.transfer(&format!("{name}: packing"), progress),
         Step::Sending(progress) => bar.transfer(&format!("{name}: sending"), progress),
         Step::State(state) => bar.scan(name, state),
         Step::Fetching(file, progress) => {
             bar.transfer(&format!("{name}: fetching {file}"), progress);
         }
     }
-}
-
-/// The file that a person means: itself, or the scan inside if it is a case folder.
-fn find(scan: &Path) -> Result<PathBuf, Failure> {
-    if !scan.is_dir() {
-        return Ok(scan.to_owned());
-    }
-    let inside = IMAGING.iter().map(|name| scan.join(name));
-    inside
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Input,
-                "the folder holds no imaging.nii.gz",
-                scan.display(),
-                "name the NIfTI file itself, or a case folder in the layout of KiTS19",
-            )
-        })
-}
-
-/// A scan's name for people: its file's, or its case's where all files are called the same.
-fn name(path: &Path) -> String {
-    let of = |path: &Path| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    let file = of(path).unwrap_or_default();
-    if IMAGING.contains(&file.as_str()) {
-        path.parent().and_then(of).unwrap_or(file)
-    } else {
-        file
-    }
-}
-
-/// A name without the endings of NIfTI.
-fn stem(name: &str) -> &str {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    name.strip_suffix(".nii").unwrap_or(name)
 }
 
 /// Collects what fails; all but the first, which `main` tells, are told at once.
@@ -404,24 +368,5 @@ impl Failures {
 
     fn first(self) -> Result<(), Failure> {
         self.0.map_or(Ok(()), Err)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_case_of_kits19_is_called_by_its_folder() {
-        for (path, called, stem_of_it) in [
-            ("data/case_00001/imaging.nii.gz", "case_00001", "case_00001"),
-            ("data/case_00001/imaging.nii", "case_00001", "case_00001"),
-            ("ct.nii.gz", "ct.nii.gz", "ct"),
-            ("a/thorax.1.nii", "thorax.1.nii", "thorax.1"),
-            ("imaging.nii.gz", "imaging.nii.gz", "imaging"),
-        ] {
-            let name = name(Path::new(path));
-            assert_eq!((name.as_str(), stem(&name)), (called, stem_of_it));
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod keys;
+mod network;
 mod read;
 mod reader;
 pub mod size;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
+pub(crate) use network::{AE_TITLE, LINE};
+pub use network::{Archive, Destination, Dicom, DicomWeb, Object, Peer, Recipient, Results, Tls};
 pub use reader::Problem;
 
 /// A configuration that was checked.
@@ -33,11 +36,22 @@ pub struct Config {
     /// Section `folder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<Folder>,
+    /// Section `dicom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dicom: Option<Dicom>,
     /// Section `spool`.
     pub spool: Spool,
     /// Sections `destination`.
     #[serde(rename = "destination", skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<Destination>,
+    /// Sections `archive`.
+    #[serde(rename = "archive", skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<Archive>,
+    /// Sections `dicomweb`.
+    #[serde(rename = "dicomweb", skip_serializing_if = "Vec::is_empty")]
+    pub dicomweb: Vec<DicomWeb>,
+    /// Section `results`.
+    pub results: Results,
     /// Section `model`.
     pub model: Model,
     /// Section `compute`.
@@ -47,6 +61,8 @@ pub struct Config {
     /// Section `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Section `privacy`.
+    pub privacy: Privacy,
     /// Section `log`.
     pub log: Log,
 }
@@ -58,6 +74,8 @@ pub struct Identity {
     pub name: String,
     /// The folder of everything it keeps.
     pub state: PathBuf,
+    /// Whether results are kept and never sent.
+    pub silent: bool,
 }
 
 /// The serial line.
@@ -102,19 +120,6 @@ pub struct Spool {
     pub keep_free_bytes: u64,
     /// The largest scan.
     pub max_scan_bytes: u64,
-}
-
-/// Where results go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Destination {
-    /// Into a folder.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Back over the line that the scan came from.
-    Line,
 }
 
 /// Which models are taken.
@@ -184,6 +189,16 @@ pub enum PanelTarget {
 pub struct Status {
     /// A loopback address.
     pub listen: SocketAddr,
+    /// Whether the pages of studies say whose they are.
+    pub show_identity: bool,
+}
+
+/// How long scans are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Privacy {
+    /// Days after which the box erases; `None`: as long as there is room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u16>,
 }
 
 /// What is logged.
@@ -252,6 +267,13 @@ impl Config {
             path: path.to_owned(),
             problems,
         })
+    }
+
+    /// Everyone whom results are sent to.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
+        let all = self.destinations.iter().map(Recipient::Destination);
+        all.chain(self.archives.iter().map(Recipient::Archive))
+            .chain(self.dicomweb.iter().map(Recipient::DicomWeb))
     }
 
     /// Checks a text. Looks at nothing outside it: whether files are there is found out by who opens them.

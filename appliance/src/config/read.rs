@@ -1,5 +1,6 @@
 //! From TOML to a [`Config`]: section by section, then what only several keys together can get wrong.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,11 @@ use nephrobox_engine::device;
 use nephrobox_shared::package::KeyError;
 use toml::de::DeTable;
 
+use super::network::{archive, destination, dicom, folder_of, results, web};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Destination, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget,
-    Serial, Spool, Status, Tcp, TrustedKey,
+    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Privacy, Serial,
+    Spool, Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -30,16 +32,19 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let folder = optional(&mut root, "folder", p, |table, p| {
         folder(table, &identity.state, p)
     });
+    let dicom = optional(&mut root, "dicom", p, dicom);
     let spool = section(&mut root, "spool", p, spool);
-    let destinations = elements(&mut root, "destination", p, |table, p| {
-        destination(table, p)
-    });
+    let destinations = elements(&mut root, "destination", p, destination);
+    let archives = elements(&mut root, "archive", p, archive);
+    let dicomweb = elements(&mut root, "dicomweb", p, web);
+    let results = section(&mut root, "results", p, results);
     let model = section(&mut root, "model", p, model);
     let compute = section(&mut root, "compute", p, compute);
     let panel = section(&mut root, "panel", p, |table, p| Panel {
         targets: elements(table, "targets", p, target),
     });
     let status = optional(&mut root, "status", p, status);
+    let privacy = section(&mut root, "privacy", p, privacy);
     let log = section(&mut root, "log", p, log);
     if let (Some(tcp), Some(status)) = (&tcp, &status)
         && tcp.listen.port() == status.listen.port()
@@ -67,22 +72,45 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     root.finish(p);
     let mut found = problems.found;
     if found.is_empty() {
-        return Ok(Config {
+        let config = Config {
             identity,
             serial,
             tcp,
             folder,
+            dicom,
             spool,
             destinations,
+            archives,
+            dicomweb,
+            results,
             model,
             compute,
             panel,
             status,
+            privacy,
             log,
-        });
+        };
+        match twice(&config) {
+            None => return Ok(config),
+            Some(problem) => found.push(problem),
+        }
     }
     found.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     Err(found)
+}
+
+/// Two recipients of one name, whom nobody could tell apart.
+fn twice(config: &Config) -> Option<Problem> {
+    let mut names = BTreeSet::new();
+    let name = config
+        .recipients()
+        .map(|to| to.name())
+        .find(|name| !names.insert(name.clone()))?;
+    Some(Problem {
+        line: None,
+        what: format!("results go to {name} twice"),
+        remedy: "remove one".into(),
+    })
 }
 
 /// A section that has defaults for everything.
@@ -111,7 +139,7 @@ fn optional<'a, 'i, T>(
 }
 
 /// The tables of a list.
-fn elements<'a, 'i, T>(
+pub(super) fn elements<'a, 'i, T>(
     parent: &mut Table<'a, 'i>,
     key: &'static str,
     p: &mut Problems<'_>,
@@ -142,7 +170,12 @@ fn identity(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Identity {
     let state = table
         .path("state", p)
         .unwrap_or_else(|| PathBuf::from("/var/lib/nephrobox"));
-    Identity { name, state }
+    let silent = table.switch("silent", p).unwrap_or(false);
+    Identity {
+        name,
+        state,
+        silent,
+    }
 }
 
 fn serial(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Serial> {
@@ -231,31 +264,6 @@ fn spool(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Spool {
     }
 }
 
-fn destination(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Destination> {
-    let kind = table.word("kind", &["folder", "line"], p);
-    let kind = table.need("kind", kind, p);
-    let path = table.path("path", p);
-    if kind? == "folder" {
-        let path = table.need("path", path, p)?;
-        return Some(Destination::Folder { path });
-    }
-    if let Some(at) = table.at("path") {
-        p.add(
-            Some(at),
-            format!("{} has no meaning with kind line", table.full("path")),
-            "remove it",
-        );
-    }
-    Some(Destination::Line)
-}
-
-fn folder_of(destination: &Destination) -> Option<&Path> {
-    match destination {
-        Destination::Folder { path } => Some(path),
-        Destination::Line => None,
-    }
-}
-
 fn model(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Model {
     let allow_without_self_test = table.switch("allow_without_self_test", p).unwrap_or(false);
     let trusted_keys: Vec<TrustedKey> = elements(table, "trusted_keys", p, |table, p| {
@@ -319,6 +327,7 @@ fn target(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PanelTarget
 }
 
 fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
+    let show_identity = table.switch("show_identity", p).unwrap_or(true);
     let listen = address(table, p)?;
     if !listen.ip().is_loopback() {
         let what = format!("status.listen is {listen}, which others can reach");
@@ -328,7 +337,17 @@ fn status(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<Status> {
             "give an address of this machine alone, such as \"127.0.0.1:9180\"",
         );
     }
-    Some(Status { listen })
+    Some(Status {
+        listen,
+        show_identity,
+    })
+}
+
+fn privacy(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Privacy {
+    let days = table.number("retention_days", 1..3651, p);
+    Privacy {
+        retention_days: days.map(|days| days as u16),
+    }
 }
 
 fn log(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Log {
@@ -356,7 +375,7 @@ fn device_path(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<PathBu
     Some(device)
 }
 
-fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
+pub(super) fn address(table: &mut Table<'_, '_>, p: &mut Problems<'_>) -> Option<SocketAddr> {
     let text = table.text("listen", p);
     let text = table.need("listen", text, p)?;
     match text.parse::<SocketAddr>() {

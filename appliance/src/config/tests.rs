@@ -73,6 +73,34 @@ fn contradictions_are_found() {
             "[tcp]\nlisten = \"0.0.0.0:7000\"",
             "tcp.client_ca is missing",
         ),
+        (
+            "[dicom]\nlisten = \"0.0.0.0:104\"\ncertificate = \"/c\"",
+            "belong together",
+        ),
+        (
+            "[dicom]\nlisten = \"0.0.0.0:104\"\npeers = [{ ae_title = \"CT1\", address = \"ct1.local\" }]",
+            "names are not looked up",
+        ),
+        (
+            "[dicom]\nlisten = \"0.0.0.0:104\"\nae_title = \"A TITLE THAT IS TOO LONG\"",
+            "1 to 16 letters",
+        ),
+        (
+            "[[archive]]\naddress = \"pacs\"\nae_title = \"PACS\"",
+            "host and port",
+        ),
+        (
+            "[[archive]]\naddress = \"pacs:104\"\nae_title = \"PACS\"\nobjects = [\"scan\"]",
+            "archive[0].objects[0] is no object",
+        ),
+        (
+            "[[archive]]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n[[archive]]\naddress = \"pacs:104\"\nae_title = \"PACS\"",
+            "results go to dicom PACS at pacs:104 twice",
+        ),
+        (
+            "[[dicomweb]]\nurl = \"https://me:secret@pacs/web\"",
+            "without name and password",
+        ),
         ("box = 3", "not a table"),
         ("[box", "TOML"),
     ] {
@@ -89,7 +117,10 @@ fn what_show_prints_is_the_same_configuration() {
     let text = format!(
         "[serial]\ndevice = \"/dev/ttyGS0\"\n[[destination]]\nkind = \"line\"\n[[destination]]\nkind = \"folder\"\npath = \"/srv/r\"\n\
          [model]\ntrusted_keys = [{{ key = \"{KEY}\", retired = true }}]\n[panel]\ntargets = [{{ kind = \"png\", path = \"/run/p.png\" }}]\n\
-         [status]\nlisten = \"[::1]:9180\"\n[log]\nformat = \"json\"\n[compute]\nthreads = 2\n"
+         [status]\nlisten = \"[::1]:9180\"\n[log]\nformat = \"json\"\n[compute]\nthreads = 2\n\
+         [dicom]\nlisten = \"0.0.0.0:104\"\npeers = [{{ ae_title = \"CT 1\" }}]\ncertificate = \"/c\"\nkey = \"/k\"\n\
+         [[archive]]\naddress = \"pacs:104\"\nae_title = \"PACS\"\nobjects = [\"document\"]\n[[dicomweb]]\nurl = \"https://pacs/web/\"\n\
+         [results]\nfhir = true\n"
     );
     let config = Config::parse(&text).expect("right");
     let shown = toml::to_string(&config).expect("as TOML");

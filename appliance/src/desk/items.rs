@@ -4,10 +4,12 @@ use nephrobox_link::message::{Code, Item, Refused};
 use serde::Serialize;
 
 use super::{bench, refuse, scan};
+use crate::config::LINE;
+use crate::export::{self, Exporter};
 use crate::health::{Readiness, readiness};
 use crate::output::REPORT_JSON;
 use crate::panel::{Panel, View};
-use crate::run::{Core, LINE, sent_deed};
+use crate::run::{Core, sent_deed};
 use crate::snapshot::Snapshot;
 use crate::spool::{FAILURE_JSON, Listed, Outcome, State};
 use crate::storage::Storage;
@@ -16,7 +18,7 @@ use crate::storage::Storage;
 const LINES: u32 = 100_000;
 
 /// The bytes of an item.
-pub(super) fn get(core: &Core, item: &Item) -> Result<Vec<u8>, Refused> {
+pub(super) fn get(core: &Core, line: &str, item: &Item) -> Result<Vec<u8>, Refused> {
     match item {
         Item::Status => {
             let state = core.shared.get();
@@ -46,6 +48,8 @@ pub(super) fn get(core: &Core, item: &Item) -> Result<Vec<u8>, Refused> {
         }
         Item::Results { scan } => results(core, scan),
         Item::Result { scan, name } => result(core, scan, name),
+        Item::Exports { scan } => exports(core, scan),
+        Item::Export { scan, name } => export(core, line, scan, name),
         Item::Bench { seconds } => json(&bench::run(core, *seconds)?),
     }
 }
@@ -151,6 +155,37 @@ fn result(core: &Core, scan: &str, name: &str) -> Result<Vec<u8>, Refused> {
             .map_err(|error| refuse::audit(&error))?;
     }
     Ok(bytes.unwrap_or_default())
+}
+
+fn exports(core: &Core, scan: &str) -> Result<Vec<u8>, Refused> {
+    let files = exporter(core, scan)?.all();
+    let files = files.map_err(|error| refuse::export(&error))?;
+    let list: Vec<_> = files
+        .iter()
+        .map(|file| File {
+            name: file.name,
+            bytes: file.bytes.len() as u64,
+        })
+        .collect();
+    json(&list)
+}
+
+fn export(core: &Core, line: &str, scan: &str, name: &str) -> Result<Vec<u8>, Refused> {
+    let file = exporter(core, scan)?.file(name);
+    let file = file.map_err(|error| refuse::export(&error))?;
+    if file.name == REPORT_JSON {
+        let deed = export::deed(line, scan::id(scan)?, &file.bytes);
+        core.ledger
+            .note(&deed)
+            .map_err(|error| refuse::audit(&error))?;
+    }
+    Ok(file.bytes)
+}
+
+fn exporter<'a>(core: &'a Core, scan: &str) -> Result<Exporter<'a>, Refused> {
+    let state = &core.config.identity.state;
+    let exporter = Exporter::new(&core.spool, scan::id(scan)?, state);
+    exporter.map_err(|error| refuse::export(&error))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Refused> {

@@ -119,7 +119,7 @@ impl Desk for BoxDesk {
     }
 
     fn get(&mut self, item: &Item) -> Result<Vec<u8>, Refused> {
-        items::get(&self.core, item)
+        items::get(&self.core, self.line, item)
     }
 
     fn answer(&mut self, request: &Request) -> Result<Reply, Refused> {
@@ -127,6 +127,9 @@ impl Desk for BoxDesk {
             Request::Scan { scan } => scan::state(&self.core, scan).map(Reply::Scan),
             Request::Confirm { scan } => scan::confirm(&self.core, scan).map(|()| Reply::Done),
             Request::Slots => slots::state(&self.core).map(Reply::Slots),
+            Request::Erase { scan } => {
+                scan::erase(&self.core, self.line, scan).map(|()| Reply::Done)
+            }
             Request::Rollback { from } => {
                 slots::rollback(&self.core, self.line, from).map(|()| Reply::Done)
             }

@@ -3,7 +3,9 @@
 use nephrobox_link::message::{Code, Refused};
 
 use crate::audit::AuditError;
+use crate::export::ExportError;
 use crate::failure::sentence;
+use crate::run::EraseError;
 use crate::slots::{Refusal as PackageRefusal, SlotsError};
 use crate::spool::{NoScanId, Refusal, SpoolError};
 
@@ -20,6 +22,27 @@ pub(super) fn scan_id(error: NoScanId) -> Refused {
 
 pub(super) fn audit(error: &AuditError) -> Refused {
     Refused::new(Code::Disk, &sentence(error))
+}
+
+pub(super) fn erase(error: &EraseError) -> Refused {
+    match error {
+        EraseError::Spool(error) => spool(error),
+        EraseError::Audit(error) => audit(error),
+    }
+}
+
+pub(super) fn export(error: &ExportError) -> Refused {
+    let code = match error {
+        ExportError::Spool(error) => return spool(error),
+        ExportError::NoReport(_) | ExportError::Name(_) => Code::Unknown,
+        ExportError::Key(_)
+        | ExportError::Read { .. }
+        | ExportError::Report
+        | ExportError::Labels(_)
+        | ExportError::Picture(_)
+        | ExportError::Object(_) => Code::Disk,
+    };
+    Refused::new(code, &sentence(error))
 }
 
 /// A fault of the program.
@@ -48,6 +71,7 @@ pub(super) fn spool(error: &SpoolError) -> Refused {
         | SpoolError::TooMany { .. }
         | SpoolError::Short { .. }
         | SpoolError::Destination(_) => Code::BadRequest,
+        SpoolError::Held { .. } => Code::Busy,
         SpoolError::Hash(_) => Code::Hash,
         SpoolError::NoResult(_) => Code::Internal,
     };

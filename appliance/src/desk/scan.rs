@@ -4,8 +4,9 @@ use nephrobox_link::message::{Code, Hash, Refused, ScanState, Sentence, Word, cu
 use nephrobox_link::server::Announced;
 
 use super::{BoxDesk, Incoming, refuse};
+use crate::config::LINE;
 use crate::logs::scan_span;
-use crate::run::{Core, LINE, NO_ROOM, Transfer, has_model};
+use crate::run::{Core, NO_ROOM, Transfer, has_model};
 use crate::spool::{Begin, Incoming as Announcement, Outcome, ScanId, SpoolError, State};
 
 /// A scan that comes in at a desk.
@@ -227,5 +228,13 @@ pub(super) fn confirm(core: &Core, scan: &Word) -> Result<(), Refused> {
         core.clear(NO_ROOM); // these results may give way now
         core.bells.upkeep();
     }
+    Ok(())
+}
+
+/// Erases a scan and all that was made of it.
+pub(super) fn erase(core: &Core, line: &str, scan: &Word) -> Result<(), Refused> {
+    let erased = core.erase_for(line, id(scan)?);
+    erased.map_err(|error| refuse::erase(&error))?;
+    core.bells.upkeep();
     Ok(())
 }

@@ -23,6 +23,7 @@ pub const METRICS: &[Metric] = &[
     ("nephrobox_start_time_seconds", "gauge", "When the program started, in seconds since 1970 UTC.", |s| s.started_unix_s as f64),
     ("nephrobox_ready", "gauge", "1 if a scan sent now would be accepted.", |s| f64::from(u8::from(readiness(s).ready))),
     ("nephrobox_working", "gauge", "1 while the network looks at a scan.", |s| f64::from(u8::from(matches!(s.activity, Activity::Working { .. })))),
+    ("nephrobox_arriving_slices", "gauge", "Slices that have come in over the network and are no scan yet.", |s| s.arriving_slices as f64),
     ("nephrobox_queued_scans", "gauge", "Scans that wait.", |s| s.queued as f64),
     ("nephrobox_aside_scans", "gauge", "Scans that could not be processed and are kept aside.", |s| s.aside as f64),
     ("nephrobox_spool_used_bytes", "gauge", "Room taken by scans and results.", |s| s.used_bytes as f64),

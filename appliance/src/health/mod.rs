@@ -1,16 +1,21 @@
-//! How the box is doing: watchdog, liveness and readiness, metrics, status page.
+//! How the box is doing: watchdog, liveness and readiness, metrics, status page; and the shelf of studies.
 //!
 //! *Live* means that the worker gives signs of life; if not, a restart helps. *Ready* means that a scan sent now would be
-//! accepted; if not, the reasons say what to do, and a restart does not help. All of it reads [`crate::snapshot::Shared`].
+//! accepted; if not, the reasons say what to do, and a restart does not help. All of it reads [`crate::snapshot::Shared`]; only the shelf reads
+//! the queue itself.
 
+mod html;
 pub mod metrics;
 mod page;
 mod serve;
+mod shelf;
+mod studies;
 pub mod watchdog;
 
 use serde::Serialize;
 
 pub use serve::{ServeError, serve};
+pub use shelf::Shelf;
 
 use crate::snapshot::Snapshot;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRef, Path, RawQuery, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
@@ -20,8 +20,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-use super::{metrics, page, readiness};
+use super::shelf::{Found, Shelf, served_as};
+use super::{metrics, page, readiness, studies};
 use crate::snapshot::Shared;
+use crate::spool::ScanId;
 
 /// Connections at once; further ones wait.
 const CONNECTIONS: usize = 32;
@@ -41,11 +43,11 @@ pub enum ServeError {
     Socket(#[from] io::Error),
 }
 
-/// Serves status page, health and metrics until the future is dropped.
+/// Serves status page, studies, health and metrics until the future is dropped.
 ///
 /// # Errors
 /// The listener is not on loopback, or fails.
-pub async fn serve(listener: TcpListener, shared: Shared) -> Result<(), ServeError> {
+pub async fn serve(listener: TcpListener, shared: Shared, shelf: Shelf) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
@@ -55,17 +57,33 @@ pub async fn serve(listener: TcpListener, shared: Shared) -> Result<(), ServeErr
         room: Arc::new(Semaphore::new(CONNECTIONS)),
         lifetime: LIFETIME,
     };
-    axum::serve(limited, router(shared)).await?;
+    axum::serve(limited, router(shared, shelf)).await?;
     Ok(())
 }
 
-fn router(shared: Shared) -> Router {
+/// What the pages are made of.
+#[derive(Clone)]
+struct Sources {
+    shared: Shared,
+    shelf: Shelf,
+}
+
+impl FromRef<Sources> for Shared {
+    fn from_ref(sources: &Sources) -> Self {
+        sources.shared.clone()
+    }
+}
+
+fn router(shared: Shared, shelf: Shelf) -> Router {
     Router::new()
         .route(
             "/",
             get(|State(shared): State<Shared>| async move { Html(page::html(&shared.get())) }),
         )
         .route("/overlay/{scan}", get(overlay))
+        .route("/studies", get(list))
+        .route("/studies/{scan}", get(study))
+        .route("/studies/{scan}/{file}", get(file))
         .route("/health/live", get(live))
         .route("/health/ready", get(is_ready))
         .route(
@@ -73,8 +91,83 @@ fn router(shared: Shared) -> Router {
             get(|State(shared): State<Shared>| async move { Json(shared.get()) }),
         )
         .route("/metrics", get(scrape))
+        // Browsers ask for it unasked, and tell whoever looks into their log that it is missing.
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .layer(from_fn(guard))
-        .with_state(shared)
+        .with_state(Sources { shared, shelf })
+}
+
+async fn list(State(sources): State<Sources>, RawQuery(query): RawQuery) -> Response {
+    let page = query
+        .as_deref()
+        .and_then(|query| query.strip_prefix("page=")?.parse().ok())
+        .unwrap_or(1);
+    let Sources { shared, shelf } = sources;
+    let name = shared.get().name;
+    let page = shelf.read(move |shelf| {
+        let list = shelf.list(page).ok()?;
+        Some(studies::list(&name, &list, shelf.shows_identity()))
+    });
+    page.await
+        .flatten()
+        .map_or_else(unreadable, |page| Html(page).into_response())
+}
+
+async fn study(State(sources): State<Sources>, Path(scan): Path<String>) -> Response {
+    // What is no id names no study, and gets no further than this.
+    let Ok(id) = scan.parse::<ScanId>() else {
+        return unknown();
+    };
+    let Sources { shared, shelf } = sources;
+    let name = shared.get().name;
+    let page = shelf.read(move |shelf| {
+        let study = shelf.study(id).ok()?;
+        Some(study.map(|study| studies::study(&name, &study, shelf.shows_identity())))
+    });
+    match page.await.flatten() {
+        Some(Some(page)) => Html(page).into_response(),
+        Some(None) => unknown(),
+        None => unreadable(),
+    }
+}
+
+async fn file(
+    State(sources): State<Sources>,
+    Path((scan, file)): Path<(String, String)>,
+) -> Response {
+    let (Ok(id), Some(file)) = (scan.parse::<ScanId>(), served_as(&file)) else {
+        return unknown();
+    };
+    // The report's files say whose it is, as the page does.
+    if !sources.shelf.shows_identity() && file.identifies {
+        return unknown();
+    }
+    match sources.shelf.read(move |shelf| shelf.file(id, file)).await {
+        Some(Found::File(bytes)) => {
+            let manner = if file.save { "attachment" } else { "inline" };
+            let disposition = format!("{manner}; filename=\"{id}-{}\"", file.name);
+            let kind = (header::CONTENT_TYPE, file.kind.to_owned());
+            let headers = [kind, (header::CONTENT_DISPOSITION, disposition)];
+            (headers, bytes).into_response()
+        }
+        Some(Found::Nothing) => unknown(),
+        Some(Found::Unreadable(why)) => {
+            let words = format!("This file cannot be shown: {why}.");
+            let page = Html(studies::trouble(&words));
+            (StatusCode::INTERNAL_SERVER_ERROR, page).into_response()
+        }
+        None => unreadable(),
+    }
+}
+
+fn unknown() -> Response {
+    let page = studies::trouble("There is no such study, or no such file of it, on this box.");
+    (StatusCode::NOT_FOUND, Html(page)).into_response()
+}
+
+fn unreadable() -> Response {
+    let page = studies::trouble("The studies cannot be read; see the faults on the status page.");
+    (StatusCode::INTERNAL_SERVER_ERROR, Html(page)).into_response()
 }
 
 async fn overlay(State(shared): State<Shared>, Path(scan): Path<String>) -> Response {

@@ -2,6 +2,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::snapshot::{Fault, ResultSummary, Snapshot};
+use crate::spool::{Settings, Spool};
+use crate::storage::Folder;
+
+/// A shelf with nothing on it, and the folder that it is of.
+fn empty_shelf() -> (Shelf, tempfile::TempDir) {
+    let home = tempfile::tempdir().expect("a folder");
+    let storage = Folder::open(home.path()).expect("a folder");
+    let (spool, _) = Spool::open(storage, Settings::default()).expect("a queue");
+    (Shelf::new(Arc::new(spool), true), home)
+}
 
 async fn served(shared: Shared, lifetime: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -11,7 +21,11 @@ async fn served(shared: Shared, lifetime: Duration) -> SocketAddr {
         room: Arc::new(Semaphore::new(2)),
         lifetime,
     };
-    tokio::spawn(async move { axum::serve(limited, router(shared)).await });
+    let (shelf, home) = empty_shelf();
+    tokio::spawn(async move {
+        let _home = home;
+        axum::serve(limited, router(shared, shelf)).await
+    });
     address
 }
 
@@ -47,6 +61,7 @@ async fn a_box_that_is_well() {
         ("/metrics", "nephrobox_ready 1\n"),
         ("/overlay/7f3a", "PNG!"),
         ("/status.json", "\"scan\":\"7f3a\""),
+        ("/studies", "No studies yet"),
     ] {
         let answer = ask(address, "GET", path, "localhost:9180").await;
         assert!(
@@ -90,7 +105,7 @@ async fn nothing_can_be_changed_and_nobody_else_can_read() {
     );
     let open = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     assert!(matches!(
-        serve(open, Shared::new(well())).await,
+        serve(open, Shared::new(well()), empty_shelf().0).await,
         Err(ServeError::NotLoopback(_))
     ));
 }

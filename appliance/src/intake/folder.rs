@@ -1,43 +1,66 @@
 //! A watched folder: whoever can copy a file there can send a scan.
 //!
-//! A file, or a case folder with `imaging.nii.gz`, is taken once neither its size nor its time has changed for a while, and
-//! is moved to `taken/` then; what is no scan is moved to `refused/` with a text beside it. Names only ever are a name in
-//! these folders; links, devices and hidden names are left alone.
+//! A file, a case folder with `imaging.nii.gz`, or a folder with DICOM files is taken once nothing about it has changed for a while, and
+//! is moved to `taken/` then; what is no scan is moved to `refused/` with a text beside it. Of a DICOM folder every CT series becomes a
+//! scan, packed as one file. Names only ever are a name in these folders; links, devices and hidden names are left alone, and so
+//! are folders with nothing of that in them.
+
+mod look;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use crate::failure::Failure;
+use nephrobox_imaging::ScanReader;
+use nephrobox_imaging::dicom::{DicomError, SeriesFiles, is_dicom, sort_out};
+
+use self::look::{Look, Thing, look_at};
+use super::{Put, put};
+use crate::failure::{Failure, sentence};
 use crate::scan;
-use crate::spool::{Begin, Incoming, Refusal, ScanId, Spool, SpoolError};
+use crate::spool::{Refusal, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
 /// Folder of scans that are in the queue.
 pub const TAKEN: &str = "taken";
 /// Folder of files that are no scans.
 pub const REFUSED: &str = "refused";
+/// How the name of a file begins that a series is packed into. One is left behind only by a kill or a power cut, until the next start.
+const PACKING: &str = ".packing-";
 
-/// What happened to a file.
+/// What happened to a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It is in the queue, and moved to `taken/`.
+    /// It is in the queue, and its file or folder moved to `taken/`.
     Taken(ScanId),
-    /// It is no scan, or one that will never fit; it is moved to `refused/`.
+    /// It is no scan, or one that will never fit. Its file or folder is moved to `refused/`, or to `taken/` for other series in it.
     Refused(String),
     /// There is no room now; it stays and is tried again.
     Waits(Refusal),
 }
 
-/// How a file looked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
-    bytes: u64,
-    changed: Option<SystemTime>,
+/// What came of trying to take something.
+enum Tried {
+    /// Every scan in it has been taken or refused.
+    Done(Vec<Seen>),
+    Waits(Refusal),
+    /// It was not as quiet as it looked.
+    Changed,
+    /// There is nothing in it that could be a scan.
+    Nothing,
+}
+
+/// What is known of a name in the folder.
+struct Known {
+    look: Look,
+    /// Since when it looks like this, or was last tried.
+    since: Instant,
+    /// There is nothing in it as long as it looks like this.
+    nothing: bool,
 }
 
 /// The watched folder.
@@ -46,11 +69,11 @@ pub struct Watched {
     source: String,
     quiet: Duration,
     fast: bool,
-    looks: BTreeMap<OsString, (Look, Instant)>,
+    known: BTreeMap<OsString, Known>,
 }
 
 impl Watched {
-    /// Watches `folder`, which is made if it is not there. `source` names it in records; a file must be unchanged for `quiet`.
+    /// Watches `folder`, which is made if it is not there. `source` names it in records; a scan must be unchanged for `quiet`.
     ///
     /// # Errors
     /// When the folders cannot be made.
@@ -63,12 +86,18 @@ impl Watched {
         for below in [TAKEN, REFUSED] {
             fs::create_dir_all(folder.join(below))?;
         }
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            if name.as_encoded_bytes().starts_with(PACKING.as_bytes()) {
+                fs::remove_file(folder.join(name))?;
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
             source: source.into(),
             quiet,
             fast,
-            looks: BTreeMap::new(),
+            known: BTreeMap::new(),
         })
     }
 
@@ -81,16 +110,12 @@ impl Watched {
         spool: &Spool<S>,
         now: Instant,
     ) -> Result<Vec<Seen>, SpoolError> {
-        let here = |error| SpoolError::Storage {
-            place: self.folder.display().to_string(),
-            source: error,
-        };
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(here)? {
-            names.push(entry.map_err(here)?.file_name());
+        for entry in fs::read_dir(&self.folder).map_err(|error| at(&self.folder, error))? {
+            names.push(entry.map_err(|error| at(&self.folder, error))?.file_name());
         }
         names.sort_unstable();
-        self.looks.retain(|name, _| names.contains(name));
+        self.known.retain(|name, _| names.contains(name));
         let mut seen = Vec::new();
         for name in names {
             let ours = name == OsStr::new(TAKEN) || name == OsStr::new(REFUSED);
@@ -98,126 +123,198 @@ impl Watched {
                 continue;
             }
             let path = self.folder.join(&name);
-            let Some((file, look)) = look_at(&path) else {
-                self.looks.remove(&name);
+            let Some((thing, look)) = look_at(&path) else {
+                self.known.remove(&name);
                 continue;
             };
-            let known = self.looks.entry(name.clone()).or_insert((look, now));
-            if known.0 != look {
-                *known = (look, now);
+            let again = |nothing| Known {
+                look,
+                since: now,
+                nothing,
+            };
+            let known = self.known.entry(name.clone());
+            let known = known.or_insert_with(|| again(false));
+            if known.look != look {
+                *known = again(false);
             }
-            if now.duration_since(known.1) < self.quiet {
+            if known.nothing || now.duration_since(known.since) < self.quiet {
                 continue;
             }
-            match self.take(spool, &file, look) {
-                Ok(Some(what)) => {
+            let tried = match &thing {
+                Thing::Scan(file) => self.take_file(spool, file, look)?,
+                Thing::Folder(files) => self.take_series(spool, files)?,
+            };
+            match tried {
+                Tried::Done(what) => {
                     self.put_away(&name, &what)
-                        .map_err(|error| SpoolError::Storage {
-                            place: path.display().to_string(),
-                            source: error,
-                        })?;
-                    seen.push(what);
+                        // Not the file, whose name may be a patient's: this is shown and logged.
+                        .map_err(|error| at(&self.folder, error))?;
+                    seen.extend(what);
                 }
-                // It changed while it was read.
-                Ok(None) => *self.looks.entry(name).or_insert((look, now)) = (look, now),
-                Err(error) => return Err(error),
+                Tried::Waits(refusal) => {
+                    // A series would be packed anew every second.
+                    if let Thing::Folder(_) = thing {
+                        self.known.insert(name, again(false));
+                    }
+                    seen.push(Seen::Waits(refusal));
+                }
+                Tried::Changed => {
+                    self.known.insert(name, again(false));
+                }
+                Tried::Nothing => {
+                    self.known.insert(name, again(true));
+                }
             }
         }
         Ok(seen)
     }
 
-    /// Puts a file into the queue. `None` if it turned out not to be quiet.
-    fn take<S: Storage>(
+    /// Puts a file into the queue.
+    fn take_file<S: Storage>(
         &self,
         spool: &Spool<S>,
         path: &Path,
         look: Look,
-    ) -> Result<Option<Seen>, SpoolError> {
+    ) -> Result<Tried, SpoolError> {
+        let refused = |why: String| Ok(Tried::Done(vec![Seen::Refused(why)]));
+        if is_dicom(path) {
+            return refused(
+                "this is one DICOM file; put all files of the series into a folder, and the folder here".into(),
+            );
+        }
         if look.bytes > 0
             && let Err(Failure { what, remedy, .. }) = scan::open(path)
         {
-            return Ok(Some(Seen::Refused(format!("{what}; {remedy}"))));
+            return refused(format!("{what}; {remedy}"));
         }
         let Ok(mut file) = open_plain(path) else {
-            return Ok(None);
+            return Ok(Tried::Changed);
         };
-        let mut hasher = blake3::Hasher::new();
-        if hasher.update_reader(&mut file).is_err() || file.rewind().is_err() {
-            return Ok(None);
-        }
-        let incoming = Incoming {
-            bytes: look.bytes,
-            blake3: hasher.finalize(),
-            file_name: path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-            source: self.source.clone(),
-            fast: self.fast,
-        };
-        let (id, offset) = match spool.begin(&incoming)? {
-            Begin::Accepted(id) => return Ok(Some(Seen::Taken(id))),
-            Begin::Refused(refusal @ Refusal::Full { .. }) => {
-                return Ok(Some(Seen::Waits(refusal)));
-            }
-            Begin::Refused(refusal) => return Ok(Some(Seen::Refused(refusal.to_string()))),
-            Begin::Receive { id, offset } => (id, offset),
-        };
-        let sent = send(spool, id, offset, &mut file);
-        spool.pause(id);
-        match sent {
-            Ok(true) => Ok(Some(Seen::Taken(id))),
-            Ok(false)
-            | Err(SpoolError::Hash(_) | SpoolError::TooMany { .. } | SpoolError::Short { .. }) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(
+            match put(spool, &mut file, &name, &self.source, self.fast)? {
+                Put::Taken(id) => Tried::Done(vec![Seen::Taken(id)]),
+                Put::Refused(refusal @ Refusal::Full { .. }) => Tried::Waits(refusal),
+                Put::Refused(refusal) => return refused(refusal.to_string()),
+                Put::Changed => Tried::Changed,
+            },
+        )
     }
 
-    /// Moves a file out of sight; one of the same name that is already there stays.
-    fn put_away(&mut self, name: &OsStr, what: &Seen) -> io::Result<()> {
-        let below = match what {
-            Seen::Taken(_) => TAKEN,
-            Seen::Refused(_) => REFUSED,
-            Seen::Waits(_) => return Ok(()),
-        };
-        let home = self.folder.join(below);
-        let mut free = name.to_owned();
-        let mut number = 1;
-        while home.join(&free).symlink_metadata().is_ok() {
-            number += 1;
-            free = format!("{number} ").into();
-            free.push(name);
+    /// Puts every CT series among the files of a folder into the queue.
+    fn take_series<S: Storage>(
+        &self,
+        spool: &Spool<S>,
+        files: &[PathBuf],
+    ) -> Result<Tried, SpoolError> {
+        // Other files are left out here already: archives among them are not opened, as they are not in any folder.
+        let images: Vec<_> = files
+            .iter()
+            .filter(|path| is_dicom(path))
+            .cloned()
+            .collect();
+        if images.is_empty() {
+            return Ok(Tried::Nothing);
         }
-        if let Seen::Refused(why) = what {
-            let mut text = free.clone();
+        let sorted = match sort_out(&images) {
+            Ok(sorted) => sorted,
+            Err(error) => return Ok(Tried::Done(vec![Seen::Refused(sentence(&error))])),
+        };
+        let mut seen = Vec::with_capacity(sorted.len());
+        for series in &sorted {
+            match self.take_one(spool, series)? {
+                Tried::Done(what) => seen.extend(what),
+                other => return Ok(other),
+            }
+        }
+        Ok(Tried::Done(seen))
+    }
+
+    /// Packs a series and puts it into the queue.
+    fn take_one<S: Storage>(
+        &self,
+        spool: &Spool<S>,
+        series: &SeriesFiles,
+    ) -> Result<Tried, SpoolError> {
+        let refused = |why: String| {
+            let (slices, first) = (series.count(), series.first());
+            let first = first.strip_prefix(&self.folder).unwrap_or(first).display();
+            let why = format!("{slices} slices like {first}: {why}");
+            Ok(Tried::Done(vec![Seen::Refused(why)]))
+        };
+        if let Err(error) = ScanReader::open_sorted(series) {
+            return refused(sentence(&error));
+        }
+        let here = |error| at(&self.folder, error);
+        let mut packed = tempfile::Builder::new()
+            .prefix(PACKING)
+            .tempfile_in(&self.folder)
+            .map_err(here)?;
+        let slices = match series.pack(packed.as_file_mut()) {
+            Ok(packed) => packed.slices,
+            Err(DicomError::NotPacked { source, .. }) => {
+                return Err(here(source));
+            }
+            Err(_) => return Ok(Tried::Changed),
+        };
+        let name = format!("DICOM series of {slices} slices");
+        Ok(
+            match put(spool, packed.as_file_mut(), &name, &self.source, self.fast)? {
+                Put::Taken(id) => Tried::Done(vec![Seen::Taken(id)]),
+                Put::Refused(refusal @ Refusal::Full { .. }) => Tried::Waits(refusal),
+                Put::Refused(refusal) => return refused(refusal.to_string()),
+                Put::Changed => Tried::Changed,
+            },
+        )
+    }
+
+    /// Moves a file or folder out of sight; one of the same name that is already there stays. What was refused of it stands in a text.
+    fn put_away(&mut self, name: &OsStr, what: &[Seen]) -> io::Result<()> {
+        let refused = self.folder.join(REFUSED);
+        let taken = what.iter().any(|seen| matches!(seen, Seen::Taken(_)));
+        let home = if taken {
+            self.folder.join(TAKEN)
+        } else {
+            refused.clone()
+        };
+        let free = free_name(&home, name);
+        let mut reasons = String::new();
+        for seen in what {
+            if let Seen::Refused(why) = seen {
+                reasons += why;
+                reasons.push('\n');
+            }
+        }
+        if !reasons.is_empty() {
+            let mut text = if taken { name.to_owned() } else { free.clone() };
             text.push(".txt");
-            fs::write(home.join(text), format!("{why}\n"))?;
+            fs::write(refused.join(free_name(&refused, &text)), reasons)?;
+            File::open(&refused)?.sync_all()?;
         }
         fs::rename(self.folder.join(name), home.join(free))?;
         File::open(&home)?.sync_all()?;
         File::open(&self.folder)?.sync_all()?;
-        self.looks.remove(name);
+        self.known.remove(name);
         Ok(())
     }
 }
 
-/// The file that a name in the folder stands for, and how it looks; `None` for what is left alone.
-fn look_at(path: &Path) -> Option<(PathBuf, Look)> {
-    let plain = |path: PathBuf| {
-        let found = path.symlink_metadata().ok()?;
-        let look = Look {
-            bytes: found.len(),
-            changed: found.modified().ok(),
-        };
-        found.is_file().then_some((path, look))
-    };
-    if path.symlink_metadata().ok()?.is_dir() {
-        scan::IMAGING.iter().find_map(|name| plain(path.join(name)))
-    } else {
-        plain(path.to_owned())
+/// The name itself, or with a number before it if it is taken in `home`.
+fn free_name(home: &Path, name: &OsStr) -> OsString {
+    let mut free = name.to_owned();
+    let mut number = 1;
+    while home.join(&free).symlink_metadata().is_ok() {
+        number += 1;
+        free = format!("{number} ").into();
+        free.push(name);
+    }
+    free
+}
+
+fn at(place: &Path, source: io::Error) -> SpoolError {
+    SpoolError::Storage {
+        place: place.display().to_string(),
+        source,
     }
 }
 
@@ -234,27 +331,4 @@ fn open_plain(path: &Path) -> io::Result<File> {
     } else {
         Err(io::Error::other("it is no file"))
     }
-}
-
-/// Sends the bytes from `offset` on. `false` if the file cannot be read to its end.
-fn send<S: Storage>(
-    spool: &Spool<S>,
-    id: ScanId,
-    mut offset: u64,
-    file: &mut File,
-) -> Result<bool, SpoolError> {
-    if file.seek(io::SeekFrom::Start(offset)).is_err() {
-        return Ok(false);
-    }
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => offset = spool.write(id, offset, &buffer[..read])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Ok(false),
-        }
-    }
-    spool.finish(id)?;
-    Ok(true)
 }

@@ -126,12 +126,14 @@ pub(super) fn kidney_mean_hu(
 
 #[cfg(test)]
 mod tests {
+    use nephrobox_shared::measure::Sides;
+
     use super::*;
 
     fn outlined(slices: impl IntoIterator<Item = usize>) -> Vec<SliceFindings> {
         let slices = slices.into_iter().map(|slice| SliceFindings {
             slice,
-            areas: Default::default(),
+            areas: Sides::default(),
         });
         slices.collect()
     }

@@ -4,16 +4,20 @@
 //! kill at any moment means at worst that something is delivered twice. A destination that fails is asked again after a
 //! while that doubles, and holds up no other.
 
+mod archive;
 mod folder;
+mod stow;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use archive::ArchiveDestination;
 pub use folder::FolderDestination;
+pub use stow::StowDestination;
 
-use crate::spool::{ScanId, Spool, SpoolError};
+use crate::spool::{Listed, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
 /// Wait after the first failure.
@@ -45,17 +49,48 @@ impl Results<'_> {
         name: &str,
         take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let path = format!("{}/{name}", self.folder);
+        let mut file = self.at(name);
         let mut buffer = vec![0; 1 << 20];
-        let mut offset = 0;
         loop {
-            let read = self.storage.read_at(&path, offset, &mut buffer)?;
+            let read = file.read(&mut buffer)?;
             if read == 0 {
                 return Ok(());
             }
             take(&buffer[..read])?;
-            offset += read as u64;
         }
+    }
+
+    /// A file and its length; `None` if it is not among the results.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(&self, name: &str) -> io::Result<Option<(u64, ResultFile<'_>)>> {
+        let file = self.at(name);
+        let len = self.storage.len(&file.path)?;
+        Ok(len.map(|len| (len, file)))
+    }
+
+    fn at(&self, name: &str) -> ResultFile<'_> {
+        ResultFile {
+            storage: self.storage,
+            path: format!("{}/{name}", self.folder),
+            offset: 0,
+        }
+    }
+}
+
+/// A file among the results, from its start.
+pub struct ResultFile<'a> {
+    storage: &'a dyn Storage,
+    path: String,
+    offset: u64,
+}
+
+impl Read for ResultFile<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.storage.read_at(&self.path, self.offset, into)?;
+        self.offset += read as u64;
+        Ok(read)
     }
 }
 
@@ -131,6 +166,8 @@ pub enum Sent {
 struct Backoff {
     wait: Duration,
     until: Instant,
+    /// What it did not take.
+    scan: ScanId,
 }
 
 /// Delivers finished results to destinations.
@@ -162,45 +199,56 @@ impl<S: Storage> Outbox<S> {
         })
     }
 
-    /// Delivers what can be delivered at `now`, the oldest scan first, and tells what happened. Call it about every second and
+    /// Delivers what can be delivered at `now`, the oldest scan first but for the one that failed last, and tells what happened. Call it about every second and
     /// when a scan has ended.
     ///
     /// # Errors
     /// When the queue's disk refuses; call it again later.
     pub fn turn(&mut self, now: Instant) -> Result<Vec<Sent>, SpoolError> {
         let mut sent = Vec::new();
-        for listed in self.spool.listing()? {
-            for to in &self.destinations {
-                let name = to.name();
-                let waits = self.failing.get(name);
-                let waits = waits.is_some_and(|backoff| backoff.until > now);
-                if waits || !listed.missing.iter().any(|missing| missing == name) {
-                    continue;
-                }
-                let id = listed.id;
+        let listing = self.spool.listing()?;
+        for to in &self.destinations {
+            let name = to.name();
+            let before = self.failing.get(name).copied();
+            if before.is_some_and(|before| before.until > now) {
+                continue;
+            }
+            let missing = |listed: &&Listed| listed.missing.iter().any(|missing| missing == name);
+            let mut due: Vec<ScanId> = listing.iter().filter(missing).map(|one| one.id).collect();
+            // The one that failed comes last: a scan that a destination never takes holds up no other.
+            if let Some(before) = before {
+                let next = due.partition_point(|&id| id <= before.scan);
+                due.rotate_left(next);
+            }
+            for id in due {
                 let results = Results {
                     storage: self.spool.storage(),
                     folder: self.spool.results_folder(id)?,
                 };
+                let destination = name.to_owned();
                 match to.deliver(id, &results) {
                     Ok(Delivery::Fetches) => {}
                     Ok(Delivery::Confirmed) => {
                         self.failing.remove(name);
                         self.spool.confirm(id, name)?;
-                        let destination = name.to_owned();
                         sent.push(Sent::Confirmed { id, destination });
                     }
                     Err(error) => {
                         let before = self.failing.get(name).map(|backoff| backoff.wait * 2);
                         let wait = before.unwrap_or(FIRST_WAIT).min(LONGEST_WAIT);
-                        let until = now + wait;
-                        self.failing.insert(name.into(), Backoff { wait, until });
+                        let backoff = Backoff {
+                            wait,
+                            until: now + wait,
+                            scan: id,
+                        };
+                        self.failing.insert(destination.clone(), backoff);
                         sent.push(Sent::Failed {
                             id,
-                            destination: name.into(),
+                            destination,
                             reason: error.to_string(),
                             again_in: wait,
                         });
+                        break;
                     }
                 }
             }

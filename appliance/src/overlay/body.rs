@@ -63,6 +63,11 @@ impl Body {
         }
     }
 
+    /// Its first row and column in the slice.
+    pub(super) fn first(&self) -> [usize; 2] {
+        [self.rows.start, self.cols.start]
+    }
+
     /// The part of `slice` that holds the body.
     pub(super) fn slice(&self, slice: &OverlaySlice<'_>) -> OverlaySlice<'_> {
         OverlaySlice {

@@ -122,7 +122,7 @@ fn sides(picture: &mut RgbImage, typeface: &Typeface, frame: &Frame, raster: &Ra
 }
 
 /// The longest round length that takes at most a quarter of the picture's width, and how it is written.
-fn scale_length(width_px: u32, px_per_mm: f64) -> (f64, String) {
+pub(crate) fn scale_length(width_px: u32, px_per_mm: f64) -> (f64, String) {
     let room_mm = f64::from(width_px) / px_per_mm / 4.0;
     let steps = [200.0, 100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1];
     let mm = steps

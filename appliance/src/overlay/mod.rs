@@ -5,17 +5,19 @@
 //! Areas are handed in, never measured here.
 
 mod body;
-mod furniture;
+pub(crate) mod furniture;
+pub(crate) mod outline;
 pub(crate) mod palette;
 mod raster;
 pub(crate) mod text;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{Rgb, RgbImage};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::measure::Sides;
 use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
+use outline::Outlines;
 use raster::Raster;
 use text::Typeface;
 
@@ -156,6 +158,39 @@ pub fn draw_key(slice: &OverlaySlice<'_>) -> Result<RgbImage, OverlayError> {
     draw_anatomy(&mut picture, &raster, (0, 0));
     furniture::draw_within(&mut picture, &typeface, &raster);
     Ok(picture)
+}
+
+/// The patient's body with its outlines as lines, to be drawn by somebody else.
+pub(crate) struct Figure {
+    /// Grey values of the window, on square pixels.
+    pub(crate) grey: GrayImage,
+    /// Pixels for each mm.
+    pub(crate) px_per_mm: f64,
+    /// Around kidney and tumour as one.
+    pub(crate) whole: Outlines,
+    /// Around tumour.
+    pub(crate) tumour: Outlines,
+    /// The first row and column of the slice that is shown.
+    pub(crate) from: [usize; 2],
+}
+
+/// The patient's body as large as it fits into `most` pixels across and down.
+///
+/// # Errors
+/// When the slice contradicts itself: sizes, labels or spacing.
+pub(crate) fn figure(slice: &OverlaySlice<'_>, most: (u32, u32)) -> Result<Figure, OverlayError> {
+    slice.check()?;
+    let body = body::Body::of(slice);
+    let raster = Raster::within(&body.slice(slice), most)?;
+    Ok(Figure {
+        whole: outline::trace(&raster, |class| class != Class::Background),
+        tumour: outline::trace(&raster, |class| class == Class::Tumour),
+        px_per_mm: raster.px_per_mm,
+        from: body.first(),
+        grey: GrayImage::from_fn(raster.width, raster.height, |x, y| {
+            Luma([raster.grey[y as usize * raster.width as usize + x as usize]])
+        }),
+    })
 }
 
 /// The first sentence of the notice without its full stop, and the others.

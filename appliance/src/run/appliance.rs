@@ -6,32 +6,38 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use nephrobox_dimse::server::Server;
+use nephrobox_objects::Device;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use super::age::Age;
 use super::core::{Core, spool_settings};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, held};
 use super::lines::Lines;
 use super::models::{self, ForWorker};
 use super::news::News;
 use super::vital::{Ended, Vitals};
-use super::{delivery, inbox, lock, results, upkeep};
+use super::{delivery, gather, inbox, lock, network, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
-use crate::health::{self, watchdog};
+use crate::health::{self, Shelf, watchdog};
+use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::panel;
 use crate::slots::{self, Slots};
 use crate::snapshot::{Shared, Snapshot};
-use crate::spool::{Recovery, Spool};
+use crate::spool::{Listed, Recovery, Spool};
 use crate::storage::Folder;
-use crate::worker::Worker;
+use crate::worker::{Style, Worker};
 
 /// Folder of the queue, below the state folder.
-const SPOOL: &str = "spool";
+pub(super) const SPOOL: &str = "spool";
 /// Folder of the models, below the state folder.
 const SLOTS: &str = "slots";
+/// Folder of series that are being gathered, below the state folder.
+pub(super) const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
 /// How long a stopping box waits for a trial that is going on.
@@ -43,6 +49,8 @@ pub struct Appliance {
     worker: Worker,
     threads: Vec<JoinHandle<()>>,
     models: JoinHandle<()>,
+    /// The DICOM network, if the box takes series.
+    server: Option<Server>,
     tasks: Vec<AbortHandle>,
     ended: Ended,
     /// Held as long as anything here may write.
@@ -64,6 +72,7 @@ impl Appliance {
             name: config.identity.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             started_unix_s: results::unix_s(SystemTime::now()),
+            silent: config.identity.silent,
             ..Snapshot::default()
         });
         let core = Arc::new(core(config, logs, &shared)?);
@@ -77,9 +86,10 @@ impl Appliance {
                 told(Exit::Service, &error, status.listen, remedy)
             })?;
             let (guard, shared) = (vitals.guard("status page"), shared.clone());
+            let shelf = Shelf::new(Arc::clone(&core.spool), status.show_identity);
             let serving = tokio::spawn(async move {
                 let _guard = guard;
-                if let Err(error) = health::serve(listener, shared).await {
+                if let Err(error) = health::serve(listener, shared, shelf).await {
                     tracing::error!(%error, "the status page cannot be served");
                 }
             });
@@ -94,6 +104,7 @@ impl Appliance {
         };
         let worker = Worker::start(
             Arc::clone(&core.spool),
+            style(&core.config),
             ForWorker(Arc::clone(&core)),
             News::new(Arc::clone(&core), vitals.guard("worker")),
             shared.pulse().clone(),
@@ -116,6 +127,17 @@ impl Appliance {
                 }
             })?);
         }
+        if core.gatherer.is_some() {
+            threads.push(spawn("series", |core| {
+                if let Some(gatherer) = &core.gatherer {
+                    gather::run(core, gatherer);
+                }
+            })?);
+        }
+        let server = match &core.config.dicom {
+            Some(dicom) => Some(network::start(&core, dicom)?),
+            None => None,
+        };
         let models = spawn("models", models::run)?;
         // The outside comes last: what it asks for is there.
         tasks.extend(lines.serve(&core, &vitals));
@@ -124,6 +146,7 @@ impl Appliance {
             worker,
             threads,
             models,
+            server,
             tasks,
             ended,
             lock,
@@ -154,12 +177,19 @@ impl Appliance {
     /// Stops in order: a scan in work goes back into the queue. Nothing depends on this; a start after a power cut finds the same.
     pub fn stop(self) {
         let bells = &self.core.bells;
-        for bell in [&bells.upkeep, &bells.outbox, &bells.inbox, &bells.models] {
+        for bell in [
+            &bells.upkeep,
+            &bells.outbox,
+            &bells.inbox,
+            &bells.gather,
+            &bells.models,
+        ] {
             bell.stop();
         }
         for task in &self.tasks {
             task.abort();
         }
+        drop(self.server);
         drop(self.worker);
         for thread in self.threads {
             // One that panicked has been heard of.
@@ -171,6 +201,18 @@ impl Appliance {
             std::thread::sleep(Duration::from_millis(20));
         }
         drop(self.lock);
+    }
+}
+
+/// What results are to hold, and what objects among them say of the box.
+fn style(config: &Config) -> Style {
+    Style {
+        fhir: config.results.fhir,
+        empty_frames: config.results.empty_frames,
+        device: Device {
+            serial: config.identity.name.clone(),
+            ..Device::default()
+        },
     }
 }
 
@@ -194,8 +236,7 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
         tracing::error!("{trouble}");
     }
 
-    let ledger = Ledger::open(folder(AUDIT)?, shared.clone(), &listing);
-    let ledger = ledger.map_err(|error| broken(&error, &state.join(AUDIT)))?;
+    let ledger = open_ledger(&state, shared, &spool)?;
     let started = Deed {
         who: Who::Device,
         what: What::Started,
@@ -212,7 +253,16 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
             state.push_result(result);
         }
     });
-    let core = Core::new(config, shared.clone(), logs, Arc::new(spool), slots, ledger);
+    let gatherer = config.dicom.as_ref().map(|dicom| {
+        let path = state.join(DICOM);
+        Gatherer::open(&path, gather::settings(&config, dicom))
+            .map_err(|error| broken(&error, &path))
+    });
+    let gatherer = gatherer.transpose()?;
+    let age = open_age(&config, &listing)?;
+    let spool = Arc::new(spool);
+    let mut core = Core::new(config, shared.clone(), logs, spool, slots, ledger);
+    (core.gatherer, core.age) = (gatherer, age);
     if !troubles.is_empty() {
         core.raise("slots_recovered", troubles.join("; "), false);
     }
@@ -220,8 +270,33 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     Ok(core)
 }
 
+/// Opens the audit log of a queue.
+pub(super) fn open_ledger(
+    state: &Path,
+    shared: &Shared,
+    spool: &Spool<Folder>,
+) -> Result<Ledger, Failure> {
+    let path = state.join(AUDIT);
+    let folder = Folder::open(&path).map_err(|error| broken(&error, &path))?;
+    let held = held(spool).map_err(|error| broken(&error, &state.join(SPOOL)))?;
+    Ledger::open(folder, shared.clone(), &held).map_err(|error| broken(&error, &path))
+}
+
+/// Opens the box's own time, if it erases by it.
+fn open_age(config: &Config, listing: &[Listed]) -> Result<Option<Age<Folder>>, Failure> {
+    let Some(days) = config.privacy.retention_days else {
+        return Ok(None);
+    };
+    let state = &config.identity.state;
+    let known = listing.iter().filter_map(|listed| listed.record.age_from_s);
+    let newest_s = known.max().unwrap_or(0);
+    let opened =
+        Folder::open(state).and_then(|folder| Age::open(folder, days, newest_s, SystemTime::now()));
+    opened.map(Some).map_err(|error| broken(&error, state))
+}
+
 /// A part of the state folder that cannot be used.
-fn broken(error: &dyn std::error::Error, place: &Path) -> Failure {
+pub(super) fn broken(error: &dyn std::error::Error, place: &Path) -> Failure {
     told(
         Exit::Output,
         error,

@@ -3,19 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::age::Age;
 use super::doing::Doing;
 use super::ledger::Ledger;
 use super::models::Models;
 use crate::bell::Bell;
-use crate::config::{Config, Destination};
+use crate::config::{Config, LINE};
+use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::slots::Slots;
 use crate::snapshot::{Fault, Shared};
 use crate::spool::{self, Spool};
 use crate::storage::Folder;
 
-/// The destination's name of tools on any line.
-pub(crate) const LINE: &str = "line";
 /// The source's name of the watched folder.
 pub(super) const FOLDER: &str = "folder";
 
@@ -27,6 +27,10 @@ pub struct Core {
     pub(crate) spool: Arc<Spool<Folder>>,
     pub(crate) slots: Slots<Folder>,
     pub(crate) ledger: Ledger,
+    /// Where series are gathered, if the box takes any.
+    pub(crate) gatherer: Option<Gatherer>,
+    /// The box's own time; `None` where scans are kept as long as there is room.
+    pub(crate) age: Option<Age<Folder>>,
     pub(crate) doing: Doing,
     pub(crate) models: Models,
     pub(crate) bells: Bells,
@@ -43,6 +47,7 @@ pub(crate) struct Bells {
     pub(super) models: Bell,
     pub(super) outbox: Bell,
     pub(super) inbox: Bell,
+    pub(super) gather: Bell,
     pub(super) upkeep: Bell,
 }
 
@@ -92,6 +97,8 @@ impl Core {
             spool,
             slots,
             ledger,
+            gatherer: None,
+            age: None,
         }
     }
 
@@ -133,18 +140,10 @@ impl Core {
     }
 }
 
-/// The names by which the queue knows who must have results: a folder's path, and [`LINE`] for tools on lines.
-pub(super) fn destination_name(destination: &Destination) -> String {
-    match destination {
-        Destination::Folder { path } => path.display().to_string(),
-        Destination::Line => LINE.into(),
-    }
-}
-
 /// The queue's settings that follow from a configuration.
 pub(super) fn spool_settings(config: &Config) -> spool::Settings {
     let mut destinations: std::collections::BTreeSet<_> =
-        config.destinations.iter().map(destination_name).collect();
+        config.recipients().map(|to| to.name()).collect();
     // Without a destination results stay until a tool on a line has fetched them, if there is a line.
     if destinations.is_empty() && (config.serial.is_some() || config.tcp.is_some()) {
         destinations.insert(LINE.into());
@@ -157,6 +156,7 @@ pub(super) fn spool_settings(config: &Config) -> spool::Settings {
         // A small queue is not to be all promises.
         results_bytes: usual.results_bytes.min(config.spool.max_bytes / 4),
         destinations,
+        silent: config.identity.silent,
         ..usual
     }
 }

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, FOLDER, LINE, destination_name};
+use super::core::{Core, FOLDER};
 use super::inbox::NO_ROOM;
+use super::network::identity;
 use crate::audit::{Deed, What, Who};
-use crate::config;
+use crate::config::{self, AE_TITLE, LINE, Recipient};
 use crate::failure::sentence;
+use crate::intake::dicom as gather;
 use crate::logs::scan_span;
 use crate::outbox::{
-    Delivery, Destination, FolderDestination, LineDestination, Outbox, Results, Sent,
+    ArchiveDestination, Delivery, Destination, FolderDestination, LineDestination, Outbox, Results,
+    Sent, StowDestination,
 };
 use crate::output::REPORT_JSON;
 use crate::spool::{FAILURE_JSON, ScanId, SpoolError};
@@ -38,17 +41,26 @@ pub(super) fn run(core: &Core) {
 }
 
 fn destinations(core: &Core) -> Vec<Box<dyn Destination>> {
-    let one = |destination: &config::Destination| -> Box<dyn Destination> {
-        let name = destination_name(destination);
-        match destination {
-            config::Destination::Folder { path } => Box::new(FolderAt {
+    let one = |recipient: Recipient<'_>| -> Box<dyn Destination> {
+        let name = recipient.name();
+        match recipient {
+            Recipient::Destination(config::Destination::Folder { path }) => Box::new(FolderAt {
                 name,
                 path: path.clone(),
             }),
-            config::Destination::Line => Box::new(LineDestination::new(name)),
+            Recipient::Destination(config::Destination::Line) => {
+                Box::new(LineDestination::new(name))
+            }
+            Recipient::Archive(archive) => {
+                let dicom = core.config.dicom.as_ref();
+                let calling = dicom.map_or(AE_TITLE, |dicom| &dicom.ae_title);
+                let own = dicom.and_then(|dicom| dicom.tls.as_ref()).map(identity);
+                Box::new(ArchiveDestination::new(name, archive, calling, own))
+            }
+            Recipient::DicomWeb(web) => Box::new(StowDestination::new(name, web)),
         }
     };
-    core.config.destinations.iter().map(one).collect()
+    core.config.recipients().map(one).collect()
 }
 
 /// A folder that need not be there yet, for instance on another machine: it is looked for at every delivery.
@@ -69,6 +81,10 @@ impl Destination for FolderAt {
 }
 
 fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
+    // What had come before silent mode waits for its end.
+    if core.config.identity.silent {
+        return;
+    }
     let turned = without_a_line(core).and_then(|()| outbox.turn(Instant::now()));
     let sent = match turned {
         Ok(sent) => sent,
@@ -119,11 +135,12 @@ pub(crate) fn sent_deed(core: &Core, id: ScanId, destination: String) -> Deed {
     }
 }
 
-/// A scan from the watched folder came over no line, so nobody on one waits for its results.
+/// A scan from the watched folder or from an archive came over no line, so nobody on one waits for its results.
 fn without_a_line(core: &Core) -> Result<(), SpoolError> {
     for listed in core.spool.listing()? {
         let waits = listed.missing.iter().any(|name| name == LINE);
-        if waits && listed.record.source == FOLDER {
+        let source = &listed.record.source;
+        if waits && (source == FOLDER || gather::is_source(source)) {
             core.spool.confirm(listed.id, LINE)?;
         }
     }

@@ -48,16 +48,16 @@ fn turn(core: &Core, folder: &Folder, watched: &mut Option<Watched>) {
         Ok(seen) => {
             core.clear(FAULT);
             for seen in seen {
-                tell(core, seen);
+                tell(core, &seen);
             }
         }
         Err(error) => failed(core, &sentence(&error)),
     }
 }
 
-fn tell(core: &Core, seen: Seen) {
+fn tell(core: &Core, seen: &Seen) {
     match seen {
-        Seen::Taken(id) => {
+        &Seen::Taken(id) => {
             let _entered = scan_span(&id.to_string()).entered();
             tracing::info!(source = FOLDER, "received");
             core.clear(NO_ROOM);
@@ -67,10 +67,9 @@ fn tell(core: &Core, seen: Seen) {
             core.bells.worker();
             core.bells.upkeep();
         }
-        Seen::Refused(reason) => {
+        Seen::Refused(_) => {
             // The reason may name the file, which the log may not.
             tracing::warn!(source = FOLDER, "refused; the reason is beside the file");
-            tracing::debug!(reason);
             core.shared.change(|state| state.counters.refused += 1);
             let _ = core.ledger.note(&Deed {
                 who: Who::Source(FOLDER.into()),

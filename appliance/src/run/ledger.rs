@@ -14,7 +14,9 @@ use crate::audit::{self, Audit, AuditError, Deed, What, Who};
 use crate::failure::sentence;
 use crate::output::REPORT_JSON;
 use crate::snapshot::{Fault, Shared};
-use crate::spool::{FAILURE_JSON, Listed, Outcome, ScanId, Spool, State};
+use crate::spool::{
+    ErasedBy, FAILURE_JSON, Listed, Outcome, Record, ScanId, Spool, SpoolError, State,
+};
 use crate::storage::{Folder, Storage};
 
 /// Code of the fault that is raised while the log cannot be written.
@@ -22,6 +24,16 @@ const FAULT: &str = "audit";
 
 /// A line that a scan needs; the text is the destination's name, where one confirmed.
 type Key = (ScanId, What, String);
+
+/// Every scan that the queue has on its disk, those that are being erased too.
+///
+/// # Errors
+/// When the queue's disk refuses.
+pub(super) fn held<S: Storage>(spool: &Spool<S>) -> Result<BTreeSet<ScanId>, SpoolError> {
+    let listed = spool.listing()?.into_iter().map(|listed| listed.id);
+    let condemned = spool.condemned()?.into_iter().map(|(id, _)| id);
+    Ok(listed.chain(condemned).collect())
+}
 
 /// The audit log.
 #[derive(Debug)]
@@ -39,14 +51,14 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens the log in a folder, and reads it for what it says of the scans that are in the queue.
+    /// Opens the log in a folder, and reads it for what it says of the scans that the queue has, see [`held`].
     ///
     /// # Errors
     /// When the disk refuses, or the log's end is no log. A log that was changed before its end is a fault that is shown.
     pub(super) fn open(
         folder: Folder,
         shared: Shared,
-        listing: &[Listed],
+        held: &BTreeSet<ScanId>,
     ) -> Result<Self, AuditError> {
         let (audit, torn) = Audit::open(folder.clone())?;
         if torn > 0 {
@@ -55,8 +67,7 @@ impl Ledger {
         let mut there = BTreeSet::new();
         let walked = audit::walk(&folder, &mut |line| {
             let id = line.scan.as_deref().and_then(|scan| scan.parse().ok());
-            let known = |id: &ScanId| listing.iter().any(|listed| listed.id == *id);
-            if let Some(id) = id.filter(known) {
+            if let Some(id) = id.filter(|id| held.contains(id)) {
                 let to = match (line.what, line.who) {
                     (What::Confirmed, Who::Destination(name)) => name,
                     _ => String::new(),
@@ -145,14 +156,50 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets about scans that are in the queue no more.
-    pub(super) fn forget(&self, listing: &[Listed]) {
-        let Some(last) = listing.last().map(|listed| listed.id) else {
+    /// Writes, once, that a scan is erased. What the log says of it stays: it names nobody.
+    ///
+    /// # Errors
+    /// When the disk refuses; asked again, it goes on.
+    pub(super) fn erased(&self, id: ScanId, record: &Record) -> Result<(), AuditError> {
+        let who = match &record.erased_by {
+            Some(ErasedBy::Line(name)) => Who::Source(name.clone()),
+            Some(ErasedBy::Age) | None => Who::Device,
+        };
+        let key = (id, What::Erased, String::new());
+        let mut inner = self.lock();
+        if inner.there.contains(&key) {
+            return Ok(());
+        }
+        let deed = Deed {
+            who,
+            what: What::Erased,
+            scan: Some(id),
+            hash: Hash::from_hex(&record.blake3).ok(),
+        };
+        self.add(&mut inner, &deed)?;
+        inner.there.insert(key);
+        Ok(())
+    }
+
+    /// Whether the log says that a scan was erased. Reads all of it.
+    pub(super) fn was_erased(&self, id: ScanId) -> bool {
+        let name = id.to_string();
+        let mut erased = false;
+        let _held = self.lock();
+        // A log that is damaged further on is shown as a fault; what it says before holds.
+        let _ = audit::walk(&self.folder, &mut |line| {
+            erased |= line.what == What::Erased && line.scan.as_deref() == Some(&name);
+        });
+        erased
+    }
+
+    /// Forgets about scans that the queue had before and does not have any more, see [`held`].
+    pub(super) fn forget(&self, held: &BTreeSet<ScanId>) {
+        let Some(last) = held.last() else {
             return;
         };
-        let listed: BTreeSet<_> = listing.iter().map(|listed| listed.id).collect();
         // Those above came while the list was made.
-        let keep = |(id, ..): &Key| *id > last || listed.contains(id);
+        let keep = |(id, ..): &Key| id > last || held.contains(id);
         self.lock().there.retain(keep);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lines (desk) ─┐                      ┌─► delivery (outbox)
-//! inbox ────────┴─► spool ─► worker ───┤
+//! inbox, gather ┴─► spool ─► worker ───┤
 //! models (slots) ──────────────┘       └─► news ─► snapshot, log, ledger (audit)
 //! ```
 //!
@@ -10,17 +10,22 @@
 //! waiting: whoever misses one looks again within a second. A part that ends takes the program with it (`vital`), and systemd
 //! starts it again.
 
+mod age;
 mod appliance;
 mod core;
 mod delivery;
 mod doing;
+mod erase;
+mod gather;
 mod inbox;
 mod ledger;
 mod lines;
 mod lock;
 mod models;
+mod network;
 mod news;
-mod results;
+pub(crate) mod results;
+mod still;
 mod upkeep;
 mod vital;
 
@@ -31,11 +36,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use self::appliance::Appliance;
 pub use self::core::Core;
-pub(crate) use self::core::LINE;
 pub(crate) use self::delivery::sent_deed;
 pub(crate) use self::doing::Transfer;
+pub(crate) use self::erase::EraseError;
 pub(crate) use self::inbox::{NO_ROOM, has_model};
 pub use self::models::FELL_BACK;
+pub(crate) use self::results::written_unix_s;
+pub(crate) use self::still::{CONSOLE, StillBox};
 
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure, told};

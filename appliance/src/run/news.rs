@@ -7,6 +7,7 @@ use nephrobox_shared::report::Report;
 
 use super::core::Core;
 use super::doing::Work;
+use super::erase;
 use super::models::FELL_BACK;
 use super::results::{self, unix_s};
 use super::vital::Guard;
@@ -71,6 +72,10 @@ impl News {
             state.counters.finished += 1;
             state.push_result(summary);
         });
+        // Whoever erased it in this moment did not find it there.
+        if let Ok(None) = core.spool.listed(id) {
+            erase::forget(&core.shared, id);
+        }
         self.noticed(report);
         self.ended(id);
     }
@@ -136,8 +141,9 @@ impl Observer for News {
             Event::Began { id, attempt } => self.began(id, attempt),
             Event::Slices { id, done, slices } => self.slices(id, done, slices),
             Event::Finished { id, report } => self.finished(id, report),
-            Event::Refused { id, reason } => {
-                tracing::warn!(reason, "the scan is unusable");
+            Event::Refused { id, .. } => {
+                // Why may quote the scan's own header, which the log may not.
+                tracing::warn!("the scan is unusable; why is in its error report");
                 self.failed(id);
             }
             Event::Died {

@@ -63,12 +63,17 @@ pub(super) fn restore<S: Storage>(spool: &Spool<S>, listing: &[Listed]) -> Vec<R
 fn read<S: Storage>(spool: &Spool<S>, id: ScanId) -> Option<ResultSummary> {
     let report = file(spool, id, REPORT_JSON).ok().flatten()?;
     let report: Report = serde_json::from_slice(&report).ok()?;
-    // The queue looks at no clock; the file's own time is as good as the clock was.
-    let path = format!("{}/{REPORT_JSON}", spool.results_folder(id).ok()?);
-    let written = spool.storage().real_path(&path)?;
-    let written = std::fs::metadata(written).and_then(|found| found.modified());
-    let finished = written.map(unix_s).unwrap_or_default();
+    let folder = spool.results_folder(id).ok()?;
+    let finished = written_unix_s(spool.storage(), &folder)?;
     Some(summary(spool, id, &report, finished))
+}
+
+/// When the report in a folder of results was written, in seconds since 1970 UTC. The queue looks at no clock; the file's own time is as good as
+/// the clock was.
+pub(crate) fn written_unix_s<S: Storage>(storage: &S, folder: &str) -> Option<u64> {
+    let path = storage.real_path(&format!("{folder}/{REPORT_JSON}"))?;
+    let written = std::fs::metadata(path).and_then(|found| found.modified());
+    Some(written.map(unix_s).unwrap_or_default())
 }
 
 /// Seconds since 1970 UTC; 0 for a clock that stands before.

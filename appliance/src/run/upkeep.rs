@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::core::Core;
+use super::erase::{self, EraseError};
 use super::inbox::NO_ROOM;
+use super::ledger::held;
 use crate::failure::sentence;
 use crate::snapshot::Snapshot;
 use crate::spool::{Listed, Outcome, SpoolError, State, Usage};
@@ -26,7 +28,12 @@ pub(super) fn run(core: &Core) {
 
 /// Brings everything up to date once.
 pub(super) fn turn(core: &Core) {
-    match queue(core) {
+    // An audit log that cannot be written is shown as a fault of its own.
+    let erased = match erase::turn(core) {
+        Ok(()) | Err(EraseError::Audit(_)) => Ok(()),
+        Err(EraseError::Spool(error)) => Err(error),
+    };
+    match erased.and_then(|()| queue(core)) {
         Ok(()) => core.clear(DISK),
         Err(error) => core.raise(DISK, sentence(&error), true),
     }
@@ -49,7 +56,7 @@ fn queue(core: &Core) -> Result<(), SpoolError> {
             break;
         }
     }
-    core.ledger.forget(&listing);
+    core.ledger.forget(&held(&core.spool)?);
     let count = |is: fn(&State) -> bool| {
         let scans = listing.iter().filter(|listed: &&Listed| is(&listed.state));
         scans.count() as u64

@@ -33,6 +33,14 @@ pub enum SpoolError {
         /// Where it is.
         state: &'static str,
     },
+    /// Somebody is at the scan, so it cannot be erased.
+    #[error("{id}: the scan is {state} and cannot be erased now; try again when that is over")]
+    Held {
+        /// The scan.
+        id: ScanId,
+        /// What is done with it.
+        state: &'static str,
+    },
     /// Bytes came out of order.
     #[error("{id}: bytes from {found} on came where {expected} is next; go on from there")]
     Order {

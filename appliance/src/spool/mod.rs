@@ -13,6 +13,7 @@
 //! numbers order everything.
 
 mod disk;
+mod erase;
 mod error;
 mod id;
 mod receive;
@@ -32,7 +33,7 @@ use disk::{Disk, Place, SEQUENCE};
 pub use disk::{FAILURE_JSON, FAILURE_TEXT};
 pub use error::SpoolError;
 pub use id::{NoScanId, ScanId};
-pub use record::{Outcome, Record};
+pub use record::{ErasedBy, Outcome, Record};
 pub use recover::Recovery;
 pub use room::{RECORD_BYTES, Usage};
 pub use types::{ATTEMPTS, Begin, Incoming, Listed, Refusal, Settings, State, Work};
@@ -88,8 +89,23 @@ struct Inner {
 }
 
 impl Inner {
+    /// The scan, unless it is condemned: to all but who erases, that one is gone.
     fn get(&mut self, id: ScanId) -> Result<&mut Scan, SpoolError> {
-        self.scans.get_mut(&id).ok_or(SpoolError::Unknown(id))
+        let scan = self.scans.get_mut(&id);
+        scan.filter(|scan| scan.record.erased_by.is_none())
+            .ok_or(SpoolError::Unknown(id))
+    }
+
+    /// The same, to look at.
+    fn look(&self, id: ScanId) -> Option<&Scan> {
+        let scan = self.scans.get(&id);
+        scan.filter(|scan| scan.record.erased_by.is_none())
+    }
+
+    /// The scans that are there for others than who erases.
+    fn seen(&self) -> impl Iterator<Item = (ScanId, &Scan)> {
+        let scans = self.scans.iter().map(|(&id, scan)| (id, scan));
+        scans.filter(|(_, scan)| scan.record.erased_by.is_none())
     }
 
     /// The scan, if it lies in `place`.
@@ -104,7 +120,7 @@ impl Inner {
 
     /// Removes a scan; its number is not given out again.
     fn discard<S: Storage>(&mut self, disk: Disk<'_, S>, id: ScanId) -> Result<(), SpoolError> {
-        let place = self.get(id)?.place;
+        let place = self.scans.get(&id).ok_or(SpoolError::Unknown(id))?.place;
         if id.sequence() > self.mark {
             disk.save(SEQUENCE, record::NUMBER, &id.sequence())?;
             self.mark = id.sequence();
@@ -188,7 +204,7 @@ impl<S: Storage> Spool<S> {
     /// When a step failed before and the disk cannot be read again.
     pub fn state(&self, id: ScanId) -> Result<Option<State>, SpoolError> {
         self.with(|_, inner| {
-            let scan = inner.scans.get(&id);
+            let scan = inner.look(id);
             Ok(scan.map(|scan| state(inner, id, scan)))
         })
     }
@@ -229,8 +245,7 @@ impl<S: Storage> Spool<S> {
     /// When a step failed before and the disk cannot be read again.
     pub fn listing(&self) -> Result<Vec<Listed>, SpoolError> {
         self.with(|_, inner| {
-            let scans = inner.scans.iter();
-            let listed = scans.map(|(&id, scan)| self.show(inner, id, scan));
+            let listed = inner.seen().map(|(id, scan)| self.show(inner, id, scan));
             Ok(listed.collect())
         })
     }
@@ -241,7 +256,7 @@ impl<S: Storage> Spool<S> {
     /// When a step failed before and the disk cannot be read again.
     pub fn listed(&self, id: ScanId) -> Result<Option<Listed>, SpoolError> {
         self.with(|_, inner| {
-            let scan = inner.scans.get(&id);
+            let scan = inner.look(id);
             Ok(scan.map(|scan| self.show(inner, id, scan)))
         })
     }
@@ -255,7 +270,9 @@ impl<S: Storage> Spool<S> {
             state,
             record: scan.record.clone(),
             missing: wanted
-                .filter(|&name| ended && !scan.record.confirmed.contains(name))
+                .filter(|&name| {
+                    ended && !scan.record.silent && !scan.record.confirmed.contains(name)
+                })
                 .cloned()
                 .collect(),
         }

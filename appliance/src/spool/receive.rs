@@ -20,7 +20,7 @@ impl<S: Storage> Spool<S> {
             let same = inner.scans.iter_mut().find(|(_, scan)| {
                 let record = &scan.record;
                 let asked = record.blake3 == blake3.as_str() && record.fast == incoming.fast;
-                asked && scan.place != Place::Aside
+                asked && scan.place != Place::Aside && record.erased_by.is_none()
             });
             if let Some((&id, scan)) = same {
                 if scan.place != Place::Incoming {
@@ -49,6 +49,7 @@ impl<S: Storage> Spool<S> {
                 file_name: record::tame(&incoming.file_name, 255),
                 source: record::tame(&incoming.source, 200),
                 fast: incoming.fast,
+                silent: self.settings.silent,
                 ..Record::default()
             };
             disk.make_folder(&Place::Incoming.of(id))?;

@@ -41,8 +41,27 @@ pub struct Record {
     pub trouble: Option<String>,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
+    /// It came in silent mode: nobody gets its results, not later either.
+    #[serde(default)]
+    pub silent: bool,
     /// Destinations that have its results.
     pub confirmed: BTreeSet<String>,
+    /// The second of the box's own time from which its age counts; `None` until it is first seen to have ended, or to be on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_from_s: Option<u64>,
+    /// Who had it erased, while that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_by: Option<ErasedBy>,
+}
+
+/// Who has a scan erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasedBy {
+    /// The box by itself, since the scan has been here for long enough.
+    Age,
+    /// Somebody, by the line's name in the configuration.
+    Line(String),
 }
 
 /// How the work on a scan ended.

@@ -64,6 +64,8 @@ pub(super) fn recycle<S: Storage>(
     also_partial: bool,
 ) -> Result<Option<ScanId>, SpoolError> {
     let rank = |scan: &Scan| match scan.place {
+        // Its erasing has a line in the audit log to write first.
+        _ if scan.record.erased_by.is_some() => None,
         Place::Done if scan.is_delivered(settings) => Some(0),
         Place::Aside if scan.is_delivered(settings) => Some(1),
         Place::Incoming if also_partial && !scan.live && !scan.sealing => Some(2),

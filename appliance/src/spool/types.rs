@@ -26,6 +26,8 @@ pub struct Settings {
     pub checkpoint_bytes: u64,
     /// Names of those who must confirm results before these may be recycled.
     pub destinations: BTreeSet<String>,
+    /// Whether scans that come now are for nobody.
+    pub silent: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +40,7 @@ impl Default for Settings {
             results_bytes: 64 << 20,
             checkpoint_bytes: 4 << 20,
             destinations: BTreeSet::new(),
+            silent: false,
         }
     }
 }

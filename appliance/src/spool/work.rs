@@ -37,7 +37,10 @@ impl<S: Storage> Spool<S> {
         self.with(|disk, inner| {
             loop {
                 let mut scans = inner.scans.iter_mut();
-                let waits = |scan: &Scan| scan.place == Place::Queue && !scan.working;
+                let waits = |scan: &Scan| {
+                    let condemned = scan.record.erased_by.is_some();
+                    scan.place == Place::Queue && !scan.working && !condemned
+                };
                 let Some((&id, scan)) = scans.find(|(_, scan)| waits(scan)) else {
                     return Ok(None);
                 };
@@ -164,6 +167,8 @@ fn end<S: Storage>(
 ) -> Result<(), SpoolError> {
     scan.working = false;
     scan.record.outcome = Some(outcome);
+    // From now on its age counts anew.
+    scan.record.age_from_s = None;
     disk.save_record(Place::Queue, id, &scan.record)?;
     scan.place = disk.settle(id, &scan.record)?;
     scan.results = disk.results_bytes(&scan.place.results(id))?;

@@ -42,7 +42,7 @@ impl Home {
     }
 
     pub(crate) fn config(&self) -> Config {
-        self.config_with(&self.share())
+        self.config_of(&self.share())
     }
 
     /// Section of a folder that gets results.
@@ -54,20 +54,25 @@ impl Home {
         )
     }
 
-    fn config_with(&self, destinations: &str) -> Config {
-        let text = format!(
+    /// The box's configuration with these sections more.
+    pub(crate) fn config_of(&self, more: &str) -> Config {
+        Config::parse(&self.text(more)).expect("a configuration")
+    }
+
+    /// The same as text.
+    pub(crate) fn text(&self, more: &str) -> String {
+        format!(
             "[box]\nname = \"bedside\"\nstate = \"{}\"\n\
              [folder]\nwatch = \"{}\"\nquiet_s = 1\n\
-             [spool]\nmax_bytes = \"200 MB\"\nmax_scan_bytes = \"50 MB\"\nkeep_free_bytes = 0\n\
+             [spool]\nmax_bytes = \"400 MB\"\nmax_scan_bytes = \"50 MB\"\nkeep_free_bytes = 0\n\
              [model]\ntrusted_keys = [{{ key = \"{}\" }}]\n\
              [panel]\ntargets = [{{ kind = \"png\", path = \"{}\" }}]\n\
-             [compute]\ndevice = \"cpu\"\n{destinations}",
+             [compute]\ndevice = \"cpu\"\n{more}",
             self.path("state").display(),
             self.path("inbox").display(),
             self.key.public(),
             self.path("panel.png").display(),
-        );
-        Config::parse(&text).expect("a configuration")
+        )
     }
 
     pub(crate) async fn start(&self) -> Appliance {
@@ -77,7 +82,7 @@ impl Home {
     /// Starts a box with these destinations.
     pub(crate) async fn start_with(&self, destinations: &str) -> Appliance {
         let logs = Logs::open(&self.path("state/logs")).expect("logs");
-        Appliance::start(self.config_with(destinations), logs)
+        Appliance::start(self.config_of(destinations), logs)
             .await
             .expect("the box starts")
     }

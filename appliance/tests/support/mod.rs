@@ -145,6 +145,9 @@ pub(crate) fn args(scan: &Path, model: &Path, out: &Path) -> Args {
         model: model.to_owned(),
         out: out.to_owned(),
         fast: false,
+        fhir: false,
+        empty_frames: false,
+        earlier: None,
         force: false,
         compute: Compute {
             device: "cpu".into(),

@@ -95,10 +95,14 @@ const CHANGES: [(&str, Change); 6] = [
         }
     }),
     ("raw values, 1024 too high", |hu, _| {
-        hu.iter_mut().for_each(|hu| *hu += 1024)
+        for hu in hu {
+            *hu += 1024;
+        }
     }),
     ("darker by 150 HU", |hu, _| {
-        hu.iter_mut().for_each(|hu| *hu -= 150)
+        for hu in hu {
+            *hu -= 150;
+        }
     }),
     ("pixels in any order", |hu, _| {
         let mut state = 7_u32;

@@ -5,6 +5,7 @@
 //! that the caller sets for pixels, whatever the file says.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -98,6 +99,30 @@ impl Elements {
         let value = self.values.get(&tag)?;
         let text = std::str::from_utf8(value).ok()?.trim_matches([' ', '\0']);
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The bytes of an element without its padding; none if it is absent.
+    pub(crate) fn bytes(&self, tag: Tag) -> &[u8] {
+        let value = self.values.get(&tag).map(Vec::as_slice);
+        let padding = |&byte: &u8| byte == b' ' || byte == 0;
+        let value = value.unwrap_or_default();
+        let from = value
+            .iter()
+            .position(|byte| !padding(byte))
+            .unwrap_or(value.len());
+        let rest = &value[from..];
+        let to = rest
+            .iter()
+            .rposition(|byte| !padding(byte))
+            .map_or(0, |last| last + 1);
+        &rest[..to]
+    }
+
+    /// A number that is the same for two elements if their bytes are, and hardly ever otherwise.
+    pub(crate) fn fingerprint(&self, tag: Tag) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(self.bytes(tag));
+        hasher.finish()
     }
 
     /// `N` decimal numbers; `None` if the element is absent, or holds another count or something else.

@@ -31,6 +31,22 @@ pub enum DicomError {
         /// The folder.
         path: PathBuf,
     },
+    /// An archive that is packed otherwise than a series may be.
+    #[error("{}: {what}; give the series' folder, or an uncompressed tar of its files", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A series could not be packed into one file.
+    #[error("{}: the series cannot be packed ({source}); check the space left", path.display())]
+    NotPacked {
+        /// The first file of the series.
+        path: PathBuf,
+        /// Why the packed series cannot be written.
+        source: io::Error,
+    },
     /// The file contradicts itself or ends early.
     #[error("{}: the file is damaged, {what}; send the series again", path.display())]
     Damaged {
@@ -180,6 +196,8 @@ impl DicomError {
             Self::Io { path, .. }
             | Self::NotDicom { path }
             | Self::TooManyFiles { path }
+            | Self::Archive { path, .. }
+            | Self::NotPacked { path, .. }
             | Self::Damaged { path, .. }
             | Self::TransferSyntax { path, .. }
             | Self::Missing { path, .. }

@@ -1,4 +1,4 @@
-//! The files that a person means by a folder or a list.
+//! The files that a person means by a folder, a list or an archive.
 //!
 //! Used by the series. Folders are searched to the depth that discs from a hospital have, in the order of names, so that the same
 //! folder gives the same messages everywhere. Links to folders are not followed.
@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::MAX_FILES;
+use super::archive::{self, is_tar};
 use super::error::DicomError;
+use crate::place::Place;
 
 /// Folders within folders.
 const DEPTH: usize = 8;
@@ -15,20 +17,24 @@ const DEPTH: usize = 8;
 /// A file to look at.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     /// The person named this very file.
     pub(crate) named: bool,
 }
 
-/// The files named, and those below the folders named.
+/// The files named, those below the folders named, and those in the archives named. An archive in a folder is a file like others.
 pub(crate) fn gather(paths: &[PathBuf]) -> Result<Vec<Found>, DicomError> {
     let mut found = Vec::new();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
         if metadata.is_dir() {
             descend(path, DEPTH, &mut found)?;
+        } else if is_tar(path) {
+            for place in archive::files(path)? {
+                add(place, false, &mut found)?;
+            }
         } else {
-            add(path.clone(), true, &mut found)?;
+            add(Place::file(path.clone()), true, &mut found)?;
         }
     }
     Ok(found)
@@ -56,17 +62,19 @@ fn descend(folder: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), Di
                 descend(&path, depth - 1, found)?;
             }
         } else if path.is_file() {
-            add(path, false, found)?;
+            add(Place::file(path), false, found)?;
         }
     }
     Ok(())
 }
 
-fn add(path: PathBuf, named: bool, found: &mut Vec<Found>) -> Result<(), DicomError> {
+fn add(place: Place, named: bool, found: &mut Vec<Found>) -> Result<(), DicomError> {
     if found.len() == MAX_FILES {
-        return Err(DicomError::TooManyFiles { path });
+        return Err(DicomError::TooManyFiles {
+            path: place.label().to_owned(),
+        });
     }
-    found.push(Found { path, named });
+    found.push(Found { place, named });
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! What one file says of itself, checked: a slice of CT, a localiser, or something else.
 //!
-//! Used by the series. Nothing is taken from a file but what is needed to place a slice and to read its voxels: no name, no date.
+//! Used by the series. Nothing is kept of a file but what is needed to place a slice and to read its voxels: no date, and of the patient's
+//! number and name only whether they are the same in all slices.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
@@ -10,12 +11,15 @@ use dicom_dictionary_std::{tags, uids};
 use super::MAX_SIDE;
 use super::elements::{Content, Elements, Pixels, content};
 use super::error::DicomError;
-use super::part10::{Part10, printable};
+use super::part10::{OF_CT, Opened, Part10, printable};
 use super::pixels::{Scale, Stored};
 use super::syntax::{Packing, Syntax};
+use crate::place::Place;
 
-/// All that is ever taken out of a data set.
-const WANTED: [Tag; 26] = [
+/// All that is taken out of a data set to place a slice and to read it.
+const WANTED: [Tag; 28] = [
+    tags::PATIENT_ID,
+    tags::PATIENT_NAME,
     tags::SOP_CLASS_UID,
     tags::SOP_INSTANCE_UID,
     tags::STUDY_INSTANCE_UID,
@@ -44,25 +48,40 @@ const WANTED: [Tag; 26] = [
     tags::LOSSY_IMAGE_COMPRESSION,
 ];
 
+/// A modality that is not given, or not looked for.
+const UNNAMED: &str = "unnamed";
+
 /// How far row and column directions may be from unit length and from a right angle: what six decimals of text leave, and to spare.
 const NOT_QUITE: f64 = 1e-3;
 
 /// What a file turned out to be.
 pub(crate) enum Kind {
-    Slice(Box<Slice>),
+    Slice(Box<Head>),
     Localiser,
+    /// Several slices of CT in one object.
+    MultiFrame,
     /// Another object; its modality.
     Other(String),
+}
+
+/// The header of a slice of CT, of which nothing has been checked but that it is one.
+pub(crate) struct Head {
+    pub(crate) place: Place,
+    syntax: &'static Syntax,
+    elements: Elements,
+    pixels: Pixels,
 }
 
 /// A slice of CT, in DICOM's own coordinates: millimetres, x towards the patient's left, y towards the back, z towards the head.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slice {
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     syntax: &'static Syntax,
     pub(crate) instance: String,
     /// Study and series.
     pub(crate) series: [String; 2],
+    /// Fingerprints of Patient ID and Patient's Name, to see that all slices give the same.
+    pub(crate) patient: [u64; 2],
     pub(crate) frame_of_reference: String,
     pub(crate) rows: u16,
     pub(crate) cols: u16,
@@ -79,25 +98,21 @@ pub(crate) struct Slice {
 }
 
 /// Reads a file's header; `None` if it is no DICOM file.
-pub(crate) fn look(path: &Path) -> Result<Option<Kind>, DicomError> {
-    let Some(file) = Part10::open(path)? else {
-        return Ok(None);
+pub(crate) fn look(place: &Place) -> Result<Option<Kind>, DicomError> {
+    let file = match Part10::open(place)? {
+        Opened::NotDicom => return Ok(None),
+        Opened::Unread => return Ok(Some(Kind::Other(UNNAMED.to_owned()))),
+        Opened::File(file) => file,
     };
     let end = file.body.end();
     let (elements, pixels) = Elements::read(file.body, end, file.syntax.types, &WANTED)
-        .map_err(|what| damaged(path, what))?;
+        .map_err(|what| damaged(place, what))?;
     let modality = elements.text(tags::MODALITY).map(printable);
     let class = elements
         .text(tags::SOP_CLASS_UID)
         .map_or(file.class, printable);
-    let several = [
-        uids::ENHANCED_CT_IMAGE_STORAGE,
-        uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
-    ];
-    if several.contains(&class.as_str()) {
-        return Err(DicomError::MultiFrame {
-            path: path.to_owned(),
-        });
+    if class != uids::CT_IMAGE_STORAGE && OF_CT.contains(&class.as_str()) {
+        return Ok(Some(Kind::MultiFrame));
     }
     match modality {
         Some(modality) if modality == "CT" && class == uids::CT_IMAGE_STORAGE => {}
@@ -106,7 +121,7 @@ pub(crate) fn look(path: &Path) -> Result<Option<Kind>, DicomError> {
         }
         other => {
             return Ok(Some(Kind::Other(
-                other.unwrap_or_else(|| "unnamed".to_owned()),
+                other.unwrap_or_else(|| UNNAMED.to_owned()),
             )));
         }
     }
@@ -116,18 +131,52 @@ pub(crate) fn look(path: &Path) -> Result<Option<Kind>, DicomError> {
     if localiser {
         return Ok(Some(Kind::Localiser));
     }
-    Slice::new(path, file.syntax, &elements, &pixels)
-        .map(Box::new)
-        .map(|slice| Some(Kind::Slice(slice)))
+    if let Some([frames]) = elements.numbers::<1>(tags::NUMBER_OF_FRAMES)
+        && frames != 1.0
+    {
+        return Ok(Some(Kind::MultiFrame));
+    }
+    Ok(Some(Kind::Slice(Box::new(Head {
+        place: place.clone(),
+        syntax: file.syntax,
+        elements,
+        pixels,
+    }))))
+}
+
+impl Head {
+    /// Study and series.
+    pub(crate) fn series(&self) -> Result<[String; 2], DicomError> {
+        Ok([
+            self.uid(tags::STUDY_INSTANCE_UID, "Study Instance UID")?,
+            self.uid(tags::SERIES_INSTANCE_UID, "Series Instance UID")?,
+        ])
+    }
+
+    pub(crate) fn instance(&self) -> Result<String, DicomError> {
+        self.uid(tags::SOP_INSTANCE_UID, "SOP Instance UID")
+    }
+
+    fn uid(&self, tag: Tag, name: &'static str) -> Result<String, DicomError> {
+        let uid = self.elements.text(tag).map(printable);
+        uid.filter(|uid| !uid.is_empty())
+            .ok_or_else(|| DicomError::Missing {
+                path: self.place.label().to_owned(),
+                name,
+            })
+    }
 }
 
 impl Slice {
-    fn new(
-        path: &Path,
-        syntax: &'static Syntax,
-        elements: &Elements,
-        pixels: &Pixels,
-    ) -> Result<Self, DicomError> {
+    /// Checks a slice's header.
+    pub(crate) fn new(head: &Head) -> Result<Self, DicomError> {
+        let Head {
+            place,
+            syntax,
+            elements,
+            pixels,
+        } = head;
+        let path = place.label();
         let missing = |name| DicomError::Missing {
             path: path.to_owned(),
             name,
@@ -136,19 +185,7 @@ impl Slice {
             path: path.to_owned(),
             what,
         };
-        let uid = |tag, name| {
-            let uid = elements.text(tag).map(printable);
-            uid.filter(|uid| !uid.is_empty())
-                .ok_or_else(|| missing(name))
-        };
         let short = |tag, name| elements.short(tag).ok_or_else(|| missing(name));
-        if let Some([frames]) = elements.numbers::<1>(tags::NUMBER_OF_FRAMES)
-            && frames != 1.0
-        {
-            return Err(DicomError::MultiFrame {
-                path: path.to_owned(),
-            });
-        }
         let (rows, cols) = (short(tags::ROWS, "Rows")?, short(tags::COLUMNS, "Columns")?);
         if ![rows, cols]
             .iter()
@@ -196,13 +233,11 @@ impl Slice {
             (stored.value(first), stored.value(last))
         });
         let slice = Self {
-            path: path.to_owned(),
+            place: place.clone(),
             syntax,
-            instance: uid(tags::SOP_INSTANCE_UID, "SOP Instance UID")?,
-            series: [
-                uid(tags::STUDY_INSTANCE_UID, "Study Instance UID")?,
-                uid(tags::SERIES_INSTANCE_UID, "Series Instance UID")?,
-            ],
+            instance: head.instance()?,
+            series: head.series()?,
+            patient: [tags::PATIENT_ID, tags::PATIENT_NAME].map(|tag| elements.fingerprint(tag)),
             frame_of_reference: elements
                 .text(tags::FRAME_OF_REFERENCE_UID)
                 .map(printable)
@@ -241,19 +276,19 @@ impl Slice {
         let expected = self.native_len() as u64;
         match *pixels {
             Pixels::None => Err(DicomError::Missing {
-                path: self.path.clone(),
+                path: self.path(),
                 name: "Pixel Data",
             }),
             Pixels::Native { promised, held } if self.syntax.packing == Packing::Native => {
                 // An odd number of bytes is made even.
                 if promised != expected && promised != expected + expected % 2 {
                     Err(damaged(
-                        &self.path,
+                        &self.place,
                         format!("its pixels take {promised} bytes and should take {expected}"),
                     ))
                 } else if held < expected {
                     Err(damaged(
-                        &self.path,
+                        &self.place,
                         format!("it holds {held} of its pixels' {expected} bytes"),
                     ))
                 } else {
@@ -262,10 +297,15 @@ impl Slice {
             }
             Pixels::Encapsulated if self.syntax.packing != Packing::Native => Ok(()),
             _ => Err(damaged(
-                &self.path,
+                &self.place,
                 "its pixels are not packed as it says".to_owned(),
             )),
         }
+    }
+
+    /// What messages call it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.place.label().to_owned()
     }
 
     pub(crate) fn pixels(&self) -> usize {
@@ -290,23 +330,23 @@ impl Slice {
     ///
     /// Errors: a file that changed since it was looked at, or whose pixels cannot be unpacked.
     pub(crate) fn read(&self, out: &mut [i16]) -> Result<(), DicomError> {
-        let changed = || DicomError::Changed {
-            path: self.path.clone(),
-        };
-        match look(&self.path)? {
-            Some(Kind::Slice(now)) if *now == *self => {}
+        let changed = || DicomError::Changed { path: self.path() };
+        match look(&self.place)? {
+            Some(Kind::Slice(now)) if Self::new(&now)? == *self => {}
             _ => return Err(changed()),
         }
-        let file = Part10::open(&self.path)?.ok_or_else(changed)?;
+        let Opened::File(file) = Part10::open(&self.place)? else {
+            return Err(changed());
+        };
         // What is packed badly can be a little larger than what is not packed.
         let limit = 2 * self.native_len() + (1 << 16);
         let content = content(file.body, self.syntax.types, limit)
-            .map_err(|what| damaged(&self.path, what))?;
+            .map_err(|what| damaged(&self.place, what))?;
         let bytes = match &content {
             Content::Native(bytes) | Content::Encapsulated(bytes) => bytes,
         };
         let stored = super::unpack::unpack(self.syntax.packing, bytes, self)
-            .map_err(|what| damaged(&self.path, what))?;
+            .map_err(|what| damaged(&self.place, what))?;
         if stored.len() != out.len() {
             return Err(changed());
         }
@@ -317,9 +357,9 @@ impl Slice {
     }
 }
 
-fn damaged(path: &Path, what: String) -> DicomError {
+fn damaged(place: &Place, what: String) -> DicomError {
     DicomError::Damaged {
-        path: path.to_owned(),
+        path: place.label().to_owned(),
         what,
     }
 }

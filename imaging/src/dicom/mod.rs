@@ -1,37 +1,54 @@
 //! A CT series of DICOM files as one volume.
 //!
 //! [`ScanReader::open_series`](crate::ScanReader::open_series) reads it; everything behind that is the same as for a NIfTI file. The
-//! road: find files (`gather`) → look at each header (`image`, `part10`, `elements`) → leave out what is no slice, put
+//! road: find files (`gather`, `archive`) → look at each header (`image`, `part10`, `elements`) → leave out what is no slice, put
 //! the rest in order and in its place (`stack`) → read one slice at a time (`unpack`, `pixels`). What was odd and was dealt
 //! with is a [`Finding`], what cannot be dealt with a [`DicomError`]; `docs/dicom.md` lists both.
 //!
+//! Beside the road: [`sort_out`] tells the series in a folder apart, [`pack`] puts one into a single file, which
+//! [`ScanReader::open`](crate::ScanReader::open) reads as it is, and [`SeriesInfo`] and [`Identity`] say what results must refer to.
+//!
 //! Limits: one slice a file, at most [`MAX_SIDE`] pixels a side and [`MAX_FILES`] files. Memory: some hundred bytes a file and a few
-//! slices, whatever the files say. Nothing in a file becomes part of a path, and no name or date is read.
+//! slices, whatever the files say. Nothing in a file becomes part of a path.
 
+mod archive;
+mod character_set;
 mod elements;
 mod error;
 mod finding;
 mod gather;
+mod glance;
+mod identity;
 mod image;
+mod info;
 mod jpeg_ls;
+mod pack;
 mod part10;
 mod pixels;
 mod rle;
+mod sort;
 mod stack;
 mod syntax;
 mod unpack;
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub(crate) use archive::begins_tar;
+pub use archive::is_tar;
 pub use error::DicomError;
 pub use finding::Finding;
+pub use glance::{Glance, glance};
+pub use identity::{Identity, PatientIdentity, StudyIdentity};
+pub use info::{SeriesInfo, SeriesSlice};
+pub use pack::{Packed, pack};
+pub use sort::{SeriesFiles, sort_out};
 
-use self::gather::gather;
-use self::image::{Kind, Slice};
+use self::gather::Found;
+use self::image::Slice;
 use self::stack::Stack;
 use crate::geometry::Geometry;
+pub use crate::place::Place;
 
 /// Most pixels along a side of a slice; scanners make 512 to 2048.
 pub const MAX_SIDE: usize = 4096;
@@ -42,7 +59,9 @@ pub const MAX_FILES: usize = 16_384;
 /// Whether a file begins as DICOM files do. Only its first 132 bytes are read; what cannot be read is none.
 pub fn is_dicom(path: &Path) -> bool {
     let mut head = [0; 132];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let read = Place::file(path.to_owned())
+        .window()
+        .and_then(|mut file| file.read_exact(&mut head));
     read.is_ok() && head[128..] == *b"DICM"
 }
 
@@ -56,11 +75,27 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// Looks at files and at all files below folders.
+    /// Looks at files, at all files below folders, and at all files in archives.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, DicomError> {
         let path = paths.first().cloned().unwrap_or_default();
-        let mut findings = Vec::new();
-        let slices = slices(&path, paths, &mut findings)?;
+        Self::of(path, gather::gather(paths)?)
+    }
+
+    /// Looks at the files of a series that has been told apart from others.
+    pub(crate) fn sorted(series: &SeriesFiles) -> Result<Self, DicomError> {
+        let files = series.files.iter().map(|file| Found {
+            place: file.place.clone(),
+            named: true,
+        });
+        Self::of(series.first().to_owned(), files.collect())
+    }
+
+    fn of(path: PathBuf, files: Vec<Found>) -> Result<Self, DicomError> {
+        let mut slices = Vec::new();
+        let mut findings = sort::each_of(path.clone(), files, &mut |head| {
+            slices.push(Slice::new(&head)?);
+            Ok(())
+        })?;
         let mut stack = Stack::new(&path, slices)?;
         findings.append(&mut stack.findings);
         stack.findings = findings;
@@ -85,9 +120,22 @@ impl Series {
         &self.stack.findings
     }
 
-    /// The slices' files in the order of the stack.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.stack.slices.iter().map(|slice| slice.path.as_path())
+    /// Where the slices lie, in the order of the stack.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.stack.slices.iter().map(|slice| &slice.place)
+    }
+
+    /// What results must refer to.
+    pub(crate) fn info(&self) -> SeriesInfo {
+        SeriesInfo::new(&self.stack)
+    }
+
+    /// Whose series this is, read from its first slice.
+    pub(crate) fn identity(&self) -> Result<Identity, DicomError> {
+        match self.stack.slices.first() {
+            Some(slice) => slice.identity(),
+            None => Ok(Identity::default()),
+        }
     }
 
     /// Bytes of all voxels.
@@ -118,54 +166,4 @@ impl Series {
         out[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
-}
-
-/// Looks at every file and keeps the slices.
-fn slices(
-    path: &Path,
-    paths: &[PathBuf],
-    findings: &mut Vec<Finding>,
-) -> Result<Vec<Slice>, DicomError> {
-    let mut slices = Vec::new();
-    let (mut other_files, mut localisers) = (0, 0);
-    let mut others: Vec<String> = Vec::new();
-    for file in gather(paths)? {
-        match image::look(&file.path)? {
-            Some(Kind::Slice(slice)) => slices.push(*slice),
-            Some(Kind::Localiser) => localisers += 1,
-            Some(Kind::Other(modality)) => others.push(modality),
-            None if file.named => return Err(DicomError::NotDicom { path: file.path }),
-            None => other_files += 1,
-        }
-    }
-    let objects = others.len();
-    others.sort_unstable();
-    others.dedup();
-    if slices.is_empty() {
-        if localisers > 0 {
-            others.push("localisers".to_owned());
-        }
-        let path = path.to_owned();
-        return Err(if others.is_empty() {
-            DicomError::NotDicom { path }
-        } else {
-            DicomError::NoCt {
-                path,
-                found: others.join(", "),
-            }
-        });
-    }
-    if other_files > 0 {
-        findings.push(Finding::OtherFiles { files: other_files });
-    }
-    if objects > 0 {
-        findings.push(Finding::OtherObjects {
-            objects,
-            modalities: others,
-        });
-    }
-    if localisers > 0 {
-        findings.push(Finding::Localisers { images: localisers });
-    }
-    Ok(slices)
 }

@@ -3,18 +3,17 @@
 //! Used by the slice's header and its voxels. Sizes are bounded here: the first elements by [`MOST_META`], what is inflated by
 //! [`MOST_INFLATED`].
 
-use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use dicom_core::Tag;
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use flate2::read::DeflateDecoder;
 
 use super::MAX_SIDE;
 use super::elements::{Elements, Types};
 use super::error::DicomError;
 use super::syntax::Syntax;
+use crate::place::{Place, Window};
 
 /// Preamble, magic, and the element that says how long the others about the file are.
 const HEAD: usize = 144;
@@ -25,7 +24,23 @@ const MOST_META: u32 = 1 << 16;
 /// Most bytes of a deflated data set: the largest image and as much again for everything else.
 const MOST_INFLATED: u64 = 4 * (MAX_SIDE * MAX_SIDE) as u64;
 
+/// Kinds of objects that hold slices of CT.
+pub(crate) const OF_CT: [&str; 3] = [
+    uids::CT_IMAGE_STORAGE,
+    uids::ENHANCED_CT_IMAGE_STORAGE,
+    uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
+];
+
 const ABOUT_THE_FILE: [Tag; 2] = [tags::TRANSFER_SYNTAX_UID, tags::MEDIA_STORAGE_SOP_CLASS_UID];
+
+/// What a file turned out to be.
+pub(crate) enum Opened {
+    /// No DICOM file.
+    NotDicom,
+    /// An object that is written in a way that is not read, and that does not claim to be CT.
+    Unread,
+    File(Part10),
+}
 
 /// A file whose first elements have been read.
 pub(crate) struct Part10 {
@@ -37,13 +52,14 @@ pub(crate) struct Part10 {
 
 /// The data set, with the position at its start.
 pub(crate) enum Body {
-    Plain(BufReader<File>, u64),
+    Plain(BufReader<Window>),
     Inflated(Cursor<Vec<u8>>),
 }
 
 impl Part10 {
-    /// Opens a file; `None` if it is no DICOM file.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, DicomError> {
+    /// Opens a file.
+    pub(crate) fn open(place: &Place) -> Result<Opened, DicomError> {
+        let path = place.label();
         let io_error = |source| DicomError::Io {
             path: path.to_owned(),
             source,
@@ -52,20 +68,17 @@ impl Part10 {
             path: path.to_owned(),
             what,
         };
-        // Before it is opened: a pipe would keep us waiting.
-        let metadata = fs::metadata(path).map_err(io_error)?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
-        let mut file = File::open(path).map_err(io_error)?;
+        let mut file = place.window().map_err(io_error)?;
         let mut head = [0; HEAD];
         match file.read_exact(&mut head) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Opened::NotDicom);
+            }
             Err(error) => return Err(io_error(error)),
         }
         if head[128..132] != *b"DICM" {
-            return Ok(None);
+            return Ok(Opened::NotDicom);
         }
         let (group_length, length) = head[132..].split_at(8);
         if *group_length != [2, 0, 0, 0, b'U', b'L', 4, 0] {
@@ -85,12 +98,25 @@ impl Part10 {
             &ABOUT_THE_FILE,
         )
         .map_err(damaged)?;
+        let class = about
+            .text(tags::MEDIA_STORAGE_SOP_CLASS_UID)
+            .map(printable)
+            .unwrap_or_default();
         let uid = about.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
-        let syntax = Syntax::of(uid).map_err(|name| DicomError::TransferSyntax {
-            path: path.to_owned(),
-            uid: printable(uid),
-            name,
-        })?;
+        let syntax = match Syntax::of(uid) {
+            Ok(syntax) => syntax,
+            // Discs hold pictures and films beside the series.
+            Err(_) if !class.is_empty() && !OF_CT.contains(&class.as_str()) => {
+                return Ok(Opened::Unread);
+            }
+            Err(name) => {
+                return Err(DicomError::TransferSyntax {
+                    path: path.to_owned(),
+                    uid: printable(uid),
+                    name,
+                });
+            }
+        };
         let body = if syntax.deflated {
             let mut inflated = Vec::new();
             DeflateDecoder::new(BufReader::new(file))
@@ -104,13 +130,9 @@ impl Part10 {
             }
             Body::Inflated(Cursor::new(inflated))
         } else {
-            Body::Plain(BufReader::new(file), metadata.len())
+            Body::Plain(BufReader::new(file))
         };
-        let class = about
-            .text(tags::MEDIA_STORAGE_SOP_CLASS_UID)
-            .map(printable)
-            .unwrap_or_default();
-        Ok(Some(Self {
+        Ok(Opened::File(Self {
             syntax,
             class,
             body,
@@ -122,7 +144,7 @@ impl Body {
     /// Its last byte's position and one.
     pub(crate) fn end(&self) -> u64 {
         match self {
-            Self::Plain(_, len) => *len,
+            Self::Plain(file) => file.get_ref().len(),
             Self::Inflated(bytes) => bytes.get_ref().len() as u64,
         }
     }
@@ -131,7 +153,7 @@ impl Body {
 impl Read for Body {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file, _) => file.read(out),
+            Self::Plain(file) => file.read(out),
             Self::Inflated(bytes) => bytes.read(out),
         }
     }
@@ -140,7 +162,7 @@ impl Read for Body {
 impl Seek for Body {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
-            Self::Plain(file, _) => file.seek(to),
+            Self::Plain(file) => file.seek(to),
             Self::Inflated(bytes) => bytes.seek(to),
         }
     }

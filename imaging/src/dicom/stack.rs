@@ -87,7 +87,7 @@ fn one_series(path: &Path, slices: &[Slice]) -> Result<(), DicomError> {
         path: path.to_owned(),
         parts: parts
             .into_iter()
-            .map(|(first, count)| (count, first.path.clone()))
+            .map(|(first, count)| (count, first.path()))
             .collect(),
     })
 }
@@ -107,11 +107,11 @@ fn without_copies(
             continue;
         };
         let first = &kept[at];
-        let path = std::mem::replace(&mut slice.path, first.path.clone());
+        let place = std::mem::replace(&mut slice.place, first.place.clone());
         if slice != *first {
             return Err(DicomError::Differ {
-                first: first.path.clone(),
-                second: path,
+                first: first.path(),
+                second: place.label().to_owned(),
                 what: "content, though they carry one SOP Instance UID",
             });
         }
@@ -134,7 +134,10 @@ fn alike(first: &Slice, other: &Slice) -> Result<(), DicomError> {
         .iter()
         .zip(other.spacing)
         .any(|(a, b)| (a - b).abs() > SAME_SPACING * a);
+    let [number, name] = [0, 1].map(|at| first.patient[at] != other.patient[at]);
     let differences = [
+        (number, "Patient ID"),
+        (name, "the patient's name"),
         (
             (first.rows, first.cols) != (other.rows, other.cols),
             "rows and columns",
@@ -149,8 +152,8 @@ fn alike(first: &Slice, other: &Slice) -> Result<(), DicomError> {
     match differences.iter().find(|(differ, _)| *differ) {
         None => Ok(()),
         Some(&(_, what)) => Err(DicomError::Differ {
-            first: first.path.clone(),
-            second: other.path.clone(),
+            first: first.path(),
+            second: other.path(),
             what,
         }),
     }
@@ -165,7 +168,7 @@ fn step(
     let (first, last) = (&slices[0], &slices[slices.len() - 1]);
     if slices.len() == 1 {
         let thickness_mm = first.thickness_mm.ok_or_else(|| DicomError::Missing {
-            path: first.path.clone(),
+            path: first.path(),
             name: "Slice Thickness",
         })?;
         findings.push(Finding::SingleSlice { thickness_mm });
@@ -187,7 +190,7 @@ fn step(
         let off_mm = dot(beside, beside).sqrt();
         if off_mm > STRAIGHT * narrow {
             return Err(DicomError::Astray {
-                path: slice.path.clone(),
+                path: slice.path(),
                 off_mm,
             });
         }
@@ -206,7 +209,7 @@ fn check_distances(
     distances: &[f64],
     findings: &mut Vec<Finding>,
 ) -> Result<(), DicomError> {
-    let pair = |at: usize| (slices[at].path.clone(), slices[at + 1].path.clone());
+    let pair = |at: usize| (slices[at].path(), slices[at + 1].path());
     // NaN cannot be: positions are finite, and so are sums of three products of theirs unless they overflow.
     if let Some(at) = distances
         .iter()
@@ -296,7 +299,7 @@ fn place(slices: &[Slice], step: [f64; 3]) -> Result<Geometry, DicomError> {
         slices.len(),
     ];
     Geometry::from_affine(shape, &affine).map_err(|source| {
-        let path = first.path.clone();
+        let path = first.path();
         match source {
             GeometryError::Oblique { tilt_degrees, .. } => {
                 DicomError::Oblique { path, tilt_degrees }

@@ -5,7 +5,9 @@ mod support;
 
 mod findings;
 mod garbage;
+mod identity;
 mod orientations;
+mod packed;
 mod packings;
 mod peers;
 mod real;

@@ -62,7 +62,7 @@ pub trait Desk: Send + 'static {
     fn get(&mut self, item: &Item) -> Result<Vec<u8>, Refused>;
 
     /// Answers one of the requests that move no bytes: [`Request::Scan`], [`Request::Confirm`], [`Request::Slots`],
-    /// [`Request::Rollback`].
+    /// [`Request::Rollback`], [`Request::Erase`].
     ///
     /// # Errors
     /// Why it is not done.

@@ -291,9 +291,8 @@ impl<L: Line, D: Desk> Server<'_, L, D> {
             Request::Scan { .. }
             | Request::Confirm { .. }
             | Request::Slots
-            | Request::Rollback { .. } => {
-                Box::new(move |desk| Done::Answered(desk.answer(&request)))
-            }
+            | Request::Rollback { .. }
+            | Request::Erase { .. } => Box::new(move |desk| Done::Answered(desk.answer(&request))),
         };
         let handle = spawn_blocking(move || {
             let done = job(&mut desk);

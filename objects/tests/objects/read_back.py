@@ -46,7 +46,7 @@ def check_report(folder):
     for group in groups:
         values = {}
         for measurement in group.get_measurements():
-            key = {"mL": "volume_ml", "mm2": "area_mm2"}[measurement.unit.value]
+            key = {"mL": "volume_ml", "mm2": "area_mm2", "mm": measurement.name.value}[measurement.unit.value]
             values[key] = measurement.value
         found[group.tracking_identifier] = values
         segment = group.referenced_segment

@@ -206,8 +206,15 @@ fn a_structured_report_holds_the_reports_numbers_to_the_last_bit() {
             sides.right.tumour_largest_area_mm2,
         ),
     ];
+    let tumour = &report.findings.tumours[0];
+    let diameters = [
+        tumour.in_plane_diameter,
+        tumour.in_plane_perpendicular,
+        tumour.largest_diameter,
+    ];
+    let diameters = diameters.map(|line| ("mm".to_owned(), line.length_mm));
     assert!(sides.right.kidney_volume_ml > 0.0);
-    assert_eq!(numbers(&sr), expected.concat());
+    assert_eq!(numbers(&sr), [&expected.concat()[..], &diameters].concat());
     assert!(texts(&sr).contains(&RESEARCH_USE_NOTICE.to_owned()));
 }
 

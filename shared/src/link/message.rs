@@ -191,6 +191,11 @@ pub enum Request {
         /// In bit/s.
         baud: u32,
     },
+    /// To erase a scan and all that was made of it. Answered by [`Reply::Done`], also if it was erased before.
+    Erase {
+        /// The scan's id on the box.
+        scan: Word,
+    },
 }
 
 /// What can be sent to the box.
@@ -250,6 +255,18 @@ pub enum Item {
     Bench {
         /// For how long to measure.
         seconds: u16,
+    },
+    /// The names and sizes of a scan's results without whose they are, JSON.
+    Exports {
+        /// The scan's id on the box.
+        scan: Word,
+    },
+    /// One of them.
+    Export {
+        /// The scan's id on the box.
+        scan: Word,
+        /// Its name in the list.
+        name: String<128>,
     },
 }
 

@@ -67,6 +67,10 @@ fn edges(run: Run) -> [Place; 6] {
     ]
 }
 
+/// A line is longer than another only beyond this factor. Two that are equal in the patient differ in their last digit where a file gives
+/// its spacing by a quaternion, and would lie elsewhere then.
+const LONGER: f64 = 1.0 + 1e-11;
+
 /// The largest diameter of an outline; of several the one with the longest perpendicular. `None` without a corner.
 pub(super) fn in_plane(hull: &Hull, slice: usize, spacing: Spacing) -> Option<InPlane> {
     let pairs = hull.antipodes();
@@ -86,7 +90,9 @@ pub(super) fn in_plane(hull: &Hull, slice: usize, spacing: Spacing) -> Option<In
             },
             perpendicular: across(hull, a, b, slice, spacing),
         };
-        if best.is_none_or(|best| found.perpendicular.length_mm > best.perpendicular.length_mm) {
+        let longer =
+            |best: InPlane| found.perpendicular.length_mm > best.perpendicular.length_mm * LONGER;
+        if best.is_none_or(longer) {
             best = Some(found);
         }
     }
@@ -138,7 +144,7 @@ fn across(hull: &Hull, a: Place, b: Place, slice: usize, spacing: Spacing) -> Se
             (x1 - x0) * spacing.col_mm / 2.0,
         );
         let length_mm = libm::sqrt(y * y + x * x);
-        if length_mm > best.length_mm || best.length_mm == 0.0 {
+        if length_mm > best.length_mm * LONGER || best.length_mm == 0.0 {
             best = Segment {
                 length_mm,
                 from: position(slice, y0, x0),

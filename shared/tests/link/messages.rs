@@ -144,6 +144,14 @@ fn packets() -> Vec<(&'static str, Packet<'static>)> {
             }),
         ),
         ("Request Get Bench", get(Item::Bench { seconds: 10 })),
+        ("Request Get Exports", get(Item::Exports { scan: id() })),
+        (
+            "Request Get Export",
+            get(Item::Export {
+                scan: id(),
+                name: cut("report.json"),
+            }),
+        ),
         ("Request Scan", request(Request::Scan { scan: id() })),
         ("Request Confirm", request(Request::Confirm { scan: id() })),
         ("Request Slots", request(Request::Slots)),
@@ -152,6 +160,7 @@ fn packets() -> Vec<(&'static str, Packet<'static>)> {
             request(Request::Rollback { from: HASH }),
         ),
         ("Request Baud", request(Request::Baud { baud: 921_600 })),
+        ("Request Erase", request(Request::Erase { scan: id() })),
         (
             "Reply Go",
             reply(Reply::Go {

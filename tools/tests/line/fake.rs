@@ -37,6 +37,8 @@ pub(crate) struct Script {
     pub(crate) announced: Vec<Object>,
     /// Scans whose results are safe elsewhere, and whether `watched` was there when that was said.
     pub(crate) confirmed: Vec<(String, bool)>,
+    /// Scans that were erased.
+    pub(crate) erased: Vec<String>,
     /// A file to look for whenever somebody says that results are safe.
     pub(crate) watched: PathBuf,
     /// A file to put in the way of somebody who fetches results.
@@ -85,6 +87,7 @@ impl Default for Script {
             received: Vec::new(),
             announced: Vec::new(),
             confirmed: Vec::new(),
+            erased: Vec::new(),
             watched: PathBuf::new(),
             obstacle: None,
             coming: None,
@@ -249,7 +252,7 @@ impl Desk for FakeDesk {
     fn get(&mut self, item: &Item) -> Result<Vec<u8>, Refused> {
         let script = self.script()?;
         match item {
-            Item::Results { .. } => {
+            Item::Results { .. } | Item::Exports { .. } => {
                 if let Some(path) = &script.obstacle {
                     std::fs::write(path, "in the way").expect("written");
                 }
@@ -260,7 +263,7 @@ impl Desk for FakeDesk {
                     .collect();
                 Ok(serde_json::Value::from(list).to_string().into_bytes())
             }
-            Item::Result { name, .. } => {
+            Item::Result { name, .. } | Item::Export { name, .. } => {
                 let mut results = script.results.iter();
                 let found = results.find(|(listed, _)| listed == name.as_str());
                 found
@@ -294,6 +297,10 @@ impl Desk for FakeDesk {
             Request::Confirm { scan } => {
                 let safe = script.watched.exists();
                 script.confirmed.push((scan.as_str().to_owned(), safe));
+                Ok(Reply::Done)
+            }
+            Request::Erase { scan } => {
+                script.erased.push(scan.as_str().to_owned());
                 Ok(Reply::Done)
             }
             _ => Err(Refused::new(Code::BadRequest, "nobody asks that")),

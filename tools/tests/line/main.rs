@@ -4,7 +4,9 @@ mod fake;
 #[path = "../support/field.rs"]
 mod field;
 mod flash;
+mod phantom;
 mod send;
+mod send_series;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;

@@ -253,3 +253,46 @@ fn a_network_line_without_certificates_is_a_mistake_in_the_command_line() {
     assert_eq!(output.status.code(), Some(2), "{words}");
     assert!(words.starts_with("error[certificate]: "), "{words}");
 }
+
+#[test]
+fn a_scan_is_erased_and_one_in_work_is_refused_for_now() {
+    let fake = Fake::start(Script::default());
+    let words = fake
+        .call(&["erase", "00000042-9f86d081", "--yes"])
+        .expect("erased");
+    assert_eq!(words, "00000042-9f86d081 is erased\n");
+    assert_eq!(fake.script().erased, ["00000042-9f86d081"]);
+    let words = "00000042-9f86d081: the scan is in work and cannot be erased now; try again when that is over";
+    fake.script().refusal = Some(Refused::new(Code::Busy, words));
+    let busy = fake
+        .call(&["erase", "00000042-9f86d081", "--yes"])
+        .expect_err("in work");
+    assert_eq!((busy.exit, busy.code), (Exit::Later, "busy"), "{busy}");
+}
+
+#[test]
+fn an_export_is_written_whole_and_the_box_may_not_let_go_of_the_results_for_it() {
+    let files = ["report.json", "report.txt", "labels.nii.gz"]
+        .map(|name| (name.to_owned(), format!("{name} of nobody").into_bytes()));
+    let fake = Fake::start(Script {
+        results: files.to_vec(),
+        ..Script::default()
+    });
+    let home = TempDir::new().expect("a folder");
+    let out = home.path().join("out");
+    let words = fake
+        .call(&["export", "00000042-9f86d081", "--out", text(&out)])
+        .expect("exported");
+    assert!(words.contains("report.json, report.txt"), "{words}");
+    for (name, bytes) in &files {
+        assert_eq!(&fs::read(out.join(name)).expect("written"), bytes);
+    }
+    assert!(fake.script().confirmed.is_empty());
+    fake.script().results.truncate(1);
+    let again = home.path().join("again");
+    let lacking = fake
+        .call(&["export", "00000042-9f86d081", "--out", text(&again)])
+        .expect_err("half an export");
+    assert_eq!(lacking.code, "answer", "{lacking}");
+    assert!(!again.exists());
+}

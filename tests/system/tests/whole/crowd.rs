@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// Certificates of both ends in a folder, signed by one authority.
-fn certificates(folder: &Path) -> (TlsFiles, TlsFiles) {
+pub(crate) fn certificates(folder: &Path) -> (TlsFiles, TlsFiles) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");

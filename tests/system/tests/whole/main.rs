@@ -6,7 +6,10 @@
 mod field;
 #[path = "../../../../appliance/tests/support/mod.rs"]
 mod phantom;
+#[path = "../../../../imaging/tests/dicom/series.rs"]
+mod series;
 
+mod clinic;
 mod crowd;
 mod demo;
 mod disk;

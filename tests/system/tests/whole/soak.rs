@@ -9,7 +9,7 @@ use nephrobox_link::message::{Reply, Request, cut};
 use crate::support::{Home, Kind, ended, flash, long, result, scan_bytes, scan_object, status};
 
 /// Resident memory of a process in KiB.
-fn resident_kib(pid: u32) -> u64 {
+pub(crate) fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next());

@@ -13,7 +13,8 @@ use nephrobox_system::{Exe, Rig};
 use tempfile::TempDir;
 
 pub(crate) use crate::phantom::manifest;
-use crate::phantom::nifti::{Declared, Order};
+use crate::phantom::nifti::Declared;
+pub(crate) use crate::phantom::nifti::Order;
 use crate::phantom::{SHAPE, hu, label, raw_scan, save_model};
 
 /// Long enough for anything here on a busy machine.

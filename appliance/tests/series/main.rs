@@ -1,28 +1,49 @@
-//! A DICOM series through the box: the report of the NIfTI file of the same patient, and labels in the series' own place.
+//! A DICOM series through the box: the report of the NIfTI file of the same patient, labels in the series' own place, results that refer
+//! to the right patient and the right images, and ways in for folders.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 // Series as the reader's own tests make them.
-#[path = "../../imaging/tests/dicom/series.rs"]
+#[path = "../../../imaging/tests/dicom/series.rs"]
 mod series;
 
-use std::fs;
+mod identity;
+mod watched;
+
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
 use nephrobox::failure::{Exit, Failure};
 use nephrobox::segment;
-use nephrobox_imaging::{LabelReader, ScanReader};
+use nephrobox_imaging::{LabelReader, ScanReader, dicom};
 use nephrobox_shared::report::Report;
 use series::{SUPINE, SliceFile};
 use support::nifti::{Declared, Order};
 use support::{ORIGIN, SHAPE, SPACING, args, hu, label, raw_scan, save_model};
 use tempfile::TempDir;
 
-fn slices(order: Order) -> Vec<SliceFile> {
+/// How a patient lies in the scanner, and which way the stack is stored: columns, rows and slices of the canonical volume that run
+/// backwards. Pictures keep to the scanner's axes, so that turning the patient round turns them, too.
+const LYING: [(&str, &str, [bool; 3]); 5] = [
+    ("head first, supine", "HFS", [false, false, false]),
+    (
+        "the same, stored from the feet",
+        "HFS",
+        [false, false, true],
+    ),
+    ("feet first, supine", "FFS", [true, false, true]),
+    ("head first, prone", "HFP", [true, true, false]),
+    ("feet first, prone", "FFP", [false, true, true]),
+];
+
+pub(crate) fn slices(order: Order) -> Vec<SliceFile> {
     series::of(order, SHAPE, SPACING, ORIGIN, &hu)
 }
 
-fn segmented(scan: Vec<PathBuf>, home: &Path, name: &str) -> Result<Report, Failure> {
+pub(crate) fn segmented(scan: Vec<PathBuf>, home: &Path, name: &str) -> Result<Report, Failure> {
     let (model, out) = (home.join("threshold.nbx"), home.join(name));
     let mut args = args(Path::new(""), &model, &out);
     args.scan = scan;
@@ -37,16 +58,20 @@ fn a_folder_and_a_list_of_files_give_the_report_of_the_nifti_file() {
     save_model(home.path());
     let nifti = raw_scan(Order::KITS, Declared::Sform).save(home.path().join("scan.nii.gz"));
     let expected = segmented(vec![nifti.clone()], home.path(), "nifti").expect("segmented");
-    for (name, reversed) in [
-        ("supine", [false; 3]),
-        ("prone", [true, true, false]),
-        ("mirrored", [true, false, true]),
-    ] {
+    // A small right kidney, and a large left one with a tumour.
+    let sides = &expected.findings.sides;
+    assert!(sides.right.kidney_volume_ml < sides.left.kidney_volume_ml);
+    assert!(sides.right.tumour_volume_ml == 0.0 && sides.left.tumour_volume_ml > 0.0);
+    for (name, position, reversed) in LYING {
         let folder = home.path().join(format!("{name} series"));
         fs::create_dir(&folder).expect("a folder");
-        let files = series::save(&folder, &slices(series::order(reversed)), series::in_order);
+        let mut lying = slices(series::order(reversed));
+        for slice in &mut lying {
+            slice.text(tags::PATIENT_POSITION, VR::CS, position);
+        }
+        let files = series::save(&folder, &lying, series::in_order);
         let report = segmented(vec![folder], home.path(), name).expect("segmented");
-        assert_eq!(report.findings.sides, expected.findings.sides, "{name}");
+        assert_eq!(report.findings, expected.findings, "{name}");
         assert_eq!(report.warnings, expected.warnings);
         assert_eq!(report.input.file, format!("{name} series"));
         assert_eq!(report.input.slices, SHAPE[0]);
@@ -61,9 +86,16 @@ fn a_folder_and_a_list_of_files_give_the_report_of_the_nifti_file() {
             assert!(slice.iter().copied().eq(truth), "{name}, slice {s}");
         }
 
-        let list = segmented(files, home.path(), &format!("{name} list")).expect("segmented");
-        assert_eq!(list.input.blake3, report.input.blake3);
-        assert_eq!(list.findings, report.findings);
+        let list = segmented(files.clone(), home.path(), &format!("{name} list"));
+        let one = home.path().join(format!("{name}.tar"));
+        dicom::pack(&files, &mut File::create(&one).expect("a file")).expect("packed");
+        let packed = segmented(vec![one], home.path(), &format!("{name} packed"));
+        for same in [list, packed] {
+            let same = same.expect("segmented");
+            assert_eq!(same.input.blake3, report.input.blake3);
+            assert_eq!(same.findings, report.findings);
+            assert_eq!(same.subject, report.subject);
+        }
     }
 }
 

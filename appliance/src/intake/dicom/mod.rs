@@ -1,0 +1,443 @@
+//! Slices that come in one by one, until they are a series.
+//!
+//! Every object that an archive or a scanner stores on the box lies here, synced, before the sender hears that it is stored. A series goes into the
+//! queue as one file once as many slices are here as the files say, or when none has come for a while. It stays here for a
+//! time after that: slices that come late make the series whole again, and it goes into the queue anew.
+//!
+//! Names on the disk are hashes: a series lies in the folder of the hash of who sent it and of its UIDs, an object in the file of the
+//! hash of its bytes. Nothing that a peer says becomes part of a path.
+//!
+//! ```text
+//! dicom/part/N              an object that is being received; gone after a start
+//! dicom/series/HASH/HASH    an object
+//! dicom/series/HASH/about   who sent it, and the scan it became
+//! dicom/pack                a series on its way into the queue; gone after a start
+//! ```
+
+mod part;
+mod series;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nephrobox_imaging::dicom::{DicomError, glance, sort_out};
+
+pub use part::{Part, Refused};
+use series::{About, Object, Series};
+
+use super::{Put, put};
+use crate::spool::{Refusal, ScanId, Spool, SpoolError};
+use crate::storage::Storage;
+
+/// How long a series whose count of slices is in waits for one more.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long a series that is in the queue stays here for slices that come late.
+const LATE: Duration = Duration::from_hours(1);
+/// Folder of objects that are being received.
+const PART: &str = "part";
+/// Folder of the series.
+const SERIES: &str = "series";
+/// The file that is being packed.
+const PACK: &str = "pack";
+/// Most objects of a series; the reader takes no more.
+const MOST_OBJECTS: usize = nephrobox_imaging::dicom::MAX_FILES;
+
+/// Most series at once, so that many of one object each do not fill the disk's table of files.
+const MOST_SERIES: usize = 2000;
+
+/// What the gatherer may take, and when a series is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A series is whole when nothing of it has come for this long.
+    pub quiet: Duration,
+    /// Bytes of all that lies here.
+    pub most_bytes: u64,
+    /// Bytes that stay free on the disk.
+    pub floor_bytes: u64,
+    /// Whether slices may be skipped by the network.
+    pub fast: bool,
+}
+
+/// What became of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gathered {
+    /// It is in the queue.
+    Taken {
+        /// The scan.
+        id: ScanId,
+        /// Who sent it, by the configuration.
+        peer: String,
+        /// Its objects.
+        objects: usize,
+    },
+    /// It holds no slices, for instance localisers alone; it is removed.
+    NoScan {
+        /// Who sent it, by the configuration.
+        peer: String,
+    },
+    /// There is no room in the queue now; it is tried again.
+    Waits(Refusal),
+    /// It will never fit into the queue; it is removed.
+    Refused {
+        /// Who sent it, by the configuration.
+        peer: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The name of a series' folder.
+type Key = String;
+
+#[derive(Debug, Default)]
+struct Inner {
+    series: BTreeMap<Key, Series>,
+    /// Bytes of all objects.
+    bytes: u64,
+    /// Number of the next part.
+    next: u64,
+}
+
+/// Gathers objects into series. All its calls may come from any thread.
+#[derive(Debug)]
+pub struct Gatherer {
+    folder: PathBuf,
+    settings: Settings,
+    inner: Mutex<Inner>,
+}
+
+impl Gatherer {
+    /// Opens the folder, which is made if it is not there, and takes up what lies there.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(folder: &Path, settings: Settings) -> io::Result<Self> {
+        for gone in [folder.join(PART), folder.join(PACK)] {
+            remove(&gone)?;
+        }
+        for below in [PART, SERIES] {
+            fs::create_dir_all(folder.join(below))?;
+        }
+        let mut inner = Inner::default();
+        let now = Instant::now();
+        for entry in fs::read_dir(folder.join(SERIES))? {
+            let entry = entry?;
+            let Ok(key) = entry.file_name().into_string() else {
+                continue;
+            };
+            match Series::load(&entry.path(), now)? {
+                Some(series) => {
+                    inner.bytes += series.bytes();
+                    inner.series.insert(key, series);
+                }
+                // The power went between the folder and the first object in it.
+                None => remove(&entry.path())?,
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            settings,
+            inner: Mutex::new(inner),
+        })
+    }
+
+    /// A place for an object that begins to come in.
+    ///
+    /// # Errors
+    /// [`Refused::NoRoom`], and a disk that refuses.
+    pub fn begin(&self) -> Result<Part, Refused> {
+        let mut inner = self.lock();
+        self.room(&inner)?;
+        inner.next += 1;
+        let path = self.folder.join(PART).join(inner.next.to_string());
+        drop(inner);
+        Ok(Part::create(path)?)
+    }
+
+    /// Takes an object that is whole. When this returns it survives a power cut.
+    ///
+    /// The same object again, byte for byte, is taken and changes nothing.
+    ///
+    /// # Errors
+    /// An object that cannot be read or belongs to no series, one too many of its series, a disk that refuses.
+    pub fn take(&self, part: Part, peer: &str) -> Result<(), Refused> {
+        let (path, hash, bytes) = part.close()?;
+        let unreadable = |error: &DicomError| Refused::Unreadable(error.to_string());
+        let glance = glance(&path)
+            .map_err(|error| unreadable(&error))?
+            .ok_or_else(|| Refused::Unreadable("it is no DICOM object".into()))?;
+        let key = key(peer, &glance.study, &glance.series);
+        let object = Object::new(bytes, &glance);
+        let folder = self.folder.join(SERIES).join(&key);
+
+        let mut inner = self.lock();
+        self.room(&inner)?;
+        let now = Instant::now();
+        if !inner.series.contains_key(&key) {
+            if inner.series.len() >= MOST_SERIES {
+                return Err(Refused::NoRoom);
+            }
+            fs::create_dir_all(&folder)?;
+            let series = Series::new(peer, now);
+            series.about.save(&folder)?;
+            sync(&self.folder.join(SERIES))?;
+            inner.series.insert(key.clone(), series);
+        }
+        let Some(series) = inner.series.get_mut(&key) else {
+            return Ok(()); // it was put there above
+        };
+        series.last = now;
+        if series.objects.contains_key(&hash) {
+            return Ok(fs::remove_file(&path)?);
+        }
+        if series.objects.len() >= MOST_OBJECTS {
+            return Err(Refused::TooMany);
+        }
+        // Before the object: a series that grew is not the scan that it became.
+        if series.about.scan.take().is_some() {
+            series.taken = None;
+            series.about.save(&folder)?;
+        }
+        fs::rename(&path, folder.join(&hash))?;
+        sync(&folder)?;
+        series.objects.insert(hash, object);
+        inner.bytes += bytes;
+        Ok(())
+    }
+
+    /// Puts what is whole at `now` into the queue, and forgets what has been there for long enough. Call it about every second.
+    ///
+    /// # Errors
+    /// When a disk refuses; nothing is lost, and the next turn goes on.
+    pub fn turn<S: Storage>(
+        &self,
+        spool: &Spool<S>,
+        now: Instant,
+    ) -> Result<Vec<Gathered>, SpoolError> {
+        let (whole, late) = {
+            let inner = self.lock();
+            let keys = |is: &dyn Fn(&Series) -> bool| {
+                let found = inner.series.iter().filter(|(_, series)| is(series));
+                found.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+            };
+            let late = |series: &Series| {
+                let since = series.taken.map(|since| now.duration_since(since));
+                since.is_some_and(|since| since >= LATE)
+            };
+            (
+                keys(&|series| series.is_whole(now, self.settings.quiet)),
+                keys(&late),
+            )
+        };
+        for key in late {
+            self.remove(&key).map_err(|error| self.here(error))?;
+        }
+        let mut gathered = Vec::new();
+        for key in whole {
+            let told = self.hand_over(spool, &key)?;
+            // The others would not find room either.
+            let full = matches!(told, Some(Gathered::Waits(_)));
+            gathered.extend(told);
+            if full {
+                break;
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Series that are not in the queue yet, and the objects of all of them.
+    pub fn arriving(&self) -> (u64, u64) {
+        let inner = self.lock();
+        let open = inner
+            .series
+            .values()
+            .filter(|series| series.taken.is_none());
+        open.fold((0, 0), |(series, objects), one| {
+            (series + 1, objects + one.objects.len() as u64)
+        })
+    }
+
+    /// Removes the slices that a scan was made of, if they are still here.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget(&self, scan: ScanId) -> io::Result<()> {
+        let scan = scan.to_string();
+        let keys: Vec<_> = {
+            let inner = self.lock();
+            let of = |series: &Series| series.about.scan.as_deref() == Some(scan.as_str());
+            let found = inner.series.iter().filter(|(_, series)| of(series));
+            found.map(|(key, _)| key.clone()).collect()
+        };
+        keys.iter().try_for_each(|key| self.remove(key))
+    }
+
+    /// Packs a series and puts it into the queue. `None` if there is nothing to say.
+    fn hand_over<S: Storage>(
+        &self,
+        spool: &Spool<S>,
+        key: &str,
+    ) -> Result<Option<Gathered>, SpoolError> {
+        let (peer, names) = match self.lock().series.get(key) {
+            Some(series) => (
+                series.about.peer.clone(),
+                series.objects.keys().cloned().collect::<Vec<_>>(),
+            ),
+            None => return Ok(None),
+        };
+        let folder = self.folder.join(SERIES).join(key);
+        let paths: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+        let pack = self.folder.join(PACK);
+        let mut file = File::options()
+            .create(true)
+            .truncate(true)
+            .read(true)
+            .write(true)
+            .open(&pack)
+            .map_err(|error| self.here(error))?;
+        // What cannot be sorted out goes into the queue as it is: its error report says why to whoever asks for the result.
+        let sorted = sort_out(&paths);
+        let packed = match sorted.as_deref() {
+            Err(DicomError::NoCt { .. }) => {
+                self.remove(key).map_err(|error| self.here(error))?;
+                return Ok(Some(Gathered::NoScan { peer }));
+            }
+            Ok([series]) => series.pack(&mut file).map(|_| ()).map_err(io::Error::other),
+            _ => series::pack(&paths, &mut file),
+        };
+        packed.map_err(|error| self.here(error))?;
+        let put = put(
+            spool,
+            &mut file,
+            &format!("DICOM series of {} slices", names.len()),
+            &source(&peer),
+            self.settings.fast,
+        );
+        drop(file);
+        remove(&pack).map_err(|error| self.here(error))?;
+        let told = match put? {
+            Put::Taken(id) => {
+                self.taken(key, &names, id)
+                    .map_err(|error| self.here(error))?;
+                let objects = names.len();
+                Gathered::Taken { id, peer, objects }
+            }
+            Put::Refused(refusal @ Refusal::Full { .. }) => Gathered::Waits(refusal),
+            Put::Refused(refusal) => {
+                self.remove(key).map_err(|error| self.here(error))?;
+                let reason = refusal.to_string();
+                Gathered::Refused { peer, reason }
+            }
+            // Only a fault of the disk changes a file that nobody else has.
+            Put::Changed => return Ok(None),
+        };
+        Ok(Some(told))
+    }
+
+    /// Notes that a series is in the queue, unless more of it has come meanwhile.
+    fn taken(&self, key: &str, names: &[String], id: ScanId) -> io::Result<()> {
+        let mut inner = self.lock();
+        let Some(series) = inner.series.get_mut(key) else {
+            return Ok(());
+        };
+        if series.objects.len() > names.len() {
+            return Ok(());
+        }
+        series.about.scan = Some(id.to_string());
+        series.taken = Some(Instant::now());
+        series.about.save(&self.folder.join(SERIES).join(key))
+    }
+
+    fn remove(&self, key: &str) -> io::Result<()> {
+        let mut inner = self.lock();
+        remove(&self.folder.join(SERIES).join(key))?;
+        sync(&self.folder.join(SERIES))?;
+        if let Some(series) = inner.series.remove(key) {
+            inner.bytes -= series.bytes();
+        }
+        Ok(())
+    }
+
+    fn room(&self, inner: &Inner) -> Result<(), Refused> {
+        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if inner.bytes >= self.settings.most_bytes || free <= self.settings.floor_bytes {
+            return Err(Refused::NoRoom);
+        }
+        Ok(())
+    }
+
+    fn here(&self, source: io::Error) -> SpoolError {
+        SpoolError::Storage {
+            place: self.folder.display().to_string(),
+            source,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same as [`Gatherer::forget`] in the folder of a box that does not run.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn forget(folder: &Path, scan: ScanId) -> io::Result<()> {
+    let folder = folder.join(SERIES);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let scan = scan.to_string();
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let about = About::load(&path)?;
+        if about.is_some_and(|about| about.scan.as_deref() == Some(scan.as_str())) {
+            remove(&path)?;
+            sync(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// A sender's name in records and the audit log.
+pub fn source(peer: &str) -> String {
+    format!("dicom {peer}")
+}
+
+/// Whether a record's source is a sender of DICOM.
+pub fn is_source(source: &str) -> bool {
+    source.starts_with("dicom ")
+}
+
+/// Folders of the same series from two senders differ: neither can put slices into what the other sends.
+fn key(peer: &str, study: &str, series: &str) -> Key {
+    let mut hasher = blake3::Hasher::new_derive_key("nephrobox 2026 gathered series");
+    for part in [peer, study, series] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Removes a file, or a folder with everything in it; fine if it is not there.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder survive.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

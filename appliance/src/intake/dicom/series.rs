@@ -1,0 +1,174 @@
+//! What is known of a series while it is gathered.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nephrobox_imaging::dicom::{Glance, glance};
+use serde::{Deserialize, Serialize};
+
+use super::{SETTLE, sync};
+
+/// The file that says who sent a series and what became of it.
+const ABOUT: &str = "about";
+
+/// What has to survive beside the objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct About {
+    /// Who sends it, by the configuration.
+    pub(super) peer: String,
+    /// The scan that it became, until more of it comes.
+    pub(super) scan: Option<String>,
+}
+
+impl About {
+    /// Reads it; `None` if it is not there.
+    pub(super) fn load(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::read(folder.join(ABOUT)) {
+            // It was renamed into place whole, so nothing but another program damages it; what lies beside it is worth more.
+            Ok(about) => Ok(Some(serde_json::from_slice(&about).unwrap_or_default())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes it beside and puts it in place.
+    pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
+        let beside = folder.join("about.new");
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, folder.join(ABOUT))?;
+        sync(folder)
+    }
+}
+
+/// One object, as far as it says how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    bytes: u64,
+    instance: String,
+    acquisition: Option<(i64, u32)>,
+    of_series: Option<u32>,
+}
+
+impl Object {
+    pub(super) fn new(bytes: u64, glance: &Glance) -> Self {
+        Self {
+            bytes,
+            instance: glance.instance.clone(),
+            acquisition: glance.acquisition,
+            of_series: glance.of_series,
+        }
+    }
+}
+
+/// A series.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) about: About,
+    /// By the hash of their bytes, which is their file's name.
+    pub(super) objects: BTreeMap<String, Object>,
+    /// When the last object came.
+    pub(super) last: Instant,
+    /// Since when it is in the queue.
+    pub(super) taken: Option<Instant>,
+}
+
+impl Series {
+    pub(super) fn new(peer: &str, now: Instant) -> Self {
+        Self {
+            about: About {
+                peer: peer.to_owned(),
+                scan: None,
+            },
+            objects: BTreeMap::new(),
+            last: now,
+            taken: None,
+        }
+    }
+
+    /// Reads a series back from its folder; `None` if nothing in it was accepted.
+    pub(super) fn load(folder: &Path, now: Instant) -> io::Result<Option<Self>> {
+        let Some(about) = About::load(folder)? else {
+            return Ok(None);
+        };
+        let mut series = Self {
+            taken: about.scan.is_some().then_some(now),
+            about,
+            ..Self::new("", now)
+        };
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if name.starts_with(ABOUT) {
+                continue;
+            }
+            // One that cannot be read any more is left to whoever reads the series.
+            if let Ok(Some(glance)) = glance(&entry.path()) {
+                let object = Object::new(entry.metadata()?.len(), &glance);
+                series.objects.insert(name, object);
+            }
+        }
+        Ok((!series.objects.is_empty()).then_some(series))
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.objects.values().map(|object| object.bytes).sum()
+    }
+
+    /// Whether it can go into the queue at `now`.
+    pub(super) fn is_whole(&self, now: Instant, quiet: Duration) -> bool {
+        let wait = if self.has_its_count() {
+            quiet.min(SETTLE)
+        } else {
+            quiet
+        };
+        let open = self.taken.is_none() && !self.objects.is_empty();
+        open && now.saturating_duration_since(self.last) >= wait
+    }
+
+    /// Whether as many slices are here as the files say. Files that do not say so never have their count.
+    ///
+    /// Images in Acquisition counts one acquisition, and a series may have several; of one of which nothing has come yet, nothing is
+    /// known. A series that is taken too early for that is taken again when the rest comes.
+    fn has_its_count(&self) -> bool {
+        // A copy with other bytes counts once.
+        let mut instances = BTreeMap::new();
+        for object in self.objects.values() {
+            instances.insert(object.instance.as_str(), object);
+        }
+        let of_series = instances.values().map(|object| object.of_series);
+        if let Some(Some(count)) = of_series.max() {
+            return instances.len() >= count as usize;
+        }
+        let mut acquisitions = BTreeMap::new();
+        for object in instances.values() {
+            let Some((number, count)) = object.acquisition else {
+                return false;
+            };
+            let (here, all) = acquisitions.entry(number).or_insert((0, 0));
+            *here += 1;
+            *all = count.max(*all);
+        }
+        let complete = |&(here, all): &(u32, u32)| here >= all;
+        !acquisitions.is_empty() && acquisitions.values().all(complete)
+    }
+}
+
+/// Writes files one after the other as a tar of numbered entries, in the order given.
+pub(super) fn pack(paths: &[PathBuf], out: &mut File) -> io::Result<()> {
+    let mut tar = tar::Builder::new(out);
+    for (index, path) in paths.iter().enumerate() {
+        let file = File::open(path)?;
+        let mut header = tar::Header::new_ustar();
+        header.set_size(file.metadata()?.len());
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("{:05}.dcm", index + 1), file)?;
+    }
+    tar.finish()
+}
