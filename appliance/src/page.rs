@@ -42,7 +42,9 @@ pub fn write(report: &Report) -> String {
 pub fn result_table(report: &Report) -> Vec<String> {
     let mut results = Content::of(report).results;
     results.notes.clear();
-    sections::table(&results, usize::MAX)
+    let lines = sections::table(&results, usize::MAX);
+    let lines = lines.iter().map(|line| line.trim_end().to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
 }
 
 /// The page's lines; `None` if they are too many.
