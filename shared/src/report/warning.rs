@@ -115,6 +115,8 @@ codes! {
     FlipsDisagree "flips_disagree" Caution,
     /// Tumour that hangs together with no kidney.
     TumourAwayFromKidney "tumour_away_from_kidney" Caution,
+    /// Values below soft tissue have been cut off.
+    ClippedHu "clipped_hu" Caution,
     /// The kidneys look as if no contrast agent had been given.
     PhaseUnlikeTraining "phase_unlike_training" Caution,
     /// Slices are so far apart that small tumours can lie between them.
