@@ -3,7 +3,7 @@
 //! * [`server`]: takes objects from peers that are on a list, and hands each on, piece by piece, as a part 10 file.
 //! * [`client`]: sends part 10 files to an archive.
 //! * [`syntax`]: the transfer syntaxes that are stored, and who this implementation says it is.
-//! * [`tls`]: certificates and keys from PEM files.
+//! * [`tls`]: the house's certificates and keys from PEM files.
 //!
 //! Threads and blocking sockets, one thread an association. No length that a peer names is believed: whatever is read has a greatest size
 //! and a moment at which it must be there. `docs/formats/dicom-network.md` is the conformance statement.
@@ -16,6 +16,7 @@ mod part10;
 mod pdu;
 pub mod server;
 pub mod syntax;
-pub mod tls;
 mod transport;
 mod uid;
+
+pub use nephrobox_tls as tls;

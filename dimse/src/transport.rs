@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::{ClientConnection, ServerConnection, StreamOwned};
+use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData, StreamOwned};
 
 /// How much of what a peer still sends is read away before a connection is closed.
 const LINGER_BYTES: usize = 1 << 20;
@@ -72,6 +72,19 @@ impl fmt::Debug for Line {
     }
 }
 
+/// Goes through the handshake of either end.
+fn shake_hands<S: SideData>(
+    tls: &mut ConnectionCommon<S>,
+    socket: Arc<TcpStream>,
+    deadline: Instant,
+) -> io::Result<Timed> {
+    let mut timed = Timed { socket, deadline };
+    while tls.is_handshaking() {
+        tls.complete_io(&mut timed)?;
+    }
+    Ok(timed)
+}
+
 impl Line {
     /// Without TLS.
     pub(crate) fn plain(socket: Arc<TcpStream>, deadline: Instant) -> Self {
@@ -84,10 +97,7 @@ impl Line {
         socket: Arc<TcpStream>,
         deadline: Instant,
     ) -> io::Result<Self> {
-        let mut timed = Timed { socket, deadline };
-        while tls.is_handshaking() {
-            tls.complete_io(&mut timed)?;
-        }
+        let timed = shake_hands(&mut tls, socket, deadline)?;
         Ok(Self::Server(Box::new(StreamOwned::new(tls, timed))))
     }
 
@@ -97,10 +107,7 @@ impl Line {
         socket: Arc<TcpStream>,
         deadline: Instant,
     ) -> io::Result<Self> {
-        let mut timed = Timed { socket, deadline };
-        while tls.is_handshaking() {
-            tls.complete_io(&mut timed)?;
-        }
+        let timed = shake_hands(&mut tls, socket, deadline)?;
         Ok(Self::Client(Box::new(StreamOwned::new(tls, timed))))
     }
 

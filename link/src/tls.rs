@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+pub use nephrobox_tls::TlsError;
+use nephrobox_tls::{Identity, client, server};
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -33,61 +32,12 @@ pub struct TlsFiles {
     pub ca: PathBuf,
 }
 
-/// Why certificates cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// A file cannot be read, or holds nothing of its kind.
-    #[error("{}: no {what} can be read from it: {reason}; it should be PEM", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What should be in it.
-        what: &'static str,
-        /// Why not.
-        reason: String,
-    },
-    /// They contradict each other.
-    #[error(
-        "certificate and key cannot be used: {0}; make them again, and see that they belong together"
-    )]
-    Unusable(String),
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrong = |reason: String| TlsError::File {
-        path: path.to_owned(),
-        what: "certificate",
-        reason,
-    };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| wrong(error.to_string()))?
-        .collect();
-    let found = found.map_err(|error| wrong(error.to_string()))?;
-    if found.is_empty() {
-        return Err(wrong("there is none".into()));
-    }
-    Ok(found)
-}
-
 impl TlsFiles {
-    fn own(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| TlsError::File {
-            path: self.key.clone(),
-            what: "private key",
-            reason: error.to_string(),
-        })?;
-        Ok((certificates(&self.certificate)?, key))
-    }
-
-    fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(&self.ca)? {
-            roots
-                .add(certificate)
-                .map_err(|error| TlsError::Unusable(error.to_string()))?;
+    fn own(&self) -> Identity {
+        Identity {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
         }
-        Ok(Arc::new(roots))
     }
 
     /// For the box: takes only clients whose certificate the CA has signed.
@@ -95,20 +45,7 @@ impl TlsFiles {
     /// # Errors
     /// Files that cannot be used.
     pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
-        let unusable = |error: &dyn std::fmt::Display| TlsError::Unusable(error.to_string());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(self.roots()?, Arc::clone(&provider))
-                .build()
-                .map_err(|error| unusable(&error))?;
-        let (chain, key) = self.own()?;
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error))?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .map_err(|error| unusable(&error))?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(TlsAcceptor::from(server(&self.own(), Some(&self.ca))?))
     }
 
     /// For tools: takes only a box whose certificate the CA has signed for the host that was named.
@@ -116,16 +53,7 @@ impl TlsFiles {
     /// # Errors
     /// Files that cannot be used.
     pub fn connector(&self) -> Result<TlsConnector, TlsError> {
-        let unusable = |error: &dyn std::fmt::Display| TlsError::Unusable(error.to_string());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let (chain, key) = self.own()?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error))?
-            .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| unusable(&error))?;
-        Ok(TlsConnector::from(Arc::new(config)))
+        Ok(TlsConnector::from(client(&self.ca, Some(&self.own()))?))
     }
 }
 

@@ -10,15 +10,11 @@ use nephrobox_shared::report::Report;
 use tokio::sync::Semaphore;
 
 use crate::output::{
-    LABELS, OVERLAY_KEY, OVERLAY_LEFT, OVERLAY_RIGHT, OVERLAY_TUMOUR, REPORT_JSON, REPORT_TEXT,
+    FHIR, LABELS, OVERLAY_KEY, OVERLAY_LEFT, OVERLAY_RIGHT, OVERLAY_TUMOUR, REPORT_JSON,
+    REPORT_PDF, REPORT_PNG, REPORT_TEXT,
 };
 use crate::spool::{Listed, Outcome, ScanId, Spool, SpoolError, State};
 use crate::storage::{Folder, Storage};
-
-/// The report as a picture, where there is one.
-pub(super) const REPORT_PICTURE: &str = "report.png";
-/// The report as a document, where there is one.
-pub(super) const REPORT_DOCUMENT: &str = "report.pdf";
 
 /// Studies on one page of the list.
 pub(super) const PAGE: usize = 12;
@@ -45,10 +41,11 @@ pub(super) struct Served {
 /// Every file that can be looked at.
 #[rustfmt::skip]
 pub(super) const FILES: &[Served] = &[
-    file(REPORT_PICTURE, "image/png", "").identifies(),
-    file(REPORT_DOCUMENT, "application/pdf", "Report as PDF").identifies().saved(),
+    file(REPORT_PNG, "image/png", "").identifies(),
+    file(REPORT_PDF, "application/pdf", "Report as PDF").identifies().saved(),
     file(REPORT_TEXT, "text/plain; charset=utf-8", "Report as text").identifies(),
     file(REPORT_JSON, "application/json", "All numbers (JSON)").identifies(),
+    file(FHIR, "application/fhir+json", "Report for programs that speak FHIR").identifies().saved(),
     file(LABELS, "application/gzip", "Outlines (NIfTI)").saved(),
     file(OVERLAY_TUMOUR, "image/png", ""),
     file(OVERLAY_RIGHT, "image/png", ""),

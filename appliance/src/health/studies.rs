@@ -11,8 +11,8 @@ use nephrobox_shared::report::{
 };
 
 use super::html::{self, card, escape};
-use super::shelf::{List, REPORT_PICTURE, Study};
-use crate::output::{OVERLAY_KEY, OVERLAY_LEFT, OVERLAY_RIGHT, OVERLAY_TUMOUR};
+use super::shelf::{List, Study};
+use crate::output::{OVERLAY_KEY, OVERLAY_LEFT, OVERLAY_RIGHT, OVERLAY_TUMOUR, REPORT_PNG};
 use crate::spool::{Outcome, State};
 
 /// Seconds until a page whose content still changes is asked for again.
@@ -268,9 +268,9 @@ fn reported(out: &mut String, study: &Study, report: &Report, identity: bool) {
         pictures = format!("<div class=\"pictures\">{pictures}</div>");
     }
     card(out, "wide", "Outlines", &pictures);
-    if study.has(REPORT_PICTURE) {
+    if study.has(REPORT_PNG) {
         let body = format!(
-            "<a href=\"/studies/{id}/{REPORT_PICTURE}\"><img src=\"/studies/{id}/{REPORT_PICTURE}\" alt=\"The report on one page; its content is above, and as text below\"></a>"
+            "<a href=\"/studies/{id}/{REPORT_PNG}\"><img src=\"/studies/{id}/{REPORT_PNG}\" alt=\"The report on one page; its content is above, and as text below\"></a>"
         );
         card(out, "wide", "Report", &body);
     }

@@ -3,10 +3,10 @@
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
-use nephrobox_dimse::client::{Association, Context, Object, Remote, Tls};
+use nephrobox_dimse::client::{Association, Context, Object, Remote, RequestError, Tls};
 use nephrobox_dimse::tls;
 
-use super::{Delivery, Destination, ResultFile, Results};
+use super::{Delivery, Destination, Results};
 use crate::config::Archive;
 use crate::spool::ScanId;
 
@@ -79,12 +79,12 @@ impl Destination for ArchiveDestination {
         let mut association =
             Association::open(&self.remote()?, &contexts).map_err(io::Error::other)?;
         for object in &mut objects {
-            let stored = store(&mut association, object)?;
-            if let Some((status, comment)) = stored.warning {
+            let stored = association.store(object).map_err(not_stored)?;
+            // Not its comment: an archive may name the patient there, and that is for no log.
+            if let Some((status, _)) = stored.warning {
                 tracing::warn!(
                     destination = self.name,
-                    status,
-                    comment,
+                    status = format!("{status:04X}"),
                     "stored with a remark"
                 );
             }
@@ -97,9 +97,12 @@ impl Destination for ArchiveDestination {
     }
 }
 
-fn store(
-    association: &mut Association,
-    object: &mut Object<BufReader<ResultFile<'_>>>,
-) -> io::Result<nephrobox_dimse::client::Stored> {
-    association.store(object).map_err(io::Error::other)
+/// What the box's log and status may say of a refusal: the archive's comment may name the patient, its status does not.
+fn not_stored(error: RequestError) -> io::Error {
+    match error {
+        RequestError::Status { status, .. } => io::Error::other(format!(
+            "the archive answers status {status:04X} to an object; its own log says why"
+        )),
+        other => io::Error::other(other),
+    }
 }

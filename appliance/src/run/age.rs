@@ -108,8 +108,7 @@ impl<S: Storage> Age<S> {
         Ok(inner.now.own_s)
     }
 
-    /// Whether something that came at `from_s` of the box's own time has been kept for long enough. What is not in the queue, such as a series of which
-    /// only a part has come, is to be judged by this too.
+    /// Whether something that came at `from_s` of the box's own time has been kept for long enough.
     pub(crate) fn is_due(&self, from_s: u64) -> bool {
         let now_s = self.lock().now.own_s;
         now_s.saturating_sub(from_s) >= self.retention_s

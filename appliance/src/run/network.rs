@@ -13,7 +13,7 @@ use nephrobox_dimse::tls;
 use super::core::Core;
 use crate::audit::{Deed, What, Who};
 use crate::config::Dicom;
-use crate::failure::{Exit, Failure, sentence, told};
+use crate::failure::{Exit, Failure, told};
 use crate::intake::dicom::{Part, Refused, source};
 
 /// Code of the fault while no connection can be taken.
@@ -140,9 +140,8 @@ impl Sink for Arriving {
             return Err(Refusal::OutOfResources("the box takes no series".into()));
         };
         gatherer.take(part, &peer).map_err(|refused| {
-            // Its words may quote the object, which the log may not.
+            // Why may quote the object, which the log may not; the peer hears it.
             tracing::warn!(source = source(&peer), "an object was not taken");
-            tracing::debug!(reason = sentence(&refused));
             let _ = core.ledger.note(&Deed {
                 who: Who::Source(source(&peer)),
                 what: What::Refused,

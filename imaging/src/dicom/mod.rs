@@ -41,7 +41,7 @@ pub use finding::Finding;
 pub use glance::{Glance, glance};
 pub use identity::{Identity, PatientIdentity, StudyIdentity};
 pub use info::{SeriesInfo, SeriesSlice};
-pub use pack::{Packed, pack};
+pub use pack::{Packed, pack, pack_as_they_are};
 pub use sort::{SeriesFiles, sort_out};
 
 use self::gather::Found;

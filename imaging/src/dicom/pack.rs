@@ -4,7 +4,7 @@
 //! content, numbered, and nothing else about the files goes in. So a series that is packed twice is one object to whoever compares hashes.
 
 use std::io::{self, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::CrcReader;
 use tar::{EntryType, Header};
@@ -12,6 +12,7 @@ use tar::{EntryType, Header};
 use super::archive::BLOCK;
 use super::error::DicomError;
 use super::sort::{SeriesFiles, SliceFile, sort_out};
+use crate::place::Place;
 
 /// Bytes compared or copied at a time.
 const PIECE: usize = 1 << 16;
@@ -74,66 +75,84 @@ impl SeriesFiles {
                 continue;
             }
             packed.slices += 1;
-            packed.bytes += self.add(packed.slices, file, out)?;
+            packed.bytes += add(packed.slices, &file.place, file.bytes, out)?;
             before = Some(file);
         }
-        let end = [0; 2 * BLOCK as usize];
-        out.write_all(&end)
-            .and_then(|()| out.flush())
-            .map_err(|source| self.unwritten(source))?;
-        packed.bytes += end.len() as u64;
+        packed.bytes += finish(self.first(), out)?;
         Ok(packed)
     }
+}
 
-    /// Writes one file with its header and padding.
-    fn add(
-        &self,
-        number: usize,
-        file: &SliceFile,
-        out: &mut impl Write,
-    ) -> Result<u64, DicomError> {
-        let unwritten = |source| self.unwritten(source);
-        let mut header = Header::new_ustar();
-        header
-            .set_path(format!("{number:05}.dcm"))
-            .map_err(unwritten)?;
-        header.set_entry_type(EntryType::Regular);
-        header.set_size(file.bytes);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_cksum();
-        out.write_all(header.as_bytes()).map_err(unwritten)?;
-
-        let unread = |source| unread(file, source);
-        let mut source = file.place.window().map_err(unread)?;
-        let mut piece = vec![0; PIECE];
-        let mut copied = 0;
-        loop {
-            let count = read_up_to(&mut source, &mut piece).map_err(unread)?;
-            out.write_all(&piece[..count]).map_err(unwritten)?;
-            copied += count as u64;
-            if count < piece.len() {
-                break;
-            }
-        }
-        if copied != file.bytes {
-            return Err(DicomError::Changed {
-                path: file.place.label().to_owned(),
-            });
-        }
-        let padding = copied.next_multiple_of(BLOCK) - copied;
-        out.write_all(&[0; BLOCK as usize][..padding as usize])
-            .map_err(unwritten)?;
-        Ok(BLOCK + copied + padding)
-    }
-
-    fn unwritten(&self, source: io::Error) -> DicomError {
-        DicomError::NotPacked {
-            path: self.first().to_owned(),
+/// Writes files as they are, in their order, to `out` as one tar: for what cannot be sorted out, so that whoever reads it says why. Returns the bytes
+/// written.
+///
+/// # Errors
+/// Files that cannot be read or that change meanwhile; whatever `out` says, as [`DicomError::NotPacked`].
+pub fn pack_as_they_are(paths: &[PathBuf], out: &mut impl Write) -> Result<u64, DicomError> {
+    let mut written = 0;
+    for (index, path) in paths.iter().enumerate() {
+        let bytes = std::fs::metadata(path).map_err(|source| DicomError::Io {
+            path: path.clone(),
             source,
+        })?;
+        written += add(index + 1, &Place::file(path.clone()), bytes.len(), out)?;
+    }
+    let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
+    Ok(written + finish(first, out)?)
+}
+
+/// Writes one file with its header and padding.
+fn add(number: usize, place: &Place, bytes: u64, out: &mut impl Write) -> Result<u64, DicomError> {
+    let unwritten = |source| unwritten(place.label(), source);
+    let mut header = Header::new_ustar();
+    header
+        .set_path(format!("{number:05}.dcm"))
+        .map_err(unwritten)?;
+    header.set_entry_type(EntryType::Regular);
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    out.write_all(header.as_bytes()).map_err(unwritten)?;
+
+    let unread = |source| unread(place, source);
+    let mut source = place.window().map_err(unread)?;
+    let mut piece = vec![0; PIECE];
+    let mut copied = 0;
+    loop {
+        let count = read_up_to(&mut source, &mut piece).map_err(unread)?;
+        out.write_all(&piece[..count]).map_err(unwritten)?;
+        copied += count as u64;
+        if count < piece.len() {
+            break;
         }
+    }
+    if copied != bytes {
+        return Err(DicomError::Changed {
+            path: place.label().to_owned(),
+        });
+    }
+    let padding = copied.next_multiple_of(BLOCK) - copied;
+    out.write_all(&[0; BLOCK as usize][..padding as usize])
+        .map_err(unwritten)?;
+    Ok(BLOCK + copied + padding)
+}
+
+/// Writes what ends a tar. `first` is named if that fails.
+fn finish(first: &Path, out: &mut impl Write) -> Result<u64, DicomError> {
+    let end = [0; 2 * BLOCK as usize];
+    out.write_all(&end)
+        .and_then(|()| out.flush())
+        .map_err(|source| unwritten(first, source))?;
+    Ok(end.len() as u64)
+}
+
+fn unwritten(path: &Path, source: io::Error) -> DicomError {
+    DicomError::NotPacked {
+        path: path.to_owned(),
+        source,
     }
 }
 
@@ -160,7 +179,7 @@ fn sort_by_content(files: &mut [&SliceFile]) -> Result<(), DicomError> {
 }
 
 fn checksum(file: &SliceFile) -> Result<u32, DicomError> {
-    let unread = |source| unread(file, source);
+    let unread = |source| unread(&file.place, source);
     let source = file.place.window().map_err(unread)?;
     let mut summed = CrcReader::new(BufReader::new(source));
     io::copy(&mut summed, &mut io::sink()).map_err(unread)?;
@@ -169,12 +188,19 @@ fn checksum(file: &SliceFile) -> Result<u32, DicomError> {
 
 /// Compares the contents of two files.
 fn same(a: &SliceFile, b: &SliceFile) -> Result<bool, DicomError> {
-    let mut first = a.place.window().map_err(|source| unread(a, source))?;
-    let mut second = b.place.window().map_err(|source| unread(b, source))?;
+    let mut first = a
+        .place
+        .window()
+        .map_err(|source| unread(&a.place, source))?;
+    let mut second = b
+        .place
+        .window()
+        .map_err(|source| unread(&b.place, source))?;
     let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
-        let count = read_up_to(&mut first, &mut left).map_err(|source| unread(a, source))?;
-        let other = read_up_to(&mut second, &mut right).map_err(|source| unread(b, source))?;
+        let count = read_up_to(&mut first, &mut left).map_err(|source| unread(&a.place, source))?;
+        let other =
+            read_up_to(&mut second, &mut right).map_err(|source| unread(&b.place, source))?;
         if left[..count] != right[..other] {
             return Ok(false);
         }
@@ -198,9 +224,9 @@ fn read_up_to(source: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn unread(file: &SliceFile, source: io::Error) -> DicomError {
+fn unread(place: &Place, source: io::Error) -> DicomError {
     DicomError::Io {
-        path: file.place.label().to_owned(),
+        path: place.label().to_owned(),
         source,
     }
 }

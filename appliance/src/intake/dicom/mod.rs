@@ -18,13 +18,14 @@ mod part;
 mod series;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nephrobox_imaging::dicom::{DicomError, glance, sort_out};
+use nephrobox_imaging::dicom::{DicomError, glance, pack_as_they_are, sort_out};
 
 pub use part::{Part, Refused};
 use series::{About, Object, Series};
@@ -37,6 +38,8 @@ use crate::storage::Storage;
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long a series that is in the queue stays here for slices that come late.
 const LATE: Duration = Duration::from_hours(1);
+/// How long after a full queue the next series is packed for it.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Folder of objects that are being received.
 const PART: &str = "part";
 /// Folder of the series.
@@ -100,6 +103,8 @@ struct Inner {
     bytes: u64,
     /// Number of the next part.
     next: u64,
+    /// The queue was full; until then it is not asked again.
+    full_until: Option<Instant>,
 }
 
 /// Gathers objects into series. All its calls may come from any thread.
@@ -177,18 +182,20 @@ impl Gatherer {
         let mut inner = self.lock();
         self.room(&inner)?;
         let now = Instant::now();
-        if !inner.series.contains_key(&key) {
-            if inner.series.len() >= MOST_SERIES {
-                return Err(Refused::NoRoom);
+        let Inner {
+            series, bytes: all, ..
+        } = &mut *inner;
+        let known = series.len();
+        let series = match series.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if known >= MOST_SERIES => return Err(Refused::NoRoom),
+            Entry::Vacant(new) => {
+                fs::create_dir_all(&folder)?;
+                let series = Series::new(peer, now);
+                series.about.save(&folder)?;
+                sync(&self.folder.join(SERIES))?;
+                new.insert(series)
             }
-            fs::create_dir_all(&folder)?;
-            let series = Series::new(peer, now);
-            series.about.save(&folder)?;
-            sync(&self.folder.join(SERIES))?;
-            inner.series.insert(key.clone(), series);
-        }
-        let Some(series) = inner.series.get_mut(&key) else {
-            return Ok(()); // it was put there above
         };
         series.last = now;
         if series.objects.contains_key(&hash) {
@@ -205,7 +212,7 @@ impl Gatherer {
         fs::rename(&path, folder.join(&hash))?;
         sync(&folder)?;
         series.objects.insert(hash, object);
-        inner.bytes += bytes;
+        *all += bytes;
         Ok(())
     }
 
@@ -218,31 +225,20 @@ impl Gatherer {
         spool: &Spool<S>,
         now: Instant,
     ) -> Result<Vec<Gathered>, SpoolError> {
-        let (whole, late) = {
-            let inner = self.lock();
-            let keys = |is: &dyn Fn(&Series) -> bool| {
-                let found = inner.series.iter().filter(|(_, series)| is(series));
-                found.map(|(key, _)| key.clone()).collect::<Vec<_>>()
-            };
-            let late = |series: &Series| {
-                let since = series.taken.map(|since| now.duration_since(since));
-                since.is_some_and(|since| since >= LATE)
-            };
-            (
-                keys(&|series| series.is_whole(now, self.settings.quiet)),
-                keys(&late),
-            )
-        };
-        for key in late {
+        for key in self.keys(|series| series.is_over(now)) {
             self.remove(&key).map_err(|error| self.here(error))?;
         }
         let mut gathered = Vec::new();
-        for key in whole {
+        if self.lock().full_until.is_some_and(|until| now < until) {
+            return Ok(gathered);
+        }
+        for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
             let told = self.hand_over(spool, &key)?;
-            // The others would not find room either.
             let full = matches!(told, Some(Gathered::Waits(_)));
             gathered.extend(told);
             if full {
+                // The others would not find room either, and packing costs.
+                self.lock().full_until = Some(now + AGAIN);
                 break;
             }
         }
@@ -255,7 +251,7 @@ impl Gatherer {
         let open = inner
             .series
             .values()
-            .filter(|series| series.taken.is_none());
+            .filter(|series| series.taken.is_none() && !series.objects.is_empty());
         open.fold((0, 0), |(series, objects), one| {
             (series + 1, objects + one.objects.len() as u64)
         })
@@ -267,13 +263,14 @@ impl Gatherer {
     /// When the disk refuses.
     pub fn forget(&self, scan: ScanId) -> io::Result<()> {
         let scan = scan.to_string();
-        let keys: Vec<_> = {
-            let inner = self.lock();
-            let of = |series: &Series| series.about.scan.as_deref() == Some(scan.as_str());
-            let found = inner.series.iter().filter(|(_, series)| of(series));
-            found.map(|(key, _)| key.clone()).collect()
-        };
+        let keys = self.keys(|series| series.about.scan.as_deref() == Some(scan.as_str()));
         keys.iter().try_for_each(|key| self.remove(key))
+    }
+
+    fn keys(&self, is: impl Fn(&Series) -> bool) -> Vec<Key> {
+        let inner = self.lock();
+        let found = inner.series.iter().filter(|(_, series)| is(series));
+        found.map(|(key, _)| key.clone()).collect()
     }
 
     /// Packs a series and puts it into the queue. `None` if there is nothing to say.
@@ -306,10 +303,10 @@ impl Gatherer {
                 self.remove(key).map_err(|error| self.here(error))?;
                 return Ok(Some(Gathered::NoScan { peer }));
             }
-            Ok([series]) => series.pack(&mut file).map(|_| ()).map_err(io::Error::other),
-            _ => series::pack(&paths, &mut file),
+            Ok([series]) => series.pack(&mut file).map(|packed| packed.bytes),
+            _ => pack_as_they_are(&paths, &mut file),
         };
-        packed.map_err(|error| self.here(error))?;
+        packed.map_err(|error| self.here(io::Error::other(error)))?;
         let put = put(
             spool,
             &mut file,

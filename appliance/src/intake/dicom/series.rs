@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nephrobox_imaging::dicom::{Glance, glance};
 use serde::{Deserialize, Serialize};
 
-use super::{SETTLE, sync};
+use super::{LATE, SETTLE, sync};
 
 /// The file that says who sent a series and what became of it.
 const ABOUT: &str = "about";
@@ -123,13 +123,23 @@ impl Series {
 
     /// Whether it can go into the queue at `now`.
     pub(super) fn is_whole(&self, now: Instant, quiet: Duration) -> bool {
-        let wait = if self.has_its_count() {
-            quiet.min(SETTLE)
+        if self.taken.is_some() || self.objects.is_empty() {
+            return false;
+        }
+        let silence = now.saturating_duration_since(self.last);
+        // Counting takes a while, and is not worth it while slices come.
+        silence >= quiet || silence >= SETTLE && self.has_its_count()
+    }
+
+    /// Whether nothing more is to be waited for at `now`: it has been in the queue for long enough, or a disk that refused left a name and nothing
+    /// in it.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let since = if self.objects.is_empty() {
+            Some(self.last)
         } else {
-            quiet
+            self.taken
         };
-        let open = self.taken.is_none() && !self.objects.is_empty();
-        open && now.saturating_duration_since(self.last) >= wait
+        since.is_some_and(|since| now.saturating_duration_since(since) >= LATE)
     }
 
     /// Whether as many slices are here as the files say. Files that do not say so never have their count.
@@ -158,17 +168,4 @@ impl Series {
         let complete = |&(here, all): &(u32, u32)| here >= all;
         !acquisitions.is_empty() && acquisitions.values().all(complete)
     }
-}
-
-/// Writes files one after the other as a tar of numbered entries, in the order given.
-pub(super) fn pack(paths: &[PathBuf], out: &mut File) -> io::Result<()> {
-    let mut tar = tar::Builder::new(out);
-    for (index, path) in paths.iter().enumerate() {
-        let file = File::open(path)?;
-        let mut header = tar::Header::new_ustar();
-        header.set_size(file.metadata()?.len());
-        header.set_mode(0o644);
-        tar.append_data(&mut header, format!("{:05}.dcm", index + 1), file)?;
-    }
-    tar.finish()
 }

@@ -1,17 +1,16 @@
-//! Results to an archive over HTTP (STOW-RS, PS3.18 10.5): what goes over the wire, and what each answer means.
+//! Over HTTP (STOW-RS, PS3.18 10.5): what goes over the wire, and what each answer means.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nephrobox::config::{Config, Recipient};
 use nephrobox::outbox::{Outbox, Sent, StowDestination};
-use nephrobox::output::{DOCUMENT_DCM, MEASUREMENTS_DCM, REPORT_JSON, SEGMENTATION_DCM};
-use nephrobox::spool::{Begin, Incoming, Settings, Spool};
-use nephrobox::storage::{Folder, Storage};
+use nephrobox::storage::Folder;
 use tempfile::TempDir;
+
+use super::{FILES, spool};
 
 /// What the archive got.
 struct Request {
@@ -82,49 +81,11 @@ fn archive(answers: &'static [(&'static str, &'static str)]) -> (u16, mpsc::Rece
     (port, told)
 }
 
-/// A queue with one finished scan whose results are these files.
-fn spool(home: &Path, name: &str, files: &[(&str, &[u8])]) -> Arc<Spool<Folder>> {
-    let storage = Folder::open(&home.join("spool")).expect("a folder");
-    let settings = Settings {
-        destinations: [name.to_owned()].into(),
-        ..Settings::default()
-    };
-    let spool = Spool::open(storage, settings).expect("a queue").0;
-    let scan = b"a scan";
-    let incoming = Incoming {
-        bytes: scan.len() as u64,
-        blake3: blake3::hash(scan),
-        file_name: "scan".into(),
-        source: "test".into(),
-        fast: false,
-    };
-    let Begin::Receive { id, .. } = spool.begin(&incoming).expect("a disk") else {
-        panic!("it is new");
-    };
-    spool.write(id, 0, scan).expect("a disk");
-    spool.finish(id).expect("a disk");
-    let work = spool.next().expect("a disk").expect("work");
-    std::fs::create_dir_all(&work.results).expect("a folder");
-    for (name, bytes) in files {
-        std::fs::write(work.results.join(name), bytes).expect("written");
-    }
-    spool.finished(id).expect("a disk");
-    assert!(spool.storage().list("done").expect("a disk").len() == 1);
-    Arc::new(spool)
-}
-
 struct Bench {
     _home: TempDir,
     outbox: Outbox<Folder>,
     now: Instant,
 }
-
-const FILES: [(&str, &[u8]); 4] = [
-    (REPORT_JSON, b"{}"),
-    (SEGMENTATION_DCM, b"outlines\r\n--and some more"),
-    (MEASUREMENTS_DCM, b"numbers"),
-    (DOCUMENT_DCM, b"%PDF within"),
-];
 
 impl Bench {
     fn new(port: u16, more: &str, files: &[(&str, &[u8])]) -> Self {

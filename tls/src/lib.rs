@@ -1,4 +1,6 @@
-//! Certificates and keys from PEM files. TLS 1.2 and 1.3, by `rustls` with `ring`.
+//! Who we are and whom we believe, from PEM files: the one place where certificates are read.
+//!
+//! Used by the line between box and tools (`link`) and by the DICOM network (`dimse`). TLS 1.2 and 1.3, by `rustls` with `ring`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
