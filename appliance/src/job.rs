@@ -98,8 +98,7 @@ pub fn run<M: LogitsModel + Send>(
     let path = reader.path().to_owned();
     let geometry = reader.geometry().clone();
     let series: Vec<_> = reader.findings().to_vec();
-    let subject = source::subject(&reader)?;
-    let referred = source::of(&reader)?;
+    let origin = source::of(&reader)?;
     let blake3 = hash(&reader.places())?;
 
     let mut spent_s = vec![0.0; models.len()];
@@ -190,9 +189,7 @@ pub fn run<M: LogitsModel + Send>(
     warnings.extend(warnings::all(&findings, &geometry, &info, scores.is_some()));
     warnings.extend(confidence.iter().flat_map(Confidence::warnings));
     warnings.extend(warnings::series(&series));
-    if subject.is_some() && referred.is_none() {
-        warnings.push(objects::not_transverse());
-    }
+    warnings.extend(origin.warning);
     // The most serious first, for whoever reads only one.
     warnings.sort_by_key(|warning| Reverse(warning.severity));
     let mut report = Report {
@@ -206,7 +203,7 @@ pub fn run<M: LogitsModel + Send>(
         model: info,
         engine: Some(engine_info(package.engine)),
         input: input_info(&path, &geometry, blake3),
-        subject,
+        subject: origin.subject,
         visited: Some(segmented.visited),
         confidence,
         change: None,
@@ -222,7 +219,7 @@ pub fn run<M: LogitsModel + Send>(
     };
     report.change = options.earlier.and_then(|earlier| earlier(&report));
     let device = options.device.cloned().unwrap_or_default();
-    let mut making = referred.as_ref().map(|source| Making {
+    let making = origin.series.as_ref().map(|source| Making {
         source,
         labels: &segmented.labels,
         device: &device,
@@ -232,13 +229,6 @@ pub fn run<M: LogitsModel + Send>(
             EmptyFrames::LeftOut
         },
     });
-    if let Some(warning) = making.and_then(|making| making.warning(&report)) {
-        making = None;
-        report.warnings.push(warning);
-        report
-            .warnings
-            .sort_by_key(|warning| Reverse(warning.severity));
-    }
     if making.is_some() {
         report.outputs.extend(objects::outputs());
     }

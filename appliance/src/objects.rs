@@ -1,7 +1,7 @@
 //! The results of a series as DICOM objects, beside the other files.
 
 use std::num::TryFromIntError;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nephrobox_objects::{
     self as dicom, Device, EmptyFrames, ObjectsError, Picture, Results, Source,
@@ -10,7 +10,7 @@ use nephrobox_shared::measure::LabelMap;
 use nephrobox_shared::report::{OutputFile, Report, Severity, Warning};
 
 use crate::config::Object;
-use crate::failure::{Exit, Failure, sentence, told};
+use crate::failure::{Exit, Failure, told};
 use crate::output::{DOCUMENT_DCM, MEASUREMENTS_DCM, PICTURE_DCM, SEGMENTATION_DCM, Staging};
 use crate::sheet::Sheet;
 
@@ -59,12 +59,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// What the report of a series says whose images objects cannot refer to.
-pub(crate) fn not_transverse() -> Warning {
-    none("the series' images are not transverse")
-}
-
-fn none(why: &str) -> Warning {
+/// What the report says of a series that objects cannot refer to; the results are whole without them.
+pub(crate) fn no_objects(why: &str) -> Warning {
     Warning {
         code: NO_OBJECTS.into(),
         severity: Severity::Caution,
@@ -83,16 +79,10 @@ pub(crate) fn outputs() -> impl Iterator<Item = OutputFile> {
 }
 
 impl Making<'_> {
-    /// What the report has to say if the series is one that objects cannot refer to; the results are whole without them.
-    pub(crate) fn warning(&self, report: &Report) -> Option<Warning> {
-        let error = Results::new(self.source, report, self.device, Duration::ZERO).err()?;
-        Some(none(&sentence(&error)))
-    }
-
     /// Makes the objects and writes them.
     ///
     /// # Errors
-    /// A disk that refuses, or a contradiction within the program: what can be wrong with a series [`warning`](Self::warning) has found.
+    /// A disk that refuses, or a contradiction within the program: what can be wrong with a series [`Source::check`] has found.
     pub(crate) fn write(
         &self,
         report: &Report,

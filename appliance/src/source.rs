@@ -6,49 +6,69 @@
 use nephrobox_imaging::ScanReader;
 use nephrobox_imaging::dicom::{Identity, SeriesInfo};
 use nephrobox_objects::{Patient, Source, SourceSlice, Study};
-use nephrobox_shared::report::Subject;
+use nephrobox_shared::report::{Subject, Warning};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, sentence};
+use crate::objects::no_objects;
 use crate::scan::unusable;
 
-/// The series as DICOM objects refer to it. `None` for a NIfTI file, and for a stack that is not transverse: there, no image is a slice
-/// of the label map, so that a segmentation would have nothing to lie on.
+/// Who a scan is of, and what its results refer to.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// The patient and the study, for the report; `None` for a NIfTI file, which names nobody.
+    pub subject: Option<Subject>,
+    /// The series, for DICOM objects. `None` for a NIfTI file, and for a series that they cannot refer to.
+    pub series: Option<Source>,
+    /// Why objects cannot refer to a series.
+    pub warning: Option<Warning>,
+}
+
+/// Reads where a scan comes from.
 ///
 /// # Errors
 /// A file of the series that has changed or gone since it was opened.
-pub fn of(reader: &ScanReader) -> Result<Option<Source>, Failure> {
-    let named = named(reader)?;
-    Ok(named
-        .filter(|(series, _)| !series.slices.is_empty())
-        .map(|(series, identity)| source(series, identity)))
-}
-
-/// The patient and the study for the report; `None` for a NIfTI file, which names nobody.
-///
-/// # Errors
-/// A file of the series that has changed or gone since it was opened.
-pub fn subject(reader: &ScanReader) -> Result<Option<Subject>, Failure> {
-    let named = named(reader)?;
-    Ok(named.map(|(series, identity)| Subject {
-        patient_name: identity.patient.name,
-        patient_id: identity.patient.id,
-        patient_id_issuer: identity.patient.id_issuer,
-        birth_date: identity.patient.birth_date,
-        sex: identity.patient.sex,
-        study_date: identity.study.date,
-        study_time: identity.study.time,
-        study_description: identity.study.description,
-        accession_number: identity.study.accession_number,
-        study_uid: series.study_uid,
-        series_uid: series.series_uid,
-    }))
-}
-
-fn named(reader: &ScanReader) -> Result<Option<(SeriesInfo, Identity)>, Failure> {
+pub fn of(reader: &ScanReader) -> Result<Origin, Failure> {
     let identity = reader
         .identity()
         .map_err(|error| unusable(reader.path(), &error))?;
-    Ok(reader.series().zip(identity))
+    let Some((series, identity)) = reader.series().zip(identity) else {
+        return Ok(Origin::default());
+    };
+    let subject = Some(subject(&series, &identity));
+    // In a stack that is not transverse no image is a slice of the label map, so that a segmentation would have nothing to lie on.
+    let usable = if series.slices.is_empty() {
+        Err("the series' images are not transverse".to_owned())
+    } else {
+        let source = source(series, identity);
+        let checked = source.check().map_err(|error| sentence(&error));
+        checked.map(|()| source)
+    };
+    let (series, warning) = match usable {
+        Ok(source) => (Some(source), None),
+        Err(why) => (None, Some(no_objects(&why))),
+    };
+    Ok(Origin {
+        subject,
+        series,
+        warning,
+    })
+}
+
+fn subject(series: &SeriesInfo, identity: &Identity) -> Subject {
+    let (patient, study) = (&identity.patient, &identity.study);
+    Subject {
+        patient_name: patient.name.clone(),
+        patient_id: patient.id.clone(),
+        patient_id_issuer: patient.id_issuer.clone(),
+        birth_date: patient.birth_date.clone(),
+        sex: patient.sex.clone(),
+        study_date: study.date.clone(),
+        study_time: study.time.clone(),
+        study_description: study.description.clone(),
+        accession_number: study.accession_number.clone(),
+        study_uid: series.study_uid.clone(),
+        series_uid: series.series_uid.clone(),
+    }
 }
 
 fn source(series: SeriesInfo, identity: Identity) -> Source {

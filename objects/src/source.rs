@@ -123,6 +123,14 @@ impl Layout {
 }
 
 impl Source {
+    /// Says whether objects can refer to the series.
+    ///
+    /// # Errors
+    /// Why they cannot: UIDs that are none, images without pixels or of absurd sizes, images that do not stack up.
+    pub fn check(&self) -> Result<(), ObjectsError> {
+        self.layout().map(|_| ())
+    }
+
     /// Checks everything that the objects rely on and finds how canonical slices lie in the images.
     pub(crate) fn layout(&self) -> Result<Layout, ObjectsError> {
         self.check_uids()?;

@@ -98,7 +98,7 @@ fn a_voxel_of_the_segmentation_lies_in_the_image_that_it_refers_to() {
         let folder = TempDir::new().expect("a folder");
         series::save(folder.path(), &stored, |k| format!("{}", 97 - 31 * k % 97));
         let reader = ScanReader::open_series(&[folder.path().to_owned()]).expect("a series");
-        let source = source::of(&reader).expect("read").expect("a series");
+        let source = source::of(&reader).expect("read").series.expect("a series");
         let made = Duration::from_hours(500_000);
         let results = Results::new(&source, &report, &device, made).expect("a sound source");
         let seg = results
@@ -151,8 +151,9 @@ fn a_nifti_file_is_of_nobody_and_a_coronal_stack_has_no_image_for_a_slice() {
     let home = TempDir::new().expect("a folder");
     let nifti = raw_scan(Order::KITS, Declared::Sform).save(home.path().join("scan.nii.gz"));
     let reader = ScanReader::open(nifti).expect("a scan");
-    assert_eq!(source::of(&reader), Ok(None));
-    assert_eq!(source::subject(&reader), Ok(None));
+    let origin = source::of(&reader).expect("read");
+    assert_eq!((origin.subject, origin.series), (None, None));
+    assert_eq!(origin.warning, None);
 
     let coronal = Order {
         axes: [2, 0, 1],
@@ -160,7 +161,14 @@ fn a_nifti_file_is_of_nobody_and_a_coronal_stack_has_no_image_for_a_slice() {
     };
     let files = series::save(home.path(), &slices(coronal), series::in_order);
     let reader = ScanReader::open_series(&files).expect("a series");
-    assert_eq!(source::of(&reader), Ok(None));
-    let subject = source::subject(&reader).expect("read").expect("a patient");
+    let origin = source::of(&reader).expect("read");
+    assert_eq!(origin.series, None);
+    let warning = origin.warning.expect("a warning");
+    assert!(
+        warning.message.contains("not transverse"),
+        "{}",
+        warning.message
+    );
+    let subject = origin.subject.expect("a patient");
     assert_eq!(subject.patient_name, "Nobody^At^All");
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Fuzzes each target in turn, and says how far it came.
+#
+#     fuzz/run.sh [-j JOBS] [-s SHARED] SECONDS [TARGET ...]
+#
+# SECONDS of each target (of all, if none is named), JOBS targets at a time (1). Corpora are in fuzz/corpus and grow from run to run; they begin with
+# the seeds of tests/parsers/examples/seeds, and with real files found below the folder SHARED. An input that a target does not survive is kept in
+# fuzz/artifacts, and belongs into tests/parsers/fixtures/TARGET/ once it is mended. Each run adds a line to fuzz/corpus/runs.tsv:
+# target, seconds of CPU, executions, coverage (edges of all that is compiled in), size of the corpus, outcome.
+#
+# Needs a nightly compiler and cargo-fuzz (`cargo install cargo-fuzz`). NIGHTLY names the toolchain.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=1 shared=
+while getopts j:s: option; do
+    case $option in
+        j) jobs=$OPTARG ;;
+        s) shared=$OPTARG ;;
+        *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
+seconds=$1
+shift
+nightly=${NIGHTLY:-nightly}
+command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is not here; run: cargo install cargo-fuzz"; exit 1; }
+
+targets=("$@")
+if [ $# -eq 0 ]; then
+    mapfile -t targets < <(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | tail -n +2)
+fi
+
+# The features that a target needs, as fuzz/Cargo.toml has them.
+features() { sed -n "/^name = \"$1\"/,/^\$/s/^required-features = \[\"\(.*\)\"\]/\1/p" fuzz/Cargo.toml; }
+
+[ -d fuzz/corpus ] || cargo run --quiet -p nephrobox-parsers --no-default-features --example seeds -- fuzz/corpus ${shared:+"$shared"}
+
+one() {
+    local target=$1 wanted program log start
+    wanted=$(features "$target")
+    program=fuzz/target/x86_64-unknown-linux-gnu/release/$target
+    log=fuzz/corpus/$target.log
+    mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
+    local outcome=clean
+    TIMEFORMAT='%U %S'
+    { time TMPDIR=${FUZZ_TMPDIR:-/dev/shm} "$program" "fuzz/corpus/$target" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 \
+        -max_len=65536 -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$target/" >"$log" 2>&1; } 2>"$log.time" || outcome=found
+    local cpu executions coverage corpus
+    cpu=$(awk '{ printf "%d", $1 + $2 }' "$log.time")
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
+    coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+    corpus=$(find "fuzz/corpus/$target" -type f | wc -l)
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$target" "$cpu" "${executions:-0}" "${coverage:-0}" "$corpus" "$outcome" | tee -a fuzz/corpus/runs.tsv
+}
+
+for target in "${targets[@]}"; do
+    wanted=$(features "$target")
+    (cd fuzz && cargo "+$nightly" fuzz build ${wanted:+--features "$wanted"} "$target" 2>&1 | tail -1)
+done
+for target in "${targets[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    one "$target" &
+done
+wait
