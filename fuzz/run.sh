@@ -6,7 +6,8 @@
 # SECONDS of each target (of all, if none is named), JOBS targets at a time (1). Corpora are in fuzz/corpus and grow from run to run; they begin with
 # the seeds of tests/parsers/examples/seeds, and with real files found below the folder SHARED. An input that a target does not survive is kept in
 # fuzz/artifacts, and belongs into tests/parsers/fixtures/TARGET/ once it is mended. Each run adds a line to fuzz/corpus/runs.tsv:
-# target, seconds of CPU, executions, coverage (edges of all that is compiled in), size of the corpus, outcome.
+# target, seconds of CPU, executions, coverage (edges of all that is compiled in), size of the corpus, outcome. At the end all runs together are
+# printed; with 0 SECONDS, only that.
 #
 # Needs a nightly compiler and cargo-fuzz (`cargo install cargo-fuzz`). NIGHTLY names the toolchain.
 set -euo pipefail
@@ -17,11 +18,11 @@ while getopts j:s: option; do
     case $option in
         j) jobs=$OPTARG ;;
         s) shared=$OPTARG ;;
-        *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2; }
 seconds=$1
 shift
 nightly=${NIGHTLY:-nightly}
@@ -35,7 +36,7 @@ fi
 # The features that a target needs, as fuzz/Cargo.toml has them.
 features() { sed -n "/^name = \"$1\"/,/^\$/s/^required-features = \[\"\(.*\)\"\]/\1/p" fuzz/Cargo.toml; }
 
-[ -d fuzz/corpus ] || cargo run --quiet -p nephrobox-parsers --no-default-features --example seeds -- fuzz/corpus ${shared:+"$shared"}
+[ -d fuzz/corpus ] || cargo run --quiet -p nephrobox-parsers --no-default-features --features engine --example seeds -- fuzz/corpus ${shared:+"$shared"}
 
 one() {
     local target=$1 wanted program log start
@@ -55,12 +56,20 @@ one() {
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$target" "$cpu" "${executions:-0}" "${coverage:-0}" "$corpus" "$outcome" | tee -a fuzz/corpus/runs.tsv
 }
 
-for target in "${targets[@]}"; do
-    wanted=$(features "$target")
-    (cd fuzz && cargo "+$nightly" fuzz build ${wanted:+--features "$wanted"} "$target" 2>&1 | tail -1)
-done
-for target in "${targets[@]}"; do
-    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
-    one "$target" &
-done
-wait
+if [ "$seconds" -gt 0 ]; then
+    for target in "${targets[@]}"; do
+        wanted=$(features "$target")
+        (cd fuzz && cargo "+$nightly" fuzz build ${wanted:+--features "$wanted"} "$target" 2>&1 | tail -1)
+    done
+    for target in "${targets[@]}"; do
+        while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+        one "$target" &
+    done
+    wait
+fi
+echo
+echo "| target | CPU hours | executions | edges | corpus | found |"
+echo "| --- | ---: | ---: | ---: | ---: | --- |"
+awk -F'\t' '{ cpu[$1] += $2; runs[$1] += $3; if ($4 > edges[$1]) edges[$1] = $4; corpus[$1] = $5; if ($6 != "clean") found[$1] = "yes" }
+    END { for (t in cpu) printf "| %s | %.2f | %d | %d | %d | %s |\n", t, cpu[t] / 3600, runs[t], edges[t], corpus[t], found[t] ? found[t] : "" }' \
+    fuzz/corpus/runs.tsv | sort

@@ -8,6 +8,7 @@
 
 mod line;
 mod network;
+#[cfg(feature = "engine")]
 mod package;
 mod scan;
 #[cfg(feature = "trainer")]
@@ -15,6 +16,7 @@ mod weights;
 
 pub use line::{link_frames, link_session, link_transfer};
 pub use network::dicom_network;
+#[cfg(feature = "engine")]
 pub use package::{package, program};
 pub use scan::{BETWEEN, dicom_series, nifti};
 #[cfg(feature = "trainer")]
@@ -38,7 +40,9 @@ pub const TARGETS: &[Target] = &[
     target("nifti", nifti),
     target("dicom_series", dicom_series),
     target("dicom_network", dicom_network),
+    #[cfg(feature = "engine")]
     target("package", package),
+    #[cfg(feature = "engine")]
     target("program", program),
     target("link_frames", link_frames),
     target("link_transfer", link_transfer),

@@ -7,7 +7,7 @@ use nephrobox_imaging::dicom::{glance, pack_as_they_are, sort_out};
 use nephrobox_imaging::{LabelReader, ScanReader, SliceReader, Voxel};
 
 /// More voxels are not read: the fuzzer has better things to do than to unpack large volumes.
-const MOST_VOXELS: usize = 1 << 20;
+const MOST_VOXELS: usize = 1 << 15;
 /// What stands between the files of a series.
 pub const BETWEEN: [u8; 8] = *b"\xff\xfe\xfd|nb|\n";
 
