@@ -38,6 +38,7 @@ fn check(page: &str) {
     }
 }
 
+/// Shows RQ-17, RQ-32, RQ-33.
 #[test]
 fn the_phantoms_page_tells_what_matters() {
     let report = phantom_report();
