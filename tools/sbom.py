@@ -45,9 +45,9 @@ def moment():
     return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def packages():
-    """Metadata and checksum of each package of the lock file, by name and version."""
-    found = json.loads(call("cargo", "metadata", "--format-version", "1", "--locked"))["packages"]
+def packages(target):
+    """Metadata and checksum of each package that a target may need, by name and version."""
+    found = json.loads(call("cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target))["packages"]
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
     sums = {(one["name"], one["version"]): one.get("checksum") for one in lock}
     return {(one["name"], one["version"]): (one, sums[one["name"], one["version"]]) for one in found}
@@ -175,7 +175,7 @@ def main():
     usage.add_argument("--validate", action="store_true", help="check against the schema, with cyclonedx-python-lib")
     options = usage.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    known = packages()
+    known = packages(options.target)
     for program in PROGRAMS:
         content = bill(program, options.target, options.features, known)
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
