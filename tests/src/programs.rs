@@ -4,8 +4,9 @@
 //! nephrobox-programs box|ctl|train ARGS…         as nephrobox, nephroctl, nephrotrain
 //! nephrobox-programs parse box|ctl|train ARGS…   whether the program takes this command line; nothing is run
 //! nephrobox-programs settings|steps FILE         whether the trainer takes this file of settings, of an augmentation
-//! nephrobox-programs bedside FOLDER              a box on a cable with the bundled model in use; prints the cable's end, and goes
-//!                                                when standard input ends
+//! nephrobox-programs bedside FOLDER              a box on a cable with the bundled model in use; leaves that as kidney-3.nbx in
+//!                                                the folder, with the keys of its signature, prints the cable's end, and goes when
+//!                                                standard input ends
 //! ```
 
 use std::error::Error;
@@ -102,8 +103,12 @@ fn bedside(words: &[String]) -> Result<(), Box<dyn Error>> {
     )?;
     rig.start()?;
     rig.client()?;
-    let package = rig.home().join("model.nbx");
+    let package = home.join("kidney-3.nbx");
     fs::copy(nephrobox_system::file("models/demo-resnet18.nbx")?, &package)?;
+    for half in ["secret", "public"] {
+        let key = rig.key().with_extension(half);
+        fs::copy(key, home.join("clinic").with_extension(half))?;
+    }
     let [package, key] = [&package, &rig.key()].map(|path| path.display().to_string());
     rig.tool(["sign", &package, "--key", &key])?;
     rig.tool(["flash", &package])?;

@@ -150,6 +150,11 @@ pub(crate) fn run(page: &Page) -> Option<usize> {
     let here = |name: &str| folder.path().join(name);
     symlink(root().join("models"), here("models")).expect("a link");
     symlink(given.path("kits19"), here("kits19")).expect("a link");
+    fs::copy(
+        root().join("models/demo-resnet18.nbx"),
+        here("kidney-3.nbx"),
+    )
+    .expect("copied");
     for name in ["SCAN.nii.gz", "ct.nii.gz", "a.nii.gz", "b.nii.gz"] {
         fs::copy(root().join("models/sample/imaging.nii.gz"), here(name)).expect("copied");
     }
@@ -161,7 +166,7 @@ pub(crate) fn run(page: &Page) -> Option<usize> {
         symlink(given.path("prepared"), here("prepared")).expect("a link");
     }
     // Only a page that speaks to a box needs one.
-    let bedside = ["nephroctl status", "nephroctl send"]
+    let bedside = ["nephroctl status", "nephroctl slots"]
         .iter()
         .any(|command| text.contains(command))
         .then(|| Bedside::stand(folder.path()));

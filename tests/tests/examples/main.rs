@@ -6,6 +6,7 @@
 //! ```
 
 mod house;
+mod links;
 mod page;
 mod shell;
 
@@ -209,4 +210,10 @@ fn every_example_that_can_run_here_runs() {
         }
     }
     assert!(blocks >= 8, "{blocks} blocks were run");
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let broken: Vec<_> = page::all().iter().flat_map(links::broken).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
