@@ -104,7 +104,10 @@ fn bedside(words: &[String]) -> Result<(), Box<dyn Error>> {
     rig.start()?;
     rig.client()?;
     let package = home.join("kidney-3.nbx");
-    fs::copy(nephrobox_system::file("models/demo-resnet18.nbx")?, &package)?;
+    fs::copy(
+        nephrobox_system::file("models/demo-resnet18.nbx")?,
+        &package,
+    )?;
     for half in ["secret", "public"] {
         let key = rig.key().with_extension(half);
         fs::copy(key, home.join("clinic").with_extension(half))?;

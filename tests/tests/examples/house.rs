@@ -76,12 +76,14 @@ impl Given {
             ["kits19/data", "prepared"].map(|name| at(name).display().to_string());
         for seed in ["1", "2", "3"] {
             let name = format!("case_0000{seed}");
-            let made = role(&[
-                &["train", "phantom", "--procedural", "--out", &data] as &[&str],
-                &["--name", &name, "--seed", seed],
-                &["--slices", "14", "--size", "64", "--spacing", "10,5,5"],
-            ]
-            .concat());
+            let made = role(
+                &[
+                    &["train", "phantom", "--procedural", "--out", &data] as &[&str],
+                    &["--name", &name, "--seed", seed],
+                    &["--slices", "14", "--size", "64", "--spacing", "10,5,5"],
+                ]
+                .concat(),
+            );
             assert!(made.status.success(), "{}", said(&made));
         }
         let made = role(&["train", "prepare", "--data", &data, "--out", &prepared]);

@@ -70,7 +70,9 @@ fn fault(words: &[String]) -> Option<String> {
         // An environment of Python's, which the page makes.
         _ if program.starts_with("venv/bin/") => scripts(&words[1..]),
         "python" | "python3" => scripts(&words[1..]),
-        _ => (!FOREIGN.contains(&program)).then(|| format!("{program} is no program that is known")),
+        _ => {
+            (!FOREIGN.contains(&program)).then(|| format!("{program} is no program that is known"))
+        }
     }
 }
 
@@ -131,7 +133,11 @@ fn members() -> Vec<String> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
     let list = manifest.split("members = [").nth(1).expect("its members");
     let list = list.split(']').next().unwrap_or_default();
-    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    list.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn folder_of(package: &str) -> Option<String> {
@@ -189,7 +195,12 @@ fn every_configuration_and_every_json_of_the_docs_can_be_read() {
             };
             fs::write(&file, &block.text).expect("written");
             let output = role(words);
-            assert!(output.status.success(), "{}: {}", block.place, said(&output));
+            assert!(
+                output.status.success(),
+                "{}: {}",
+                block.place,
+                said(&output)
+            );
             read += 1;
         }
     }

@@ -64,10 +64,7 @@ fn simple(line: &str) -> Vec<Vec<String>> {
 }
 
 /// What a simple command calls, after what belongs to the shell itself; nothing if that is all of it.
-fn called(
-    mut words: Vec<String>,
-    variables: &mut BTreeMap<String, String>,
-) -> Option<Vec<String>> {
+fn called(mut words: Vec<String>, variables: &mut BTreeMap<String, String>) -> Option<Vec<String>> {
     for word in &mut words {
         for (name, value) in &*variables {
             *word = word.replace(&format!("${name}"), value);
