@@ -22,7 +22,7 @@ fn simple(line: &str) -> Vec<Vec<String>> {
     let mut word: Option<String> = None;
     let mut quote = None;
     let mut skip = false; // the word behind a redirection
-    let mut end = |word: &mut Option<String>, skip: &mut bool, into: &mut Vec<String>| {
+    let end = |word: &mut Option<String>, skip: &mut bool, into: &mut Vec<String>| {
         if let Some(word) = word.take()
             && !std::mem::take(skip)
         {
@@ -33,7 +33,6 @@ fn simple(line: &str) -> Vec<Vec<String>> {
         let last = commands.last_mut().expect("never empty");
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(letter),
             (None, '"' | '\'') => {
                 quote = Some(letter);
                 word.get_or_insert_default();
@@ -51,7 +50,7 @@ fn simple(line: &str) -> Vec<Vec<String>> {
                 end(&mut word, &mut skip, last);
                 commands.push(Vec::new());
             }
-            (None, _) => word.get_or_insert_default().push(letter),
+            _ => word.get_or_insert_default().push(letter),
         }
     }
     end(
