@@ -157,8 +157,15 @@ pub(crate) fn run(page: &Page) -> Option<usize> {
         here("kidney-3.nbx"),
     )
     .expect("copied");
-    for name in ["SCAN.nii.gz", "ct.nii.gz", "a.nii.gz", "b.nii.gz"] {
-        fs::copy(root().join("models/sample/imaging.nii.gz"), here(name)).expect("copied");
+    // Small scans: the way is the same.
+    for (name, case) in [
+        ("SCAN", "case_00001"),
+        ("ct", "case_00001"),
+        ("a", "case_00002"),
+        ("b", "case_00003"),
+    ] {
+        let scan = given.path("kits19/data").join(case).join("imaging.nii.gz");
+        fs::copy(scan, here(&format!("{name}.nii.gz"))).expect("copied");
     }
     let text: String = blocks
         .iter()
