@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Between this and its end stands why a block is not run.
 const NOT_RUN: &str = "<!-- not run: ";
 
+/// What a block can be. A new kind has to say how it is checked; `text` is what programs print, `python` is for machines with the packages.
+const KINDS: [&str; 5] = ["sh", "toml", "json", "text", "python"];
+
 /// A fenced block.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -54,7 +57,7 @@ pub(crate) fn all() -> Vec<Page> {
 }
 
 /// # Panics
-/// When a fence is not closed, a reason stands before something else than a fence, or an example stands outside of one.
+/// When a fence is not closed or of an unknown kind, a reason stands before something else than a fence, or an example stands outside of one.
 fn read(name: String) -> Page {
     let text = fs::read_to_string(root().join(&name)).expect("a page");
     let mut blocks = Vec::new();
@@ -69,6 +72,7 @@ fn read(name: String) -> Page {
                 block.text.push('\n');
             }
         } else if let Some(kind) = line.strip_prefix("```") {
+            assert!(KINDS.contains(&kind), "{place}: a block of kind {kind:?}");
             open = Some(Block {
                 place,
                 kind: kind.to_owned(),
