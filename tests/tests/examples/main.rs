@@ -96,36 +96,37 @@ fn cargo(words: &[String]) -> Option<String> {
     let own = words.iter().take_while(|word| *word != "--");
     let behind = words.iter().skip_while(|word| *word != "--").skip(1);
     let own: Vec<_> = own.map(String::as_str).collect();
-    let value = |name: &str| {
-        let at = own.iter().position(|word| *word == name)?;
-        own.get(at + 1).copied()
+    let values = |name: &'static str| {
+        own.windows(2)
+            .filter_map(move |pair| (pair[0] == name).then_some(pair[1]))
     };
-    let folder = match value("-p") {
-        None => None,
-        Some(package) => match folder_of(package) {
-            None => return Some(format!("there is no package {package}")),
-            folder => folder,
-        },
-    };
+    let packages: Vec<_> = values("-p").collect();
+    let mut folders = Vec::new();
+    for package in &packages {
+        let Some(folder) = folder_of(package) else {
+            return Some(format!("there is no package {package}"));
+        };
+        folders.push(folder);
+    }
+    if folders.is_empty() {
+        folders = members();
+    }
     for (option, place) in [("--test", "tests"), ("--example", "examples")] {
-        let Some(name) = value(option) else { continue };
-        let known = |folder: &String| {
-            let at = root().join(folder).join(place);
-            at.join(format!("{name}.rs")).exists() || at.join(name).join("main.rs").exists()
-        };
-        let there = match &folder {
-            Some(folder) => known(folder),
-            None => members().iter().any(known),
-        };
-        if !there {
-            return Some(format!("there is no {option} {name}"));
+        for name in values(option) {
+            let there = |folder: &String| {
+                let at = root().join(folder).join(place);
+                at.join(format!("{name}.rs")).exists() || at.join(name).join("main.rs").exists()
+            };
+            if !folders.iter().any(there) {
+                return Some(format!("there is no {option} {name}"));
+            }
         }
     }
-    let run = own.first() == Some(&"run") && value("--example").is_none();
-    match value("-p").and_then(role_of).filter(|_| run) {
-        Some(called) => refused(called, &behind.cloned().collect::<Vec<_>>()),
-        None => None,
-    }
+    let run = own.first() == Some(&"run") && values("--example").next().is_none();
+    let called = packages.first().and_then(|package| role_of(package));
+    called
+        .filter(|_| run)
+        .and_then(|called| refused(called, &behind.cloned().collect::<Vec<_>>()))
 }
 
 /// Folders of the workspace's packages.
