@@ -167,10 +167,11 @@ pub(crate) fn run(page: &Page) -> Option<usize> {
         let scan = given.path("kits19/data").join(case).join("imaging.nii.gz");
         fs::copy(scan, here(&format!("{name}.nii.gz"))).expect("copied");
     }
-    let text: String = blocks
+    let parts: Vec<_> = blocks
         .iter()
         .map(|block| format!("echo 'at {}' >&2\n{}", block.place, block.text))
         .collect();
+    let text = parts.concat();
     if !text.contains("nephrotrain prepare") {
         symlink(given.path("prepared"), here("prepared")).expect("a link");
     }
