@@ -19,13 +19,16 @@ use house::{ROLES, role, said};
 use page::{Page, root};
 
 /// Programs of others that the docs call.
-const FOREIGN: [&str; 23] = [
+const FOREIGN: [&str; 28] = [
+    "apt",
     "apt-get",
     "chromium",
+    "cp",
     "dciodvfy",
     "dcm2pdf",
     "dcmdump",
     "dcmj2pnm",
+    "dpkg",
     "dsrdump",
     "echoscu",
     "git",
@@ -33,10 +36,12 @@ const FOREIGN: [&str; 23] = [
     "install",
     "journalctl",
     "less",
+    "man",
     "openssl",
     "python",
     "python3",
     "rustup",
+    "sha256sum",
     "ssh",
     "storescu",
     "systemctl",
@@ -66,10 +71,10 @@ fn fault(words: &[String]) -> Option<String> {
     match program {
         "cargo" => cargo(&words[1..]),
         "bash" | "sh" => own_script(&words[1]),
-        _ if program.starts_with("tools/") => own_script(program),
+        "python" | "python3" => scripts(&words[1..]),
         // An environment of Python's, which the page makes.
         _ if program.starts_with("venv/bin/") => scripts(&words[1..]),
-        "python" | "python3" => scripts(&words[1..]),
+        _ if program.contains('/') => own_script(program),
         _ => {
             (!FOREIGN.contains(&program)).then(|| format!("{program} is no program that is known"))
         }
