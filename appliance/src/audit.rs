@@ -322,6 +322,7 @@ mod tests {
         std::fs::read(folder.root().join(LOG)).expect("a log")
     }
 
+    /// Shows RQ-72.
     #[test]
     fn every_changed_byte_and_every_missing_line_shows() {
         let home = tempfile::tempdir().expect("a folder");

@@ -4,7 +4,7 @@
 //! The program is this library and a thin `main`, one file per subcommand, so that tests call the library:
 //!
 //! ```text
-//! cli ─► segment ─► job ─► overlay, page, sheet, fhir, warnings ─► output
+//! cli ─► segment ─► job ─► warnings, overlay, page, sheet, objects, fhir ─► output
 //! ```
 //!
 //! `nephrobox run` is the box that takes scans by itself ([`run`]). Its parts stand on their own and are tested alone; all that

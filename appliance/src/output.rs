@@ -298,6 +298,7 @@ mod tests {
         names
     }
 
+    /// Shows RQ-52.
     #[test]
     fn a_new_folder_appears_in_one_step() {
         let home = TempDir::new().expect("a folder");
@@ -316,6 +317,7 @@ mod tests {
         );
     }
 
+    /// Shows RQ-52.
     #[test]
     fn an_abandoned_result_leaves_nothing() {
         let home = TempDir::new().expect("a folder");
@@ -327,6 +329,7 @@ mod tests {
         assert!(names(home.path()).is_empty());
     }
 
+    /// Shows RQ-58.
     #[test]
     fn a_folder_with_files_needs_force_and_keeps_foreign_files() {
         let home = TempDir::new().expect("a folder");

@@ -265,6 +265,7 @@ mod tests {
     }
 
     /// Percentages of soft tissue and dense voxels as real volumes have them.
+    /// Shows RQ-21.
     #[test]
     fn real_volumes_pass_and_raw_or_clipped_ones_are_told() {
         assert_eq!(codes(22.9, 0.25, None), [""; 0], "chest");
@@ -284,6 +285,7 @@ mod tests {
 
     /// Means of what was outlined by people, of the lowest of 16 patients in the late arterial phase, and in a scan with hardly any
     /// contrast agent.
+    /// Shows RQ-22.
     #[test]
     fn kidneys_without_contrast_agent_are_told_from_those_with() {
         assert_eq!(codes(40.0, 0.3, Some(74.8)), [""; 0]);

@@ -382,6 +382,7 @@ fn the_observations_are_the_reports_numbers() {
     );
 }
 
+/// Shows RQ-32.
 #[test]
 fn the_report_says_that_it_is_for_research_and_flagged() {
     let bundle = fhir::bundle(&flagged());

@@ -158,6 +158,7 @@ fn two_acquisitions_of_three_slices_are_whole_together() {
     assert_eq!(objects(&bench.later(3)), [6]);
 }
 
+/// Shows RQ-58.
 #[test]
 fn what_comes_late_makes_the_series_a_new_scan_and_a_copy_does_not() {
     let mut bench = Bench::new();
@@ -174,6 +175,7 @@ fn what_comes_late_makes_the_series_a_new_scan_and_a_copy_does_not() {
     assert_eq!(left.count(), 0, "after an hour it is the queue's alone");
 }
 
+/// Shows RQ-48.
 #[test]
 fn a_start_finds_every_slice_that_the_sender_was_told_is_stored() {
     let mut bench = Bench::new();
@@ -193,6 +195,7 @@ fn a_start_finds_every_slice_that_the_sender_was_told_is_stored() {
     assert_eq!(parts.count(), 0);
 }
 
+/// Shows RQ-51.
 #[test]
 fn a_series_that_was_queued_just_before_the_power_went_is_queued_once() {
     let mut bench = Bench::new();
@@ -213,6 +216,7 @@ fn a_series_that_was_queued_just_before_the_power_went_is_queued_once() {
     assert_eq!(bench.scans(), 1);
 }
 
+/// Shows RQ-12.
 #[test]
 fn nobody_can_put_a_slice_into_what_another_sends() {
     let mut bench = Bench::new();
@@ -224,6 +228,7 @@ fn nobody_can_put_a_slice_into_what_another_sends() {
     assert_eq!(taken, [1, 5]);
 }
 
+/// Shows RQ-71.
 #[test]
 fn names_from_outside_are_on_no_path() {
     let bench = Bench::new();
@@ -277,6 +282,7 @@ fn what_is_no_object_of_a_series_is_refused_and_leaves_nothing() {
     assert_eq!((parts.count(), bench.gatherer.arriving()), (0, (0, 0)));
 }
 
+/// Shows RQ-53.
 #[test]
 fn a_full_box_refuses_before_anything_is_lost() {
     let mut bench = Bench::with(
@@ -338,6 +344,7 @@ fn a_series_waits_while_the_queue_is_full_and_one_that_never_fits_is_removed() {
     assert_eq!(bench.gatherer.arriving(), (0, 0));
 }
 
+/// Shows RQ-61.
 #[test]
 fn a_localiser_alone_is_no_scan_and_a_damaged_series_becomes_an_error_report() {
     let mut bench = Bench::new();

@@ -109,6 +109,7 @@ fn of_several_scans_of_the_last_study_the_one_that_came_last_counts() {
     assert_eq!(change.scan, second.to_string());
 }
 
+/// Shows RQ-13.
 #[test]
 fn without_a_patient_a_date_or_an_earlier_study_nothing_is_told() {
     let place = Bedside::new();

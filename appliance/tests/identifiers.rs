@@ -46,6 +46,7 @@ async fn ended(appliance: &Appliance, scans: u64) {
     .await;
 }
 
+/// Shows RQ-62.
 #[tokio::test(flavor = "multi_thread")]
 async fn identifiers_get_into_no_log_and_no_metric() {
     let home = Home::new();

@@ -38,6 +38,7 @@ fn check(page: &str) {
     }
 }
 
+/// Shows RQ-17, RQ-32, RQ-33.
 #[test]
 fn the_phantoms_page_tells_what_matters() {
     let report = phantom_report();
@@ -58,6 +59,7 @@ fn the_phantoms_page_tells_what_matters() {
         "imaging.nii.gz",
         "3.000 mm between slices, 0.7500 x 0.8125 mm pixels",
         "Slice with the largest tumour area: 11",
+        "Kidney is kidney without its tumour.",
     ] {
         assert!(page.contains(part), "{part} in\n{page}");
     }

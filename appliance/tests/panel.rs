@@ -37,6 +37,7 @@ fn state(wanted: &str) -> Snapshot {
     found.expect("a state of that name").1
 }
 
+/// Shows RQ-04, RQ-56.
 #[test]
 fn every_screen_looks_as_it_was_approved() {
     let mut wrong = Vec::new();
@@ -60,6 +61,7 @@ fn every_screen_looks_as_it_was_approved() {
     assert!(wrong.is_empty(), "{wrong:?}; see the top of this file");
 }
 
+/// Shows RQ-33.
 #[test]
 fn every_screen_says_that_it_is_for_research_use() {
     // The footer's pixels are those of one screen on all of them.

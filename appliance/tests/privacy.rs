@@ -103,6 +103,7 @@ fn call(home: &Home, words: &[&str], more: &str) -> Result<String, Failure> {
     Ok(String::from_utf8(out).expect("text"))
 }
 
+/// Shows RQ-64.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erased_scan_leaves_the_audit_line_and_nothing_that_names_the_patient() {
     let home = Home::new();
@@ -202,6 +203,7 @@ fn let_time_pass(home: &Home, seconds: u64) {
     fs::write(path, format!("nephrobox age 1 {crc:08x}\n{json}")).expect("written");
 }
 
+/// Shows RQ-50.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_old_is_erased_once_a_destination_has_it_and_a_fault_says_so_until_then() {
     let home = Home::new();
@@ -251,6 +253,7 @@ async fn what_is_too_old_is_erased_once_a_destination_has_it_and_a_fault_says_so
     assert_eq!(line.who, Who::Device);
 }
 
+/// Shows RQ-63.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_has_every_number_and_nothing_that_says_whose_they_are() {
     let home = Home::new();
@@ -336,6 +339,7 @@ async fn an_export_has_every_number_and_nothing_that_says_whose_they_are() {
 /// Fields of a report that stay on the box, by their paths; every other one is exported. Whoever adds a field to a report decides here.
 const STAYS: [&str; 4] = ["subject", "change", "input.blake3", "outputs"];
 
+/// Shows RQ-63.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_of_a_report_is_either_exported_or_known_to_stay() {
     let home = Home::new();

@@ -105,6 +105,7 @@ fn check_numbers(report: &Report) {
     assert!(findings.midline_estimated);
 }
 
+/// Shows RQ-01.
 #[test]
 fn every_orientation_gives_the_same_report_and_labels_in_its_own_geometry() {
     let home = TempDir::new().expect("a folder");
@@ -199,6 +200,7 @@ fn a_case_folder_is_a_scan_too() {
 }
 
 /// Radiological view: the patient's left, where the tumour is, on the right of the picture.
+/// Shows RQ-04.
 #[test]
 fn pictures_show_the_patients_left_on_the_right() {
     let home = TempDir::new().expect("a folder");
@@ -260,6 +262,7 @@ fn pictures_show_the_patients_left_on_the_right() {
     assert!(tumour(222..444) > 30 && tumour(0..222) == 0);
 }
 
+/// Shows RQ-24, RQ-35.
 #[test]
 fn a_scan_without_kidneys_has_a_report_and_no_pictures() {
     let home = TempDir::new().expect("a folder");
@@ -295,6 +298,7 @@ fn a_scan_without_kidneys_has_a_report_and_no_pictures() {
     );
 }
 
+/// Shows RQ-30.
 #[test]
 fn a_fast_scan_finds_the_same_and_says_where_it_looked() {
     let home = TempDir::new().expect("a folder");
@@ -357,6 +361,7 @@ fn an_earlier_report_is_compared_if_it_is_of_the_same_patient() {
     assert!(!missing.out.exists(), "refused before the work");
 }
 
+/// Shows RQ-35.
 #[test]
 fn force_replaces_the_results_and_nothing_else() {
     let home = TempDir::new().expect("a folder");
@@ -391,6 +396,7 @@ fn force_replaces_the_results_and_nothing_else() {
 }
 
 /// The tiny model goes by brightness, so mirror images are outlined alike; its logits are a few hundredths apart.
+/// Shows RQ-23.
 #[test]
 fn the_report_says_how_sure_the_network_was() {
     let home = TempDir::new().expect("a folder");
@@ -419,6 +425,7 @@ fn the_report_says_how_sure_the_network_was() {
     assert_eq!(confidence.kidney_unsure_percent, Some(100.0));
 }
 
+/// Shows RQ-24, RQ-27, RQ-31.
 #[test]
 fn warnings_name_what_is_unusual_about_the_scan() {
     let home = TempDir::new().expect("a folder");

@@ -92,6 +92,7 @@ async fn a_scan_goes_through_the_box_and_a_restart_remembers_it() {
     assert_eq!(deeds(&home).len(), once.len() + 1, "only the start is new");
 }
 
+/// Shows RQ-59.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_box_without_a_model_runs_says_so_and_leaves_scans_where_they_are() {
     let home = Home::new();
@@ -111,6 +112,7 @@ async fn a_box_without_a_model_runs_says_so_and_leaves_scans_where_they_are() {
     stop(appliance);
 }
 
+/// Shows RQ-40.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_fails_its_self_test_is_told_of_by_panel_and_the_next_report_and_no_further() {
     let home = Home::new();

@@ -220,6 +220,7 @@ fn nothing_runs_over_however_much_there_is() {
     assert!(text.contains("Test split"), "{text}");
 }
 
+/// Shows RQ-10.
 #[test]
 fn a_scan_without_patient_or_findings_has_its_page() {
     let mut report = Patient::EMPTY.report();
@@ -237,6 +238,7 @@ fn a_scan_without_patient_or_findings_has_its_page() {
     }
 }
 
+/// Shows RQ-32.
 #[test]
 fn a_flagged_report_says_so_before_its_numbers() {
     let Some(text) = text(&draw(Patient::NOW, &flagged()).pdf) else {

@@ -102,6 +102,7 @@ fn lucks(seed: u64) -> impl Iterator<Item = Luck> {
     [Luck::Worst, Luck::Best].into_iter().chain(seeds)
 }
 
+/// Shows RQ-47.
 #[test]
 fn a_power_cut_at_every_operation_loses_nothing_that_was_promised() {
     let content = content(3);
@@ -242,6 +243,7 @@ fn killed_while_receiving_it_goes_on_from_the_last_sync() {
     );
 }
 
+/// Shows RQ-57.
 #[test]
 fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {
     let disk = Faulty::new();
@@ -264,6 +266,7 @@ fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {
     assert_eq!(send(&spool, b"good").expect("accepted").sequence(), 2);
 }
 
+/// Shows RQ-54.
 #[test]
 fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
     let disk = Faulty::new();
@@ -301,6 +304,7 @@ fn a_scan_that_kills_the_worker_twice_is_set_aside_with_its_reason() {
     assert!(spool.next().expect("nothing").is_none());
 }
 
+/// Shows RQ-50.
 #[test]
 fn the_quota_recycles_what_was_delivered_and_nothing_else() {
     let disk = Faulty::new();
@@ -346,6 +350,7 @@ fn the_quota_recycles_what_was_delivered_and_nothing_else() {
     );
 }
 
+/// Shows RQ-53.
 #[test]
 fn a_nearly_full_disk_refuses_before_anything_is_written() {
     let disk = Faulty::new();
@@ -392,6 +397,7 @@ struct Remembered {
     confirmed: [bool; 2],
 }
 
+/// Shows RQ-47.
 #[test]
 fn random_lives_with_cuts_lose_nothing_and_never_exceed_the_quota() {
     for seed in 0..2000 {
@@ -498,6 +504,7 @@ fn what_is_not_the_boxs_own_is_left_alone() {
     assert_eq!(disk.len(foreign).expect("a length"), Some(6));
 }
 
+/// Shows RQ-75.
 #[test]
 fn what_came_in_silent_mode_is_for_nobody_and_stays_so() {
     let disk = Faulty::new();

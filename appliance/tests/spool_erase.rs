@@ -134,6 +134,7 @@ fn a_condemned_scan_is_gone_for_everybody_but_who_erases() {
     );
 }
 
+/// Shows RQ-64.
 #[test]
 fn an_erase_that_is_cut_at_any_operation_is_gone_on_with() {
     let mut cuts = 0;

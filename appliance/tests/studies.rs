@@ -42,6 +42,7 @@ async fn the_list_has_every_kind_of_study_the_newest_first() {
     assert!(page(address, "/").await.contains("href=\"/studies\""));
 }
 
+/// Shows RQ-32.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_study_says_the_most_serious_first_and_links_to_its_files() {
     let (studies, [reported, refused, _, damaged, waiting, _]) = of_every_kind();
@@ -99,6 +100,7 @@ async fn a_study_says_the_most_serious_first_and_links_to_its_files() {
     }
 }
 
+/// Shows RQ-71.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_in_an_address_becomes_a_path() {
     let (studies, [id, refused, ..]) = of_every_kind();
@@ -121,6 +123,7 @@ async fn nothing_in_an_address_becomes_a_path() {
     }
 }
 
+/// Shows RQ-68.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_not_to_say_whose_a_study_is_does_not() {
     let (studies, [id, ..]) = of_every_kind();

@@ -197,6 +197,7 @@ fn a_file_in_the_watched_folder_becomes_results_at_every_destination() {
     assert_eq!(spool.recycle().expect("recycled"), Some(id));
 }
 
+/// Shows RQ-54.
 #[test]
 fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_worked_on() {
     let home = TempDir::new().expect("a folder");
@@ -242,6 +243,7 @@ fn a_scan_that_makes_the_model_panic_twice_is_set_aside_and_the_next_one_is_work
     assert_eq!(hear(&news), format!("finished {again}"));
 }
 
+/// Shows RQ-61.
 #[test]
 fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
     let home = TempDir::new().expect("a folder");
@@ -263,6 +265,7 @@ fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
     assert!(spool.listing().expect("a list").is_empty());
 }
 
+/// Shows RQ-61.
 #[test]
 fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let home = TempDir::new().expect("a folder");
@@ -310,6 +313,7 @@ impl Destination for Gone {
     }
 }
 
+/// Shows RQ-49.
 #[test]
 fn a_destination_that_fails_is_asked_again_later_and_later() {
     let home = TempDir::new().expect("a folder");
@@ -353,6 +357,7 @@ impl Destination for Choosy {
     }
 }
 
+/// Shows RQ-49.
 #[test]
 fn a_scan_that_a_destination_never_takes_holds_up_no_other() {
     let home = TempDir::new().expect("a folder");

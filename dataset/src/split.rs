@@ -302,6 +302,7 @@ mod tests {
     }
 
     proptest! {
+        /// Shows RQ-46.
         #[test]
         fn every_patient_is_in_one_part_and_reserved_ones_are_in_the_test_part(
             n in 0usize..260, seed: u64, reserved in prop::collection::btree_set(0usize..300, 0..40),

@@ -23,6 +23,7 @@ fn network(model: &Model, kernels: KernelSet, threads: usize) -> Network {
     Network::new(model.program(), model.tensors().clone(), options).unwrap()
 }
 
+/// Shows RQ-39.
 #[test]
 fn every_kernel_set_passes_the_packages_own_test() {
     let model = demo();
@@ -46,6 +47,7 @@ fn a_twin_gives_what_its_original_gives() {
 }
 
 /// The package says how it was calibrated, and its integers score what the float network scores, to a tenth of a point.
+/// Shows RQ-43.
 #[test]
 fn it_came_through_the_gate() {
     let model = demo();

@@ -120,6 +120,7 @@ mod tests {
 
     use super::*;
 
+    /// Shows RQ-52.
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();

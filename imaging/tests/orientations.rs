@@ -153,6 +153,7 @@ fn check(folder: &Path, name: &str, order: Order, shape: [usize; 3], declared: D
     }
 }
 
+/// Shows RQ-01.
 #[test]
 fn every_order_of_axes_gives_the_same_slices_and_takes_labels_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -27,6 +27,7 @@ fn order() -> impl Strategy<Value = Order> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Shows RQ-20.
     #[test]
     fn hu_are_the_scaled_values_rounded_and_saturated(
         shape in [1..9usize, 1..9usize, 1..9usize],
@@ -120,6 +121,7 @@ proptest! {
     }
 
     /// Whatever a header says, the answer is a volume or an error: no panic, and no memory beyond what the file could fill.
+    /// Shows RQ-69.
     #[test]
     fn any_header_is_read_or_refused(
         changes in prop::collection::vec((0..348usize, any::<u8>()), 1..6),

@@ -83,6 +83,7 @@ fn a_diameter_within_a_slice_does_not_span_two_pieces() {
 
 /// A tilted ellipsoid. Expected: scikit-image 0.26, the furthest two vertices of `find_contours(mask, 0.5)` in each slice
 /// and of `marching_cubes(mask, 0.5)`, by SciPy's `pdist`.
+/// Shows RQ-19.
 #[test]
 fn diameters_equal_those_of_contours_and_surfaces() {
     let ellipsoid = map(18, |s, r, c| {
@@ -288,6 +289,7 @@ proptest! {
         prop_assert!((a[0] * b[0] + a[1] * b[1]).abs() < 1e-6);
     }
 
+    /// Shows RQ-05.
     #[test]
     fn a_mirrored_patient_has_the_same_diameters_on_the_other_side(boxes in blobs()) {
         let spacing = [2.0, 0.7, 0.9];
@@ -301,6 +303,7 @@ proptest! {
         }
     }
 
+    /// Shows RQ-19.
     #[test]
     fn twice_the_spacing_is_twice_the_diameter(boxes in blobs()) {
         let map = map(9, |s, r, c| u8::from(inside(&boxes, s, r, c)) * 2);

@@ -107,6 +107,7 @@ fn asymmetric() -> Volume {
     volume
 }
 
+/// Shows RQ-18.
 #[test]
 fn areas_and_volumes_of_two_kidneys_and_a_tumour() {
     let measures = measure(&asymmetric().map(), spacing(), 14.5).unwrap();
@@ -170,6 +171,7 @@ fn areas_and_volumes_of_two_kidneys_and_a_tumour() {
 }
 
 /// Mirroring the patient swaps the sides and nothing else; numbers that ignored the columns would not notice.
+/// Shows RQ-05.
 #[test]
 fn a_mirrored_patient_has_mirrored_sides() {
     let straight = asymmetric();
@@ -187,6 +189,7 @@ fn a_mirrored_patient_has_mirrored_sides() {
 }
 
 /// A kidney that reaches a little over the midline stays whole; a horseshoe kidney is divided and says so.
+/// Shows RQ-06.
 #[test]
 fn a_component_is_divided_only_when_neither_side_holds_four_fifths() {
     let mut volume = Volume::empty([1, 1, 20]);
@@ -211,6 +214,7 @@ fn a_component_is_divided_only_when_neither_side_holds_four_fifths() {
 }
 
 /// Voxels of 10 mm³: nine are below 0.1 mL, ten are not.
+/// Shows RQ-29.
 #[test]
 fn a_speck_beside_a_larger_piece_is_listed_and_not_counted() {
     let spacing = Spacing::new(10.0, 1.0, 1.0).unwrap();
@@ -245,6 +249,7 @@ fn a_speck_beside_a_larger_piece_is_listed_and_not_counted() {
     assert_eq!(tumours.collect::<Vec<_>>(), [false, true]);
 }
 
+/// Shows RQ-35.
 #[test]
 fn nothing_found_is_nothing_not_zero_divided() {
     let measures = measure(&Volume::empty([3, 4, 5]).map(), spacing(), 2.0).unwrap();
@@ -413,6 +418,7 @@ fn all_structures(measures: &Measures) -> [&[Component]; 3] {
 }
 
 proptest! {
+    /// Shows RQ-18.
     #[test]
     fn components_equal_those_of_a_flood_fill(volume in volumes()) {
         let measures = measure(&volume.map(), spacing(), 3.0).unwrap();

@@ -101,6 +101,7 @@ fn check_case(
 }
 
 /// `tests/data/make_resize.py`: OpenCV 4.5.5 on shrinking, growing, mixed and degenerate sizes.
+/// Shows RQ-45.
 #[test]
 fn agrees_with_opencv_at_awkward_sizes() {
     let bytes = include_bytes!("data/resize.safetensors");
@@ -128,6 +129,7 @@ fn agrees_with_opencv_at_awkward_sizes() {
 }
 
 /// The reference project's golden values, `golden/preprocess`.
+/// Shows RQ-45.
 #[test]
 fn agrees_with_the_golden_values() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/preprocess");

@@ -167,6 +167,7 @@ fn a_report_without_the_later_fields_is_read() {
 }
 
 /// Every number's name ends in a unit, or says that it is a count or a position.
+/// Shows RQ-17.
 #[test]
 fn every_number_carries_its_unit() {
     fn walk(name: &str, value: &Value, numbers: &mut usize) {
@@ -216,6 +217,7 @@ fn every_number_carries_its_unit() {
     assert!(numbers > 60, "only {numbers} numbers were looked at");
 }
 
+/// Shows RQ-34.
 #[test]
 fn the_model_is_named_with_hash_licence_and_scores() {
     let model = report().model;
@@ -228,6 +230,7 @@ fn the_model_is_named_with_hash_licence_and_scores() {
     );
 }
 
+/// Shows RQ-06.
 #[test]
 fn warnings_tell_what_not_to_rely_on() {
     let codes = |findings: &Findings| {
@@ -267,6 +270,7 @@ fn warnings_tell_what_not_to_rely_on() {
 }
 
 /// A kidney, specks of kidney and of tumour beside it, at 1 mm³ a voxel.
+/// Shows RQ-29.
 #[test]
 fn dropped_pieces_are_named_and_not_counted() {
     let mut map = LabelMap::new(ROWS, COLS).unwrap();

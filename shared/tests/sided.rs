@@ -41,6 +41,7 @@ fn a_missing_slice_or_midline_is_an_error() {
 }
 
 proptest! {
+    /// Shows RQ-18.
     #[test]
     fn pixels_of_each_slice_side_and_class_are_as_measured(
         labels in proptest::collection::vec(prop_oneof![3 => Just(0_u8), 2 => Just(1), 1 => Just(2)], 3 * 4 * 7),

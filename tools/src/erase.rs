@@ -76,6 +76,7 @@ fn confirm(
 mod tests {
     use super::*;
 
+    /// Shows RQ-65.
     #[test]
     fn only_a_yes_of_somebody_who_was_asked_is_one() {
         let ask = |asks, mut answer: &[u8]| {

@@ -240,6 +240,7 @@ mod tests {
         names
     }
 
+    /// Shows RQ-71.
     #[test]
     fn names_that_leave_the_folder_or_hide_in_it_are_no_results() {
         for name in ["report.json", "overlay-left-kidney.png", "a_b.nii.gz"] {

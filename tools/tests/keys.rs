@@ -41,6 +41,7 @@ fn keygen_prints_what_the_boxs_configuration_takes() {
     assert!(!words.contains("nephrobox-secret-"), "{words}");
 }
 
+/// Shows RQ-74.
 #[cfg(unix)]
 #[test]
 fn only_its_owner_can_read_a_secret_key_and_a_key_that_others_can_read_is_not_used() {
@@ -219,6 +220,7 @@ fn a_damaged_package_is_neither_signed_nor_permitted() {
     assert!(!permit.exists());
 }
 
+/// Shows RQ-74.
 #[test]
 fn what_is_no_secret_key_is_named_and_never_quoted() {
     let home = TempDir::new().expect("a folder");

@@ -114,6 +114,7 @@ fn the_reports_say_verdict_scores_cases_and_what_it_is_for() {
     assert_eq!(json["made"], "2026-11-28T21:00:00.000Z");
 }
 
+/// Shows RQ-44.
 #[test]
 fn a_few_wrong_pixels_are_drift_and_many_are_fail() {
     for (lie, verdict, exit) in [
@@ -133,6 +134,7 @@ fn a_few_wrong_pixels_are_drift_and_many_are_fail() {
 }
 
 /// The proof of the label maps is sharper than the scores: one voxel on a slice that nobody scores is enough.
+/// Shows RQ-44.
 #[test]
 fn one_voxel_that_integers_would_not_have_given_is_fail() {
     let field = Field::in_integers();
@@ -201,6 +203,7 @@ fn a_class_that_no_case_shows_is_not_judged_and_said_to_be_so() {
     assert!(text.contains("No case shows tumour"), "{text}");
 }
 
+/// Shows RQ-44.
 #[test]
 fn a_box_with_another_model_or_other_slices_than_the_scores_are_of_is_refused() {
     let field = Field::new();
@@ -222,6 +225,7 @@ fn a_box_with_another_model_or_other_slices_than_the_scores_are_of_is_refused() 
 }
 
 /// Whatever does not belong to the packed scores is refused before anything is sent.
+/// Shows RQ-46.
 #[test]
 fn data_that_the_scores_are_not_of_are_refused_with_what_to_do() {
     type Spoil = fn(&Field);

@@ -95,9 +95,9 @@ fn data_error(error: &anyhow::Error) -> Option<&DataError> {
     }
 }
 
-/// What clap says against a command line, if anything.
-#[cfg(test)]
-pub(crate) fn fault(words: &[String]) -> Option<String> {
+/// What is wrong with a command line (the program's name first), if anything; nothing is run and no file is looked at.
+#[must_use]
+pub fn fault(words: &[String]) -> Option<String> {
     Cli::try_parse_from(words).err().map(|e| e.to_string())
 }
 

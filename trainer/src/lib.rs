@@ -1,8 +1,15 @@
 //! The workstation trainer of Nephrobox: data, network, losses, training, evaluation and export.
 //!
-//! A library with a thin program around it, so that tests call what users run. [`network`] is the
-//! U-Net with Keras semantics, [`loss`] and [`adam`] the paper's objective and optimiser, [`train`]
-//! the loop, [`golden`] the proof against the Python reference, [`commands`] one file a subcommand.
+//! A library with a thin program around it, so that tests call what users run: [`cli`] and [`commands`], one file a subcommand.
+//!
+//! * [`fetch`], [`data`], [`phantom`]: data from elsewhere, a training set of it, and synthetic CT.
+//! * [`augment`]: changed images, reproducible from a key.
+//! * [`network`], [`loss`], [`adam`]: the U-Net with Keras semantics and weights of others, the paper's objective, its optimiser.
+//! * [`check`], [`train`], [`evaluate`], [`report`](mod@report): what a run needs, the loop, the scores, the page of a run; [`plots`] draws, [`small_parts`] removes specks.
+//! * [`experiments`]: the paper's runs as resumable jobs.
+//! * [`quantise`], [`export`], [`onnx`]: integers, packages, files for other runtimes.
+//! * [`golden`]: the proof against the Python reference, from numbers in closed form ([`closed_form`]).
+//! * [`machine`]: memory and disk of the machine.
 
 pub mod adam;
 pub mod augment;

@@ -39,6 +39,7 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         first_warning: Some("No kidney and no tumour was outlined in this scan.".into()),
         ..warned.clone()
     };
+    let before = result.clone();
     Ok(vec![
         (
             "starting",
@@ -76,6 +77,13 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         ("result-warned", showing(warned, vec![])),
         ("result-fell-back", showing(result, vec![fell_back])),
         ("result-nothing", showing(nothing, vec![])),
+        (
+            "result-of-before",
+            Snapshot {
+                active_model: Some("kidney-resnet50 5".into()),
+                ..showing(before, vec![])
+            },
+        ),
         (
             "fault",
             Snapshot {

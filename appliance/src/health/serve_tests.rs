@@ -81,6 +81,7 @@ async fn a_box_that_is_well() {
     );
 }
 
+/// Shows RQ-68.
 #[tokio::test]
 async fn nothing_can_be_changed_and_nobody_else_can_read() {
     let address = served(Shared::new(well()), LIFETIME).await;
@@ -110,6 +111,7 @@ async fn nothing_can_be_changed_and_nobody_else_can_read() {
     ));
 }
 
+/// Shows RQ-59.
 #[tokio::test]
 async fn not_ready_says_why_and_is_still_live() {
     let shared = Shared::new(Snapshot {
@@ -138,6 +140,7 @@ async fn not_ready_says_why_and_is_still_live() {
     );
 }
 
+/// Shows RQ-73.
 #[tokio::test]
 async fn clients_that_say_nothing_lose_their_place() {
     // Long enough for the last request on a busy machine, short enough to wait for.

@@ -129,6 +129,7 @@ mod tests {
         }
     }
 
+    /// Shows RQ-55.
     #[test]
     fn a_worker_that_hangs_is_not_covered_for() {
         let shared = Shared::new(Snapshot {

@@ -305,6 +305,7 @@ fn fill(picture: &mut RgbImage, (x, y): (u32, u32), (width, height): (u32, u32),
 mod tests {
     use super::*;
 
+    /// Shows RQ-33.
     #[test]
     fn the_notice_fits_on_the_narrowest_page() {
         let typeface = Typeface::load().expect("the built-in font");

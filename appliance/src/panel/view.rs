@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(screen(&Snapshot::default()), Screen::Starting);
     }
 
+    /// Shows RQ-59.
     #[test]
     fn a_blocking_fault_outweighs_a_result_and_work_but_not_a_flash() {
         let mut state = well();

@@ -166,6 +166,7 @@ mod tests {
         assert!(age.is_due(came));
     }
 
+    /// Shows RQ-60.
     #[test]
     fn a_clock_that_jumps_a_century_ahead_makes_nothing_due_that_is_in_its_first_three_quarters() {
         let home = TempDir::new().expect("a folder");
@@ -180,6 +181,7 @@ mod tests {
         }
     }
 
+    /// Shows RQ-60.
     #[test]
     fn a_clock_that_jumps_back_only_keeps_longer() {
         let home = TempDir::new().expect("a folder");

@@ -64,6 +64,7 @@ impl Vitals {
 mod tests {
     use super::*;
 
+    /// Shows RQ-55.
     #[tokio::test]
     async fn a_part_that_panics_is_told_of() {
         let (vitals, mut ended) = Vitals::new();

@@ -56,6 +56,7 @@ fn object() -> Vec<u8> {
     file
 }
 
+/// Shows RQ-62.
 #[test]
 fn an_archives_comment_goes_into_no_log_and_no_status() {
     let home = TempDir::new().expect("a folder");

@@ -184,6 +184,7 @@ fn what_is_not_stored_is_sent_again_and_nothing_is_redirected() {
     }
 }
 
+/// Shows RQ-49.
 #[test]
 fn an_archive_that_is_away_is_asked_again_until_it_is_back() {
     let (port, told) = archive(&[("500 Internal Server Error", ""), ("200 OK", "{}")]);

@@ -17,6 +17,7 @@ use crate::support::nifti::{Declared, Order};
 use crate::support::{ORIGIN, SHAPE, SPACING, hu, raw_scan, save_model};
 use crate::{segmented, slices};
 
+/// Shows RQ-10.
 #[test]
 fn the_report_says_whose_scan_it_is() {
     let home = TempDir::new().expect("a folder");
@@ -54,6 +55,7 @@ fn the_report_says_whose_scan_it_is() {
     assert_eq!(report.subject, Some(expected));
 }
 
+/// Shows RQ-09.
 #[test]
 fn slices_of_two_patients_are_refused() {
     let home = TempDir::new().expect("a folder");
@@ -67,6 +69,7 @@ fn slices_of_two_patients_are_refused() {
 }
 
 /// A segmentation with a single voxel, made through [`source`], points at the one image in which that voxel lies, and at its pixel there.
+/// Shows RQ-07.
 #[test]
 fn a_voxel_of_the_segmentation_lies_in_the_image_that_it_refers_to() {
     const VOXEL: [usize; 3] = [6, 30, 66];

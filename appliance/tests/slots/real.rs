@@ -84,6 +84,7 @@ fn without_a_self_test_there_is_nothing_to_prove() {
 }
 
 /// The bundled model, in integers: to the bit.
+/// Shows RQ-40.
 #[test]
 fn the_demo_model_passes_and_one_label_more_is_noticed() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/demo-resnet18.nbx");

@@ -59,6 +59,7 @@ fn a_package_goes_from_empty_to_in_use() {
     assert_eq!(states(&slots), [SlotState::Confirmed; 2]);
 }
 
+/// Shows RQ-36.
 #[test]
 fn a_package_is_refused_before_anything_is_written() {
     let older = package(5);
@@ -108,6 +109,7 @@ fn a_package_is_refused_before_anything_is_written() {
     assert!(matches!(answer(|a| a.format = 3), Refusal::Format(3)));
 }
 
+/// Shows RQ-38.
 #[test]
 fn a_permit_opens_exactly_one_step() {
     let disk = installed(&[5, 7]);
@@ -317,6 +319,7 @@ fn going_back_tries_the_model_before_and_keeps_the_one_in_use_until_it_has_passe
     assert_eq!(version(&slots).expect("slots"), Some(7));
 }
 
+/// Shows RQ-36.
 #[test]
 fn a_retired_key_installs_nothing_and_runs_what_is_installed() {
     let disk = Faulty::new();

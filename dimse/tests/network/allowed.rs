@@ -43,6 +43,7 @@ fn may(peers: &[Peer], any_called_title: bool, calling: &str, called: &str) -> M
     }
 }
 
+/// Shows RQ-66.
 #[test]
 fn only_a_listed_title_at_its_address_may_store() {
     // What it is about, the list, whether any title may be called, who calls whom, and what it may.

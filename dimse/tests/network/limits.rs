@@ -43,6 +43,7 @@ fn one_association_too_many_is_refused_politely_and_taken_when_there_is_room() {
     second.release().unwrap();
 }
 
+/// Shows RQ-73.
 #[test]
 fn strangers_cannot_keep_out_peers() {
     let mut settings = settings();
@@ -80,6 +81,7 @@ fn an_object_too_large_is_refused_with_a_status_and_the_association_goes_on() {
     assert_eq!(*running.shelf.abandoned.lock().unwrap(), 1);
 }
 
+/// Shows RQ-70.
 #[test]
 fn an_object_without_end_is_cut_off() {
     let mut settings = settings();
@@ -125,6 +127,7 @@ fn who_says_nothing_loses_its_place() {
     );
 }
 
+/// Shows RQ-73.
 #[test]
 fn who_says_a_byte_now_and_then_loses_its_place_too() {
     let mut settings = settings();

@@ -21,6 +21,7 @@ fn survives(running: &Running, bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Shows RQ-69.
 #[test]
 fn any_damage_to_a_sound_conversation_is_survived() {
     let running = run(settings());

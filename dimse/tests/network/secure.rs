@@ -130,6 +130,7 @@ fn a_server_may_go_by_another_name_than_its_host() {
         .unwrap();
 }
 
+/// Shows RQ-67.
 #[test]
 fn a_client_without_the_right_certificate_gets_no_association() {
     let folder = tempfile::tempdir().unwrap();

@@ -166,6 +166,7 @@ mod tests {
     }
 
     /// Every step of a start, on Burn's CPU backend in place of a GPU.
+    /// Shows RQ-41.
     #[test]
     fn a_start_runs_everything_and_checks_the_packages_own_slices() {
         let (model, mut heard) = (demo(), Vec::new());

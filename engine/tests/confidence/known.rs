@@ -99,6 +99,7 @@ fn a_network_that_is_sure_and_agrees_with_itself_is_not_warned_of() {
     assert_eq!(codes(found), [""; 0]);
 }
 
+/// Shows RQ-23.
 #[test]
 fn a_network_that_hesitates_is_told() {
     // e^0.5 of e^0.5 + 2 is 0.45: barely more than each of the others.
@@ -113,6 +114,7 @@ fn a_network_that_hesitates_is_told() {
 }
 
 /// It outlines the first five columns of eight whatever they show.
+/// Shows RQ-23.
 #[test]
 fn a_network_that_goes_by_the_place_disagrees_with_mirror_images() {
     let network = Network(|_, _, col| {

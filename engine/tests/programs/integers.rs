@@ -303,6 +303,7 @@ fn fingerprint(numbers: &[f32]) -> u64 {
 
 /// The numbers are those of the portable kernels on x86-64. Every other processor must reproduce them with every set it has, among them the
 /// one that the environment asks for.
+/// Shows RQ-39.
 #[test]
 fn all_processors_give_the_same_bytes() {
     let shape = |channels, kernel| Shape {

@@ -106,6 +106,7 @@ proptest! {
         prop_assert_eq!(&visits(planner, (0..slices).rev(), &hits, &lag).0, &expected);
     }
 
+    /// Shows RQ-30.
     #[test]
     fn no_slice_of_an_unbroken_run_is_missed_if_it_is_as_long_as_the_distance(
         slices in 1_usize..300,

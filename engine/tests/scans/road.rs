@@ -152,6 +152,7 @@ fn a_failing_network_is_reported_with_its_slice() {
     );
 }
 
+/// Shows RQ-45.
 #[test]
 fn preprocessing_of_another_model_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -70,6 +70,7 @@ fn a_disc_with_text_a_report_and_a_localiser_gives_its_series() {
     assert_eq!(volume(&mut scan), truth());
 }
 
+/// Shows RQ-16.
 #[test]
 fn a_series_copied_twice_is_one() {
     let mut slices = series(SUPINE);
@@ -101,6 +102,7 @@ fn slightly_uneven_slices_get_the_mean_spacing() {
     assert_eq!(volume(&mut scan), truth());
 }
 
+/// Shows RQ-08.
 #[test]
 fn a_tilted_gantry_makes_slices_no_thicker() {
     let mut slices = series(SUPINE);
@@ -131,6 +133,7 @@ fn one_slice_is_as_far_from_the_next_as_it_is_thick() {
     assert!((scan.geometry().spacing().slice_mm - 2.5).abs() < 1e-6);
 }
 
+/// Shows RQ-20.
 #[test]
 fn every_slice_is_scaled_by_its_own_numbers() {
     let mut slices = series(SUPINE);
@@ -173,6 +176,7 @@ fn signed_and_unsigned_numbers_of_12_to_16_bits_are_read_under_whatever_lies_abo
     }
 }
 
+/// Shows RQ-20.
 #[test]
 fn padding_around_the_field_of_view_is_air_and_not_tissue() {
     // As some scanners do: signed numbers that are HU already, and -2000 outside the circle.
@@ -213,6 +217,7 @@ fn a_padding_value_that_tissue_has_too_is_air_and_a_warning() {
     assert_eq!(volume(&mut scan), expected);
 }
 
+/// Shows RQ-25.
 #[test]
 fn a_series_that_was_compressed_with_loss_once_says_so_for_ever() {
     let mut slices = series(SUPINE);

@@ -50,6 +50,7 @@ fn samples() -> &'static [Vec<u8>] {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Shows RQ-69.
     #[test]
     fn any_damage_to_a_slice_is_survived(
         sample in 0..10_usize,
@@ -105,6 +106,7 @@ fn nesting_without_end_is_survived() {
 }
 
 /// A value that claims 4 GB.
+/// Shows RQ-70.
 #[test]
 fn a_claimed_length_takes_no_memory() {
     let sound = &samples()[1];

@@ -94,6 +94,7 @@ fn a_series_without_names_has_an_empty_identity_and_a_long_text_is_cut() {
     );
 }
 
+/// Shows RQ-09.
 #[test]
 fn slices_of_two_patients_are_no_series() {
     for (tag, vr, what) in [

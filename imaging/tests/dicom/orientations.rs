@@ -42,6 +42,7 @@ fn check_spacing(geometry: &Geometry) {
     }
 }
 
+/// Shows RQ-01.
 #[test]
 fn a_patient_in_four_orientations_has_the_slices_of_the_nifti_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -101,6 +102,7 @@ fn a_list_of_files_in_any_order_is_the_series() {
     assert_eq!(volume(&mut scan), truth);
 }
 
+/// Shows RQ-07.
 #[test]
 fn labels_go_back_into_the_place_of_the_series() {
     let home = tempfile::tempdir().unwrap();

@@ -206,6 +206,7 @@ fn lengths_beyond_the_archive_are_damage() {
 }
 
 /// A stack without its last slices has no gap, so only the archive can tell.
+/// Shows RQ-26.
 #[test]
 fn an_archive_that_was_cut_off_is_refused_wherever_that_was() {
     let home = tempfile::tempdir().unwrap();

@@ -79,6 +79,7 @@ fn implicit_explicit_and_deflated_series_are_the_same() {
     }
 }
 
+/// Shows RQ-25.
 #[test]
 fn every_lossless_packing_keeps_every_voxel() {
     for (syntax, pack) in LOSSLESS {

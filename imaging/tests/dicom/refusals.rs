@@ -86,6 +86,7 @@ fn localisers_only() {
     assert!(matches!(error, DicomError::NoCt { found, .. } if found == "localisers"));
 }
 
+/// Shows RQ-09.
 #[test]
 fn two_series_in_one_folder() {
     let error = spoilt(|slices| {
@@ -133,6 +134,7 @@ fn a_slice_of_another_orientation_size_spacing_or_frame_of_reference() {
     }
 }
 
+/// Shows RQ-16.
 #[test]
 fn a_missing_slice() {
     let error = spoilt(|slices| {
@@ -144,6 +146,7 @@ fn a_missing_slice() {
     );
 }
 
+/// Shows RQ-16.
 #[test]
 fn two_missing_slices() {
     let error = spoilt(|slices| {
@@ -155,12 +158,14 @@ fn two_missing_slices() {
     );
 }
 
+/// Shows RQ-16.
 #[test]
 fn uneven_spacing() {
     let error = spoilt(|slices| slices[5].shift([0.0, 0.0, -1.0]));
     assert!(matches!(error, DicomError::Uneven { .. }), "{error}");
 }
 
+/// Shows RQ-16.
 #[test]
 fn two_phases_at_the_same_places() {
     let error = spoilt(|slices| {
@@ -199,6 +204,7 @@ fn a_stack_sheared_beyond_any_gantry() {
     assert!(matches!(error, DicomError::Oblique { .. }), "{error}");
 }
 
+/// Shows RQ-02.
 #[test]
 fn a_tag_that_every_slice_must_have() {
     let needed = [

@@ -5,6 +5,7 @@ use nephrobox_imaging::{GeometryError, ImagingError};
 use crate::support::{F32, F64, I16, U8, gzipped};
 use crate::{Case, geometry_error, healthy, read, sentence};
 
+/// Shows RQ-26.
 #[test]
 fn a_file_shorter_than_its_header_says() {
     let mut raw = healthy(I16);
@@ -56,6 +57,7 @@ fn a_type_that_is_not_the_voxels() {
 }
 
 /// 30000^3 doubles are 216 TB. Neither kind of file may make the reader ask for them.
+/// Shows RQ-70.
 #[test]
 fn a_header_that_promises_terabytes() {
     let case = Case::new();
@@ -74,6 +76,7 @@ fn a_header_that_promises_terabytes() {
     );
 }
 
+/// Shows RQ-26.
 #[test]
 fn gzip_data_cut_off() {
     let case = Case::new();
@@ -96,6 +99,7 @@ fn gzip_data_cut_off() {
     }
 }
 
+/// Shows RQ-26.
 #[test]
 fn a_wrong_checksum() {
     let case = Case::new();

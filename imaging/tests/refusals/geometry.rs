@@ -5,6 +5,7 @@ use nephrobox_imaging::{GeometryError, ScanReader};
 use crate::support::{Declared, I16, Order, RawNifti, place};
 use crate::{Case, geometry_error, healthy, sentence};
 
+/// Shows RQ-02.
 #[test]
 fn neither_transform_declared() {
     let mut raw = healthy(I16);
@@ -17,6 +18,7 @@ fn neither_transform_declared() {
     );
 }
 
+/// Shows RQ-02.
 #[test]
 fn an_affine_of_zeros_or_nan_or_flat() {
     let all = |value| [[value; 4]; 3];
@@ -78,6 +80,7 @@ fn turned(degrees: f32) -> RawNifti {
     raw
 }
 
+/// Shows RQ-08.
 #[test]
 fn a_mild_tilt_is_reported_a_strong_one_refused() {
     let case = Case::new();
@@ -95,6 +98,7 @@ fn a_mild_tilt_is_reported_a_strong_one_refused() {
 }
 
 /// A tilted gantry shears the stack: the next slice lies 20 degrees off the perpendicular. Volumes need the distance of the planes.
+/// Shows RQ-08.
 #[test]
 fn a_sheared_stack_keeps_its_slice_distance() {
     let case = Case::new();
@@ -113,6 +117,7 @@ fn a_sheared_stack_keeps_its_slice_distance() {
     }
 }
 
+/// Shows RQ-03.
 #[test]
 fn transforms_that_name_different_sides_are_flagged() {
     let case = Case::new();
@@ -128,6 +133,7 @@ fn transforms_that_name_different_sides_are_flagged() {
     assert!(reader.geometry().forms_disagree());
 }
 
+/// Shows RQ-14.
 #[test]
 fn voxel_sizes_that_contradict_each_other() {
     let mut raw = healthy(I16);
@@ -144,6 +150,7 @@ fn voxel_sizes_that_contradict_each_other() {
     Case::new().scan(&raw).unwrap();
 }
 
+/// Shows RQ-15.
 #[test]
 fn a_spacing_no_scanner_has() {
     let mut raw = healthy(I16);
@@ -156,6 +163,7 @@ fn a_spacing_no_scanner_has() {
     );
 }
 
+/// Shows RQ-14.
 #[test]
 fn micrometres_are_converted() {
     let case = Case::new();

@@ -6,6 +6,7 @@ use crate::support::{Declared, F32, F64, I16, Order, RawNifti, U8, U16, place};
 use crate::{Case, healthy, sentence};
 
 /// Slice 4 of the canonical volume, in files that stream and in files that do not.
+/// Shows RQ-26.
 #[test]
 fn nan_and_infinite_voxels() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {

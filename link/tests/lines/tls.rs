@@ -104,6 +104,7 @@ fn two_clients_with_certificates_get_in_at_once() {
     );
 }
 
+/// Shows RQ-67.
 #[test]
 fn strangers_do_not_get_in_and_are_not_spoken_to() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -79,6 +79,7 @@ fn uids_of(object: &InMemDicomObject, found: &mut Vec<String>) {
     }
 }
 
+/// Shows RQ-63.
 #[test]
 fn nothing_that_names_the_patient_the_study_or_the_box_is_left() {
     let source = Stored::PLAIN.source();

@@ -251,6 +251,7 @@ fn a_picture_and_a_document_come_back_byte_for_byte() {
     assert_eq!(&bytes[..length], PDF);
 }
 
+/// Shows RQ-10, RQ-33.
 #[test]
 fn every_object_carries_patient_notice_model_and_hash() {
     let (map, device, source) = (labels(), device(), Stored::PLAIN.source());
@@ -289,6 +290,7 @@ fn all(results: &Results<'_>, map: &LabelMap) -> Vec<Object> {
     ]
 }
 
+/// Shows RQ-51.
 #[test]
 fn the_same_results_are_the_same_objects_and_others_are_others() {
     let (map, device, source) = (labels(), device(), Stored::PLAIN.source());

@@ -189,6 +189,7 @@ mod tests {
         }
     }
 
+    /// Shows RQ-13.
     #[test]
     fn a_patient_is_the_same_by_id_issuer_and_birth_date() {
         let patient = |id, issuer, born| subject(id, issuer, born, "20260301", "1.2");
@@ -221,6 +222,7 @@ mod tests {
         );
     }
 
+    /// Shows RQ-13.
     #[test]
     fn a_study_is_earlier_by_the_calendar_and_only_if_it_is_another() {
         let study = |date, uid| subject("7", "", "", date, uid);

@@ -132,6 +132,7 @@ proptest! {
     }
 
     /// A byte that is changed is noticed, wherever it is: the frame's packet is not taken for another one.
+    /// Shows RQ-57.
     #[test]
     fn a_changed_byte_is_noticed(
         bytes in proptest::collection::vec(any::<u8>(), 1..600),

@@ -176,6 +176,7 @@ fn object(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| chance.next() as u8).collect()
 }
 
+/// Shows RQ-57.
 #[test]
 fn a_thousand_noisy_lines_carry_every_object_whole() {
     let object = object(100_000);

@@ -5,6 +5,7 @@ use nephrobox_shared::package::{PackageError, PackageView, TensorProblem};
 use crate::{example, rehash, table_start};
 
 /// Every byte matters: none can change in an unsigned package without being noticed.
+/// Shows RQ-37.
 #[test]
 fn every_flipped_bit_is_refused() {
     let mut file = example();
@@ -55,6 +56,7 @@ fn every_truncation_is_refused_and_so_is_a_tail() {
 }
 
 /// Sizes that overflow, or that sum to something else, even under a true hash.
+/// Shows RQ-70.
 #[test]
 fn lying_sizes_are_refused_before_they_are_used() {
     let file = example();

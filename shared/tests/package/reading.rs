@@ -83,6 +83,7 @@ fn the_bytes_lie_where_the_specification_says() {
 }
 
 proptest! {
+    /// Shows RQ-69.
     #[test]
     fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600), dress in any::<bool>()) {
         if dress && bytes.len() >= 64 {

@@ -90,6 +90,7 @@ fn signatures_that_prove_nothing() {
 }
 
 /// Every bit of the signature and of the key's name counts.
+/// Shows RQ-37.
 #[test]
 fn every_flipped_bit_of_a_signature_is_refused() {
     let mut file = example();

@@ -170,6 +170,7 @@ fn results_that_cannot_be_written_are_not_confirmed() {
     assert!(fake.script().confirmed.is_empty());
 }
 
+/// Shows RQ-71.
 #[test]
 fn a_box_that_names_files_elsewhere_is_not_believed() {
     let home = TempDir::new().expect("a folder");

@@ -175,6 +175,7 @@ fn an_audit_log_is_shown_kept_and_checked() {
     assert_eq!(fs::read(&kept).expect("kept all the same"), shorter);
 }
 
+/// Shows RQ-72.
 #[test]
 fn every_changed_byte_and_every_missing_line_of_an_audit_log_shows() {
     let log = log();

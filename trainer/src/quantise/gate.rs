@@ -134,6 +134,7 @@ mod tests {
         }])
     }
 
+    /// Shows RQ-43.
     #[test]
     fn a_class_that_falls_is_named_and_one_that_rises_or_stays_is_not() {
         assert!(judgement(10, 10).drops().is_empty());

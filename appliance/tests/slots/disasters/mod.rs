@@ -155,6 +155,7 @@ ones: nothing that was accepted is lost, and the quota holds. See [formats/spool
     page
 }
 
+/// Shows RQ-42.
 #[test]
 fn whenever_the_power_goes_the_box_starts_with_a_working_model() {
     // Two halves at once: the rows know nothing of each other.

@@ -73,6 +73,7 @@ fn crowd() -> (Home, Client, Client) {
     clients
 }
 
+/// Shows RQ-11.
 #[test]
 fn two_clients_send_scans_at_once_and_each_gets_its_own() {
     let (_home, one, other) = crowd();

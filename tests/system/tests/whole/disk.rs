@@ -73,6 +73,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 /// The quota is larger than the disk, so that it is the disk that ends first.
+/// Shows RQ-53.
 #[test]
 fn a_disk_that_is_full_costs_no_accepted_scan() {
     let mut home = Home::with(Quality::default(), "[[destination]]\nkind = \"line\"\n");

@@ -59,6 +59,7 @@ fn ids(said: &str) -> impl Iterator<Item = String> {
         .map(str::to_owned)
 }
 
+/// Shows RQ-47.
 #[test]
 fn nothing_accepted_is_lost_whenever_the_box_is_killed() {
     let kills = if long() { 200 } else { 24 };

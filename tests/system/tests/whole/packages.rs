@@ -9,6 +9,7 @@ use nephrobox_shared::package::{HEADER_LEN, Header, TRAILER_LEN};
 
 use crate::support::{Home, Kind, active, package_object, slots};
 
+/// Shows RQ-36.
 #[test]
 fn a_package_of_another_key_is_refused() {
     let (home, mut client) = Home::running();
@@ -42,6 +43,7 @@ fn a_package_of_another_key_is_refused() {
     );
 }
 
+/// Shows RQ-38.
 #[test]
 fn a_version_goes_back_only_with_a_permit() {
     let (mut home, mut client) = Home::running();
@@ -83,6 +85,7 @@ fn a_version_goes_back_only_with_a_permit() {
 
 /// The announcement is that of the sound package and the bytes are hashed as they are sent: nothing is wrong with the
 /// transfer, only with the package.
+/// Shows RQ-37.
 #[test]
 fn a_corrupted_byte_in_any_region_of_a_package_is_found() {
     let (home, mut client) = Home::running();

@@ -41,6 +41,7 @@ fn a_flashed_box_sends_back_the_right_label_map() {
     }
 }
 
+/// Shows RQ-51.
 #[test]
 fn the_same_scan_sent_twice_is_done_once() {
     let (home, client) = Home::running();
@@ -54,6 +55,7 @@ fn the_same_scan_sent_twice_is_done_once() {
     assert_eq!(send(), send());
 }
 
+/// Shows RQ-40.
 #[test]
 fn a_model_that_fails_its_self_test_leaves_the_old_one_at_work() {
     let (home, mut client) = Home::running();
@@ -84,6 +86,7 @@ fn a_model_that_fails_its_self_test_leaves_the_old_one_at_work() {
     assert!(!report(2).contains("self-test"));
 }
 
+/// Shows RQ-61.
 #[test]
 fn a_scan_that_is_none_is_refused_with_a_sentence_and_the_next_one_goes_its_way() {
     let (home, client) = Home::running();

@@ -76,6 +76,7 @@ fn aborted(number: usize, request: &[u8], port: u16) {
     };
 }
 
+/// Shows RQ-73.
 #[test]
 fn associations_that_break_off_leave_memory_flat_and_the_box_at_work() {
     let count = if long() { 10_000 } else { 500 };
@@ -99,6 +100,7 @@ fn associations_that_break_off_leave_memory_flat_and_the_box_at_work() {
     assert!(after < before + 4096, "{before} KiB, {after} KiB");
 }
 
+/// Shows RQ-69.
 #[test]
 fn bytes_that_are_no_dicom_cost_their_own_connection_and_nothing_else() {
     let (clinic, client) = Clinic::running("");

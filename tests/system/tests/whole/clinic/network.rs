@@ -61,6 +61,7 @@ fn a_stored_series_comes_back_to_the_archive_as_four_objects_of_its_study() {
     }
 }
 
+/// Shows RQ-62.
 #[test]
 fn identifiers_are_in_the_results_and_in_no_log_no_metric_no_status_and_no_name_of_a_file() {
     let port = free_port();
@@ -108,6 +109,7 @@ fn identifiers_are_in_the_results_and_in_no_log_no_metric_no_status_and_no_name_
     assert!(found, "the results name the patient");
 }
 
+/// Shows RQ-66.
 #[test]
 fn whoever_is_on_no_list_may_only_ask_whether_the_box_is_there() {
     let (clinic, client) = Clinic::running("");
@@ -131,6 +133,7 @@ fn whoever_is_on_no_list_may_only_ask_whether_the_box_is_there() {
     assert!(files_below(&clinic.home.rig.state().join("dicom")).is_empty());
 }
 
+/// Shows RQ-48.
 #[test]
 fn killed_between_slices_it_makes_one_scan_of_all_that_it_said_are_stored() {
     let port = free_port();
@@ -165,6 +168,7 @@ fn killed_between_slices_it_makes_one_scan_of_all_that_it_said_are_stored() {
     assert_eq!(images.max(), Some(SHAPE[0]), "every slice is in the scan");
 }
 
+/// Shows RQ-75.
 #[test]
 fn in_silent_mode_results_are_made_and_kept_and_nobody_gets_them() {
     let port = free_port();

@@ -15,6 +15,7 @@ fn identity(files: &TlsFiles) -> Identity {
     }
 }
 
+/// Shows RQ-67.
 #[test]
 fn a_series_comes_and_its_objects_go_over_tls_and_who_has_no_certificate_stays_out() {
     let folder = TempDir::new().expect("a folder");

@@ -418,6 +418,7 @@ fn an_edited_split_is_respected_and_a_wrong_one_refused() {
     assert_eq!(Prepared::open(&out).unwrap().split(Split::Train).len(), 20);
 }
 
+/// Shows RQ-46.
 #[test]
 fn reserved_patients_are_never_outside_the_test_part() {
     let root = data();
