@@ -113,7 +113,11 @@ impl Model {
             let mut bytes = Vec::with_capacity(announced as usize);
             file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
             let found = bytes.len() as u64;
-            Ok(if found > MAX_FILE_BYTES { Err(found) } else { Ok(bytes) })
+            Ok(if found > MAX_FILE_BYTES {
+                Err(found)
+            } else {
+                Ok(bytes)
+            })
         };
         match read() {
             Ok(Ok(bytes)) => Self::from_vec(bytes).map_err(|e| error(Problem::Model(e))),

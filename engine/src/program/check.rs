@@ -455,7 +455,9 @@ impl At<'_> {
                 let taps = kernel.unwrap_or(0).pow(2) as u64;
                 filled(from) * filled(result.channels) * taps
             }
-            Op::MaxPool2d { kernel, .. } => passed_on.max(filled(result.channels) * u64::from(kernel).pow(2)),
+            Op::MaxPool2d { kernel, .. } => {
+                passed_on.max(filled(result.channels) * u64::from(kernel).pow(2))
+            }
             _ => passed_on,
         }
     }

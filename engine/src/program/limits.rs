@@ -66,7 +66,9 @@ pub enum FitError {
         multiplications: u64,
     },
     /// More memory than an executor may take.
-    #[error("the network would take {bytes} bytes of memory; at most {MAX_MEMORY_BYTES} are allowed")]
+    #[error(
+        "the network would take {bytes} bytes of memory; at most {MAX_MEMORY_BYTES} are allowed"
+    )]
     Memory {
         /// Bytes of weights, values and working space.
         bytes: u64,

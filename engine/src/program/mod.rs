@@ -34,13 +34,13 @@ use serde::{Deserialize, Serialize};
 pub use builder::Builder;
 pub use check::ProgramError;
 pub use grids::{Site, quantised, sites};
+pub(crate) use limits::affordable;
 pub use limits::{
     FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
     MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
 };
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
-pub(crate) use limits::affordable;
 pub(crate) use supply::Supply;
 pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
 

@@ -122,7 +122,9 @@ impl Plan {
         }
         let each = self.outputs.iter().zip(&self.work).map(|(output, each)| {
             let pixels = |n: usize| self.pixels(*output, n) as u64;
-            pixels(rows).saturating_mul(pixels(cols)).saturating_mul(*each)
+            pixels(rows)
+                .saturating_mul(pixels(cols))
+                .saturating_mul(*each)
         });
         each.fold(0, u64::saturating_add)
     }

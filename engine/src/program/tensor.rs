@@ -115,7 +115,9 @@ impl Tensor {
             Data::I8 { values, scales } => (
                 values.len(),
                 values.iter().all(|&x| x != i8::MIN)
-                    && scales.iter().all(|s| s.is_normal() && *s > 0.0 && (s * 127.0).is_finite()),
+                    && scales
+                        .iter()
+                        .all(|s| s.is_normal() && *s > 0.0 && (s * 127.0).is_finite()),
                 scales.len(),
             ),
         };

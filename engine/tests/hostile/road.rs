@@ -57,7 +57,10 @@ pub(crate) fn go(file: &[u8], with: &[Arithmetic]) -> Result<usize, String> {
 /// Starts a model and runs its self-test on one thread, then on two that share a slice.
 pub(crate) fn run(model: &Model, arithmetic: Arithmetic) -> Result<(), String> {
     let Preprocess { rows, cols, .. } = model.manifest().input.preprocess;
-    for (threads, sharing) in [(1, executor::Sharing::Slices), (2, executor::Sharing::OneSlice)] {
+    for (threads, sharing) in [
+        (1, executor::Sharing::Slices),
+        (2, executor::Sharing::OneSlice),
+    ] {
         let settings = Settings {
             device: "cpu".into(),
             threads: Some(threads),
@@ -73,7 +76,10 @@ pub(crate) fn run(model: &Model, arithmetic: Arithmetic) -> Result<(), String> {
         let image: Vec<_> = (0..rows * cols).map(|i| (i % 97) as f32 / 96.0).collect();
         let mut labels = vec![9; rows * cols];
         if let Ok(()) = network.segment(&image, 1, &mut labels) {
-            assert!(labels.iter().all(|&label| label < 3), "a label that is no class");
+            assert!(
+                labels.iter().all(|&label| label < 3),
+                "a label that is no class"
+            );
         }
     }
     Ok(())
@@ -98,7 +104,13 @@ pub(crate) fn assert_little_memory() {
         return;
     };
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
+    let peak = peak.and_then(|peak| {
+        peak.trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse::<u64>()
+            .ok()
+    });
     let peak = peak.expect("a number of KiB");
     assert!(peak <= PEAK_KIB, "{peak} KiB were used at the worst moment");
 }
@@ -212,7 +224,10 @@ pub(crate) fn bundled() -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-resnet18.nbx");
     let model = Model::load(path).unwrap().model;
     let mut manifest = model.manifest().clone();
-    (manifest.input.preprocess.rows, manifest.input.preprocess.cols) = (SIDE, SIDE);
+    (
+        manifest.input.preprocess.rows,
+        manifest.input.preprocess.cols,
+    ) = (SIDE, SIDE);
     manifest.self_test = self::manifest().self_test;
     model.with_manifest(manifest).unwrap()
 }
@@ -222,7 +237,10 @@ fn sound_packages_go_the_whole_way() {
     // Integers need a program that rounds; floating point takes both.
     for (model, executors) in [(small(), 2), (float(), 1), (bundled(), 2)] {
         let package = Parts::of(&model).signed();
-        assert_eq!(go(&package, &[Arithmetic::Int8, Arithmetic::F32]), Ok(executors));
+        assert_eq!(
+            go(&package, &[Arithmetic::Int8, Arithmetic::F32]),
+            Ok(executors)
+        );
     }
 }
 
@@ -237,9 +255,14 @@ fn what_executors_take_is_what_they_say_and_less_than_they_may() {
         threads: 3,
         kernels: int8::KERNELS.choose().unwrap(),
     };
-    let footprint = int8::Network::new(&program, tensors, options).unwrap().footprint();
+    let footprint = int8::Network::new(&program, tensors, options)
+        .unwrap()
+        .footprint();
     let all = footprint.weights + footprint.values + footprint.logits;
     assert!((all as u64) < MAX_MEMORY_BYTES / 50, "{footprint:?}");
-    let floats = f32::Network::from_model(model.stored_as(Storage::F32).unwrap(), f32::Settings::default());
+    let floats = f32::Network::from_model(
+        model.stored_as(Storage::F32).unwrap(),
+        f32::Settings::default(),
+    );
     assert!((floats.unwrap().value_bytes() as u64) < MAX_MEMORY_BYTES / 50);
 }

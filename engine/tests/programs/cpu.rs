@@ -396,10 +396,16 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
     assert!(matches!(odd, Err(NetworkError::Fit(e)) if e == size));
     for side in [1 << 30, usize::MAX / 4 * 4] {
         let huge = Network::new(&program, tensors.clone(), [side, side], settings);
-        assert!(matches!(huge, Err(NetworkError::Fit(FitError::Size { .. }))));
+        assert!(matches!(
+            huge,
+            Err(NetworkError::Fit(FitError::Size { .. }))
+        ));
     }
     let large = Network::new(&program, tensors.clone(), [1 << 16; 2], settings);
-    assert!(matches!(large, Err(NetworkError::Fit(FitError::Values { .. }))));
+    assert!(matches!(
+        large,
+        Err(NetworkError::Fit(FitError::Values { .. }))
+    ));
     let unsound = Program {
         output: ValueId(9),
         ..program.clone()

@@ -167,11 +167,18 @@ impl Manifest {
             }
         };
         let said = |text: &str| !text.trim().is_empty();
-        for (field, text) in [("the model's name", &self.name), ("the encoder", &self.encoder)] {
+        for (field, text) in [
+            ("the model's name", &self.name),
+            ("the encoder", &self.encoder),
+        ] {
             require(said(text), field, "is empty")?;
             // They stand in listings, logs and on the panel.
             let plain = text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
-            require(plain, field, "is longer than 128 bytes or holds control characters")?;
+            require(
+                plain,
+                field,
+                "is longer than 128 bytes or holds control characters",
+            )?;
         }
         require(
             said(&self.training.licence_notice),
@@ -253,7 +260,11 @@ fn are_shares(scores: &Scores) -> bool {
         && each(&scores.per_case)
             .into_iter()
             .all(|of| [of.dice, of.recall, of.precision].into_iter().all(spread))
-        && [kits.kidney_and_tumour_dice, kits.tumour_dice, kits.composite_dice]
-            .into_iter()
-            .all(spread)
+        && [
+            kits.kidney_and_tumour_dice,
+            kits.tumour_dice,
+            kits.composite_dice,
+        ]
+        .into_iter()
+        .all(spread)
 }

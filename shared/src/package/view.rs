@@ -3,7 +3,8 @@
 use core::ops::Range;
 
 use super::{
-    Header, MAX_MANIFEST_LEN, MAX_PROGRAM_LEN, MAX_TENSORS, MINOR, PackageError, Signature, TensorView,
+    Header, MAX_MANIFEST_LEN, MAX_PROGRAM_LEN, MAX_TENSORS, MINOR, PackageError, Signature,
+    TensorView,
     layout::{HEADER_LEN, Layout, Trailer},
     table::{ENTRY_LEN, Table},
 };

@@ -143,7 +143,11 @@ impl Lowering<'_> {
             request(method.as_ref().map_or(0, |m| m.scratch), [step, step]);
         }
         let (starts, bytes) = arena::place(&requests);
-        let constants: u64 = methods.iter().flatten().map(|method| method.constants).sum();
+        let constants: u64 = methods
+            .iter()
+            .flatten()
+            .map(|method| method.constants)
+            .sum();
         affordable(constants.checked_add(bytes as u64)).map_err(Shortage::Limit)?;
         let mut starts = starts.into_iter().map(|start| start / size_of::<f32>());
         let mut next = || starts.next().expect("one start for each request");

@@ -67,7 +67,8 @@ pub(super) fn method(lowering: &Lowering<'_>, sum: &Sum) -> Method {
     let phases = if sum.phases { 4 } else { 1 };
     let packed = 4 * columns * (points + phases * rows);
     // While they are packed: the numbers as they were, and which row of which kernel each is.
-    let before = 4 * channels * phases * (rows + windows.iter().map(|w| 9 * w.channels).sum::<usize>());
+    let before =
+        4 * channels * phases * (rows + windows.iter().map(|w| 9 * w.channels).sum::<usize>());
     let places = 24 * rows;
     Method {
         constants: (packed + before + places + 64 * columns) as u64,

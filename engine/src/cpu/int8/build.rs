@@ -212,7 +212,11 @@ fn needs(
             doubled: term.doubled,
         };
         let windows: Vec<Window> = sum.terms.iter().map(window).collect();
-        let needs = Needs::of(&windows, output_size(sum, grids, weights)?, weights.outputs(sum));
+        let needs = Needs::of(
+            &windows,
+            output_size(sum, grids, weights)?,
+            weights.outputs(sum),
+        );
         packed = packed.checked_add(needs.packed)?;
         scratch = needs.scratch.max(scratch);
     }

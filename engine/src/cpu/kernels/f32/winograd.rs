@@ -219,7 +219,10 @@ impl Winograd {
             && (!self.tiling.together || self.tiling.block >= self.tiles())
             && self.scratch.len >= groups * self.own
             && self.size[0] * self.size[1] > 0
-            && self.sources.iter().all(|source| self.zeros.len() >= source.window.channels)
+            && self
+                .sources
+                .iter()
+                .all(|source| self.zeros.len() >= source.window.channels)
             && self.points.iter().all(|point| {
                 let packed = point.runs.depth() * panels.row(self.finish.channels);
                 point.weights + packed <= self.weights.len()

@@ -208,8 +208,12 @@ impl Conv {
         let mut size = None;
         let mut packings: Vec<Packing> = Vec::new();
         // At once as large as needed: growing would take twice the largest layer for a moment.
-        let mut weights: Vec<i8> =
-            Vec::with_capacity(terms.iter().map(|t| t.window().packed_bytes(channels[1])).sum());
+        let mut weights: Vec<i8> = Vec::with_capacity(
+            terms
+                .iter()
+                .map(|t| t.window().packed_bytes(channels[1]))
+                .sum(),
+        );
         let mut bounds = vec![0.0_f64; phases * channels[0]];
         let mut scales: Option<Vec<f64>> = None;
         let mut macs = 0;
@@ -348,7 +352,10 @@ impl Conv {
                 } else {
                     term.stride * (out - 1)
                 };
-                assert!(last + term.rows <= n + 2 * term.padding, "a window leaves its input");
+                assert!(
+                    last + term.rows <= n + 2 * term.padding,
+                    "a window leaves its input"
+                );
             }
             assert!(term.rows * input.step <= term.length && term.length.is_multiple_of(4));
             let packed = kernels * self.channels[1] * term.rows * term.length;

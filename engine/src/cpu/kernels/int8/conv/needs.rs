@@ -47,10 +47,16 @@ impl Needs {
     pub(crate) fn of(windows: &[Window], [rows, cols]: [usize; 2], channels: usize) -> Self {
         let filled = channels.next_multiple_of(GROUP);
         let phases = windows.iter().map(Window::kernels).max().unwrap_or(1);
-        let weights: usize = windows.iter().map(|window| window.packed_bytes(filled)).sum();
+        let weights: usize = windows
+            .iter()
+            .map(|window| window.packed_bytes(filled))
+            .sum();
         // Numbers of 4 bytes, and those of 8 that they are made of.
         let tables = 16 * phases * filled * (4 + 2 * windows.len());
-        let scratch = 4 * scratch(&visits(windows, filled.min(BLOCK), PANEL), rows * cols / phases);
+        let scratch = 4 * scratch(
+            &visits(windows, filled.min(BLOCK), PANEL),
+            rows * cols / phases,
+        );
         Self {
             packed: (weights + tables) as u64,
             scratch: scratch as u64,
@@ -60,5 +66,9 @@ impl Needs {
 
 /// Numbers of scratch for each thread, for an output or a phase of it of so many pixels.
 pub(super) const fn scratch(visits: &[Vec<Pass>], pixels: usize) -> usize {
-    if visits.len() > 1 { pixels * BLOCK } else { TILE }
+    if visits.len() > 1 {
+        pixels * BLOCK
+    } else {
+        TILE
+    }
 }
