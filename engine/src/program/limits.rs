@@ -13,7 +13,8 @@ pub const MAX_OPS: usize = 4096;
 pub const MAX_CHANNELS: usize = 65_536;
 /// Most channels of all values together: executors keep some numbers for each.
 pub const MAX_ALL_CHANNELS: usize = 1 << 22;
-/// Most numbers of tensors, each counted as often as an operation reads it: executors pack them for every use.
+/// Most numbers of tensors, each counted as often as an operation reads it: executors pack them for every use. While a program is
+/// [rewritten](super::rewrite) they take up to 16 bytes each.
 pub const MAX_WEIGHTS: u64 = 1 << 27;
 /// Largest convolution or pooling kernel, in pixels.
 pub const MAX_KERNEL: u32 = 31;

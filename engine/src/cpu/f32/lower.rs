@@ -143,11 +143,15 @@ impl Lowering<'_> {
             request(method.as_ref().map_or(0, |m| m.scratch), [step, step]);
         }
         let (starts, bytes) = arena::place(&requests);
-        let constants: u64 = methods
+        let constants = layers
             .iter()
-            .flatten()
-            .map(|method| method.constants)
-            .sum();
+            .zip(&methods)
+            .map(|(layer, method)| match layer {
+                // Scale and shift, each repeated up to sixteen times.
+                Layer::Affine { input, .. } => 128 * self.shape(*input).channels as u64,
+                _ => method.as_ref().map_or(0, |method| method.constants),
+            });
+        let constants: u64 = constants.sum();
         affordable(constants.checked_add(bytes as u64)).map_err(Shortage::Limit)?;
         let mut starts = starts.into_iter().map(|start| start / size_of::<f32>());
         let mut next = || starts.next().expect("one start for each request");

@@ -68,7 +68,7 @@ pub(crate) struct Term {
 }
 
 impl Term {
-    const fn window(&self) -> Window {
+    pub(super) const fn window(&self) -> Window {
         Window {
             kernel: self.kernel,
             step: self.input.step,

@@ -44,7 +44,17 @@ impl Needs {
     /// For a sum of convolutions with `channels` output channels and an output of `size` pixels.
     ///
     /// All sizes are those of a checked program within its limits, which no product here can overflow.
-    pub(crate) fn of(windows: &[Window], [rows, cols]: [usize; 2], channels: usize) -> Self {
+    pub(crate) fn of(windows: &[Window], size: [usize; 2], channels: usize) -> Self {
+        Self::with_panel(windows, size, channels, PANEL)
+    }
+
+    /// The same with another number of bytes in place of [`PANEL`].
+    pub(in super::super) fn with_panel(
+        windows: &[Window],
+        [rows, cols]: [usize; 2],
+        channels: usize,
+        panel: usize,
+    ) -> Self {
         let filled = channels.next_multiple_of(GROUP);
         let phases = windows.iter().map(Window::kernels).max().unwrap_or(1);
         let weights: usize = windows
@@ -54,7 +64,7 @@ impl Needs {
         // Numbers of 4 bytes, and those of 8 that they are made of.
         let tables = 16 * phases * filled * (4 + 2 * windows.len());
         let scratch = 4 * scratch(
-            &visits(windows, filled.min(BLOCK), PANEL),
+            &visits(windows, filled.min(BLOCK), panel),
             rows * cols / phases,
         );
         Self {
