@@ -81,14 +81,7 @@ impl Executor {
         device: &Device,
     ) -> Result<Self, ExecutorError> {
         let plan = program.check(tensors)?;
-        if !plan.accepts(rows, cols) {
-            return Err(EngineError::Size {
-                rows,
-                cols,
-                multiple: program.multiple,
-            }
-            .into());
-        }
+        plan.fits(rows, cols)?;
         let weights = tensors
             .iter()
             .map(|tensor| upload_weight(tensor, device))
@@ -501,7 +494,10 @@ pub enum ExecutorError {
     /// The program is not sound.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// The slice size does not fit, or the device failed.
+    /// The slice size does not fit, or would take too much memory or work.
+    #[error(transparent)]
+    Fit(#[from] program::FitError),
+    /// The device failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The device is not one for it.

@@ -11,6 +11,7 @@ use crate::cpu::{self, KernelSet, f32, int8};
 use crate::device::{DeviceError, NAMES};
 use crate::model::LogitsModel;
 use crate::package::Model;
+use crate::program::MAX_MEMORY_BYTES;
 
 /// A model that runs.
 pub struct Running {
@@ -324,15 +325,17 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
         kernels: int8::KERNELS.choose()?,
     };
     let first = int8::Network::new(&program, tensors, options)?;
-    let (macs, kernels) = (first.footprint().macs, first.kernels());
-    let mut models: Vec<Box<dyn LogitsModel + Send>> = Vec::with_capacity(threads);
-    for _ in together..threads {
+    let (footprint, kernels) = (first.footprint(), first.kernels());
+    let copies = affordable_copies(&footprint, 1 + threads - together);
+    let mut models: Vec<Box<dyn LogitsModel + Send>> = Vec::with_capacity(copies);
+    for _ in 1..copies {
         models.push(Box::new(first.twin()?));
     }
     models.push(Box::new(first));
+    let threads = copies - 1 + together;
     Ok(Running {
         models,
-        macs: Some(macs),
+        macs: Some(footprint.macs),
         engine: Engine {
             device: "cpu",
             arithmetic: Arithmetic::Int8,
@@ -341,6 +344,13 @@ fn integers(model: Model, threads: usize, sharing: Sharing) -> Result<Running, S
             part: None,
         },
     })
+}
+
+/// As many copies as are wanted, or as [`MAX_MEMORY_BYTES`] hold with the weights they share; one at least, which is there already.
+fn affordable_copies(one: &int8::Footprint, wanted: usize) -> usize {
+    let room = usize::try_from(MAX_MEMORY_BYTES).unwrap_or(usize::MAX);
+    let copies = room.saturating_sub(one.weights) / (one.values + one.logits).max(1);
+    copies.clamp(1, wanted.max(1))
 }
 
 /// The model on the GPU that is wanted, or `None` where it is the CPU's.

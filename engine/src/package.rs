@@ -6,6 +6,8 @@
 //!
 //! Signatures are carried, not verified.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -16,13 +18,12 @@ use nephrobox_shared::package::{
     self, Dtype, Manifest, PackageError, PackageView, Signature, TensorSource, TensorView,
 };
 
-use crate::program::{Data, Plan, Program, ProgramError, Storage, Tensor, TensorError, Tensors};
+use crate::program::{
+    Data, FitError, Plan, Program, ProgramError, Storage, Tensor, TensorError, Tensors,
+};
 
 /// Largest package file that is read, in bytes. The largest reference network takes 270 MB in f32.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// Most memory the values of one slice may take while a program runs, in bytes. The reference networks need less than 0.1 GB.
-pub const MAX_VALUE_BYTES: u64 = 4 << 30;
 
 /// A package's identity: BLAKE3 over its contents. Displays as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,17 +87,7 @@ impl Model {
             manifest.input.preprocess.rows,
             manifest.input.preprocess.cols,
         );
-        if !plan.accepts(rows, cols) {
-            return Err(ModelError::InputSize {
-                rows,
-                cols,
-                multiple: program.multiple,
-            });
-        }
-        let bytes = plan.peak_value_bytes(rows, cols);
-        if bytes > MAX_VALUE_BYTES {
-            return Err(ModelError::TooLarge { bytes });
-        }
+        plan.fits(rows, cols)?;
         Ok(Self {
             manifest,
             program,
@@ -113,12 +104,20 @@ impl Model {
             problem,
         };
         let read = || -> io::Result<Result<Vec<u8>, u64>> {
-            let bytes = std::fs::metadata(path)?.len();
-            if bytes > MAX_FILE_BYTES {
-                Ok(Err(bytes))
-            } else {
-                std::fs::read(path).map(Ok)
+            let file = File::open(path)?;
+            let announced = file.metadata()?.len();
+            if announced > MAX_FILE_BYTES {
+                return Ok(Err(announced));
             }
+            // A file that grows meanwhile, or a device that says it is empty, has no end of its own.
+            let mut bytes = Vec::with_capacity(announced as usize);
+            file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+            let found = bytes.len() as u64;
+            Ok(if found > MAX_FILE_BYTES {
+                Err(found)
+            } else {
+                Ok(bytes)
+            })
         };
         match read() {
             Ok(Ok(bytes)) => Self::from_vec(bytes).map_err(|e| error(Problem::Model(e))),
@@ -378,26 +377,9 @@ pub enum ModelError {
         /// Number the program has.
         program: usize,
     },
-    /// The preprocessing makes images that the program does not take.
-    #[error(
-        "the model's preprocessing makes images of {rows} x {cols} pixels and its program needs multiples of {multiple}; export the model again"
-    )]
-    InputSize {
-        /// Rows.
-        rows: usize,
-        /// Columns.
-        cols: usize,
-        /// What both must be a positive multiple of.
-        multiple: u32,
-    },
-    /// Running the program would take more memory than any network here needs.
-    #[error(
-        "running the model would take {bytes} bytes for one slice; at most {MAX_VALUE_BYTES} are allowed"
-    )]
-    TooLarge {
-        /// Bytes of values for one slice.
-        bytes: u64,
-    },
+    /// The program does not run on the images that the preprocessing makes.
+    #[error("the model cannot run: {0}; export the model again")]
+    Fit(#[from] FitError),
 }
 
 /// Why a package file could not be read or written.
@@ -420,7 +402,7 @@ pub enum Problem {
     Io(io::ErrorKind, String),
     /// The file is larger than [`MAX_FILE_BYTES`].
     #[error(
-        "the file has {0} bytes and no model package is larger than {MAX_FILE_BYTES}; check the path"
+        "the file has {0} bytes or more and no model package is larger than {MAX_FILE_BYTES}; check the path"
     )]
     TooLong(u64),
     /// The file was read and holds no sound model.

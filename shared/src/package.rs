@@ -24,12 +24,13 @@ mod write;
 pub use error::{PackageError, TensorProblem};
 pub use key::{KEY_TEXT_LEN, KeyError, KeyId, PublicKey, SecretKey, SecretText};
 pub use layout::{
-    ALIGNMENT, HEADER_LEN, Header, MAGIC, MAJOR, MINOR, OLDEST, Signature, TRAILER_LEN,
+    ALIGNMENT, HEADER_LEN, Header, MAGIC, MAJOR, MAX_MANIFEST_LEN, MAX_PROGRAM_LEN, MINOR, OLDEST,
+    Signature, TRAILER_LEN,
 };
 #[cfg(feature = "alloc")]
 pub use manifest::{
-    Calibration, ClassEntry, Input, KeyValue, Manifest, SelfTest, Share, Split, TestScores,
-    Training,
+    Calibration, ClassEntry, Input, KeyValue, MAX_NAME_BYTES, MAX_SELF_TESTS, MAX_SIDE, Manifest,
+    SelfTest, Share, Split, TestScores, Training,
 };
 pub use signing::SignatureError;
 pub use table::{Dtype, MAX_AXES, MAX_TENSORS, Shape, TensorInfo, TensorView};

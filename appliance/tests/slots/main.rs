@@ -2,6 +2,7 @@
 //!
 //! Sentences in quotation marks are those of `docs/formats/slots.md`.
 
+mod broken;
 mod disasters;
 mod packages;
 mod real;

@@ -5,12 +5,15 @@
 
 use super::plan::{self, Extent, Plan, ValueShape};
 use super::{
-    MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MULTIPLE, MAX_OPS, MAX_STRIDE, Op, Program, Tensor,
-    TensorId, Tensors, ValueId,
+    MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MULTIPLE, MAX_OPS, MAX_STRIDE,
+    MAX_WEIGHTS, Op, Program, Tensor, TensorId, Tensors, ValueId,
 };
 
 /// Bound on `per_tile` and `offset`; keeps all size arithmetic far from overflow.
 const MAX_EXTENT: i64 = 1 << 20;
+
+/// What kernels fill channels up to a multiple of.
+const FILLED: usize = 16;
 
 /// Why a program is refused. `op` is the position of the operation, from 0.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +143,28 @@ pub enum ProgramError {
         /// Channels of the result.
         channels: usize,
     },
+    /// Too many channels of all values together.
+    #[error(
+        "the program's values have {0} channels together; at most {MAX_ALL_CHANNELS} are possible"
+    )]
+    AllChannels(usize),
+    /// Too many numbers of tensors, counted as often as they are read.
+    #[error(
+        "the program's operations read {0} numbers of tensors; at most {MAX_WEIGHTS} are possible"
+    )]
+    Weights(u64),
+    /// A grid whose numbers are not all finite, or none.
+    #[error(
+        "operation {op} ({name}) rounds to a grid of steps of {scale}; a normal number above 0 is needed whose grid is finite"
+    )]
+    Grid {
+        /// Position.
+        op: usize,
+        /// Kind of operation.
+        name: &'static str,
+        /// The distance of two numbers of the grid, as it is written.
+        scale: String,
+    },
     /// Softmax anywhere but at the end.
     #[error("operation {op} is a softmax, which may only come last and on the logits")]
     Softmax {
@@ -192,6 +217,8 @@ impl Program {
         });
 
         let mut used = vec![false; tensors.len()];
+        let mut work = Vec::with_capacity(self.ops.len());
+        let (mut weights, mut channels) = (0_u64, self.input_channels as usize);
         for (index, op) in self.ops.iter().enumerate() {
             let at = At {
                 program: self,
@@ -200,9 +227,14 @@ impl Program {
                 op,
             };
             let shape = at.result(&shapes)?;
-            for tensor in op.tensors() {
-                used[tensor.index()] = true;
+            for id in op.tensors() {
+                used[id.index()] = true;
+                let numbers = tensors.get(id).map_or(0, Tensor::elements);
+                weights = weights.saturating_add(numbers as u64);
             }
+            // At most as many summands of at most `MAX_CHANNELS` as there may be operations: no overflow.
+            channels += shape.channels;
+            work.push(at.work(&shapes, shape));
             match shapes.get_mut(op.output().index()) {
                 Some(slot @ None) => *slot = Some(shape),
                 _ => {
@@ -216,6 +248,12 @@ impl Program {
         }
         if let Some(unused) = used.iter().position(|used| !used) {
             return Err(ProgramError::UnusedTensor(TensorId(unused as u32)));
+        }
+        if channels > MAX_ALL_CHANNELS {
+            return Err(ProgramError::AllChannels(channels));
+        }
+        if weights > MAX_WEIGHTS {
+            return Err(ProgramError::Weights(weights));
         }
         let expected = ValueShape {
             channels: self.classes as usize,
@@ -244,6 +282,7 @@ impl Program {
             shapes: shapes.into_iter().flatten().collect(),
             frees: plan::frees(self),
             outputs: self.ops.iter().map(Op::output).collect(),
+            work,
             weight_bytes: tensors
                 .iter()
                 .fold(0, |sum, t| sum.saturating_add(t.elements() as u64 * 4)),
@@ -405,6 +444,24 @@ impl At<'_> {
         )
     }
 
+    /// Multiplications for each pixel of its result, see [`Plan::work`].
+    fn work(&self, shapes: &[Option<ValueShape>], result: ValueShape) -> u64 {
+        let filled = |channels: usize| channels.next_multiple_of(FILLED) as u64;
+        let passed_on = (result.channels * FILLED) as u64;
+        match *self.op {
+            Op::Conv2d { input, weight, .. } | Op::UpConv2d { input, weight, .. } => {
+                let from = self.value(shapes, input).map_or(0, |from| from.channels);
+                let kernel = self.tensor(weight).ok().and_then(<[usize]>::last).copied();
+                let taps = kernel.unwrap_or(0).pow(2) as u64;
+                filled(from) * filled(result.channels) * taps
+            }
+            Op::MaxPool2d { kernel, .. } => {
+                passed_on.max(filled(result.channels) * u64::from(kernel).pow(2))
+            }
+            _ => passed_on,
+        }
+    }
+
     /// The shape of the value this operation defines.
     fn result(&self, shapes: &[Option<ValueShape>]) -> Result<ValueShape, ProgramError> {
         match *self.op {
@@ -504,12 +561,23 @@ impl At<'_> {
                     extent: self.doubled(from.extent)?,
                 })
             }
-            Op::Quantise { input, scale, .. } => {
+            Op::Quantise {
+                input,
+                scale,
+                precision,
+                ..
+            } => {
                 self.vector(scale, 1)?;
-                let positive =
-                    |tensor: &Tensor| tensor.to_f32()[0].is_normal() && tensor.to_f32()[0] > 0.0;
-                if !self.tensors.get(scale).is_some_and(positive) {
-                    return Err(self.misfit(scale, "a number above 0 would fit".to_owned()));
+                let scale = self.tensors.get(scale).map(Tensor::to_f32);
+                let scale = scale.and_then(|scale| scale.first().copied());
+                let scale = scale.unwrap_or(f32::NAN);
+                let largest = precision.range().map(|n| (n * scale).is_finite());
+                if !scale.is_normal() || scale < 0.0 || largest != [true; 2] {
+                    return Err(ProgramError::Grid {
+                        op: self.index,
+                        name: self.op.name(),
+                        scale: format!("{scale:e}"),
+                    });
                 }
                 self.value(shapes, input)
             }

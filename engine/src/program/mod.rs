@@ -13,6 +13,8 @@
 //! A program decoded from bytes proves nothing until [`Program::check`] has passed: it finds every
 //! reference to something undefined, every tensor that does not fit, every mismatch of channels or
 //! extents, for **all** permitted input sizes at once, and returns the [`Plan`] which executors follow.
+//! [`Plan::fits`] then says for one size whether it stays below the limits of memory and work. Executors call both before they
+//! allocate, and compare the memory of their own plans with [`MAX_MEMORY_BYTES`].
 //!
 //! Limits: two-dimensional, square kernels, symmetric padding, one input and one output, straight-line code.
 //! That is what segmentation networks of the residual and U-shaped kind need. The byte format is specified in
@@ -21,6 +23,7 @@
 mod builder;
 mod check;
 mod grids;
+mod limits;
 mod plan;
 mod rewrite;
 mod supply;
@@ -31,23 +34,15 @@ use serde::{Deserialize, Serialize};
 pub use builder::Builder;
 pub use check::ProgramError;
 pub use grids::{Site, quantised, sites};
+pub(crate) use limits::affordable;
+pub use limits::{
+    FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
+    MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
+};
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
 pub(crate) use supply::Supply;
 pub use tensor::{Data, MAX_AXES, Storage, Tensor, TensorError, Tensors};
-
-/// Most operations a program may have. The deepest reference network needs about 600.
-pub const MAX_OPS: usize = 16_384;
-/// Most channels any value may have.
-pub const MAX_CHANNELS: usize = 65_536;
-/// Largest convolution or pooling kernel, in pixels.
-pub const MAX_KERNEL: u32 = 31;
-/// Largest stride, in pixels.
-pub const MAX_STRIDE: u32 = 16;
-/// Largest permitted [`Program::multiple`], in pixels.
-pub const MAX_MULTIPLE: u32 = 1024;
-/// Most classes: labels are bytes, and no use is near this.
-pub const MAX_CLASSES: u32 = 64;
 
 /// Names a value: an activation `[channels, rows, cols]` of each image of a batch.
 ///

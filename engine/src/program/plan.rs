@@ -1,6 +1,6 @@
 //! What a checked program promises: every value's shape at every input size, and when each may be freed.
 
-use super::{Program, ValueId};
+use super::{FitError, MAX_SIDE, MAX_VALUE_BYTES, MAX_WORK, Program, ValueId};
 
 /// Rows or columns of a value as a function of the input's.
 ///
@@ -12,7 +12,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Pixels for an input of `tiles` tiles.
+    /// Pixels for an input of `tiles` tiles; right for sides up to [`MAX_SIDE`].
     pub const fn at(self, tiles: usize) -> usize {
         (self.per_tile * tiles as i64 + self.offset) as usize
     }
@@ -45,6 +45,8 @@ pub struct Plan {
     pub(super) shapes: Vec<ValueShape>,
     pub(super) frees: Vec<Vec<ValueId>>,
     pub(super) outputs: Vec<ValueId>,
+    /// Multiplications for each pixel that an operation makes, by operation.
+    pub(super) work: Vec<u64>,
     pub(super) weight_bytes: u64,
 }
 
@@ -77,12 +79,54 @@ impl Plan {
         &self.frees[op]
     }
 
-    /// Whether the program accepts images of this size: positive multiples of [`Program::multiple`].
+    /// Whether the program accepts images of this size: positive multiples of [`Program::multiple`] up to [`MAX_SIDE`].
     pub const fn accepts(&self, rows: usize, cols: usize) -> bool {
         rows > 0
             && cols > 0
+            && rows <= MAX_SIDE
+            && cols <= MAX_SIDE
             && rows.is_multiple_of(self.multiple)
             && cols.is_multiple_of(self.multiple)
+    }
+
+    /// Refuses images that the program does not take, or that would take more memory or work than any network here needs.
+    ///
+    /// What this lets pass, executors may plan for; nothing has been allocated by then.
+    pub fn fits(&self, rows: usize, cols: usize) -> Result<(), FitError> {
+        if !self.accepts(rows, cols) {
+            let multiple = self.multiple;
+            return Err(FitError::Size {
+                rows,
+                cols,
+                multiple,
+            });
+        }
+        let bytes = self.peak_value_bytes(rows, cols);
+        if bytes > MAX_VALUE_BYTES {
+            return Err(FitError::Values { bytes });
+        }
+        let multiplications = self.work(rows, cols);
+        if multiplications > MAX_WORK {
+            return Err(FitError::Work { multiplications });
+        }
+        Ok(())
+    }
+
+    /// Multiplications for one image of this size, as many as the most wasteful kernels do: channels of convolutions are filled up to
+    /// multiples of 16, and what only passes numbers on counts as 16 for each.
+    ///
+    /// Saturates instead of overflowing. 0 for a size the program does not accept.
+    pub fn work(&self, rows: usize, cols: usize) -> u64 {
+        if !self.accepts(rows, cols) {
+            return 0;
+        }
+        let each = self.outputs.iter().zip(&self.work).map(|(output, each)| {
+            let pixels = |n: usize| self.pixels(*output, n) as u64;
+            pixels(rows)
+                .saturating_mul(pixels(cols))
+                .saturating_mul(*each)
+        });
+        each.fold(0, u64::saturating_add)
     }
 
     /// Bytes of the weights as `f32`.
@@ -100,7 +144,7 @@ impl Plan {
         }
         let bytes = |value: ValueId| -> u64 {
             let shape = self.shape(value);
-            let pixels = |n: usize| shape.extent.at(n / self.multiple) as u64;
+            let pixels = |n: usize| self.pixels(value, n) as u64;
             pixels(rows)
                 .saturating_mul(pixels(cols))
                 .saturating_mul(shape.channels as u64)

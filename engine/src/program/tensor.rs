@@ -43,7 +43,7 @@ pub enum Data {
     I8 {
         /// The bytes, in -127 ..= 127.
         values: Vec<i8>,
-        /// One positive scale for each index of the first axis.
+        /// One scale for each index of the first axis: positive and normal.
         scales: Vec<f32>,
     },
 }
@@ -115,7 +115,9 @@ impl Tensor {
             Data::I8 { values, scales } => (
                 values.len(),
                 values.iter().all(|&x| x != i8::MIN)
-                    && scales.iter().all(|s| *s > 0.0 && (s * 127.0).is_finite()),
+                    && scales
+                        .iter()
+                        .all(|s| s.is_normal() && *s > 0.0 && (s * 127.0).is_finite()),
                 scales.len(),
             ),
         };

@@ -84,7 +84,7 @@ fn each_flaw_has_its_own_sentence() {
     let flaws: [(ProgramError, &str); 12] = [
         (
             refusal(|p| p.ops.clear()),
-            "the program has 0 operations; 1 to 16384 are possible",
+            "the program has 0 operations; 1 to 4096 are possible",
         ),
         (
             refusal(|p| p.multiple = 0),

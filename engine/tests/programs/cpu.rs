@@ -5,7 +5,7 @@ use nephrobox_engine::cpu::{KernelError, KernelSet};
 use nephrobox_engine::flips::over_flips;
 use nephrobox_engine::model::{EngineError, LogitsModel as _, SliceModel};
 use nephrobox_engine::program::{
-    ArgmaxError, Builder, Op, Program, Tensor, TensorId, Tensors, ValueId,
+    ArgmaxError, Builder, FitError, Op, Program, Tensor, TensorId, Tensors, ValueId,
 };
 use proptest::prelude::*;
 
@@ -388,16 +388,24 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
     let (program, tensors) = three_ways();
     let settings = Settings::default();
     let odd = Network::new(&program, tensors.clone(), [4, 6], settings);
-    let size = EngineError::Size {
+    let size = FitError::Size {
         rows: 4,
         cols: 6,
         multiple: 4,
     };
-    assert!(matches!(odd, Err(NetworkError::Engine(e)) if e == size));
+    assert!(matches!(odd, Err(NetworkError::Fit(e)) if e == size));
     for side in [1 << 30, usize::MAX / 4 * 4] {
         let huge = Network::new(&program, tensors.clone(), [side, side], settings);
-        assert!(matches!(huge, Err(NetworkError::Memory { .. })));
+        assert!(matches!(
+            huge,
+            Err(NetworkError::Fit(FitError::Size { .. }))
+        ));
     }
+    let large = Network::new(&program, tensors.clone(), [1 << 16; 2], settings);
+    assert!(matches!(
+        large,
+        Err(NetworkError::Fit(FitError::Values { .. }))
+    ));
     let unsound = Program {
         output: ValueId(9),
         ..program.clone()

@@ -33,6 +33,15 @@ pub enum PackageError {
     },
     /// The sizes in the header contradict each other.
     Sections,
+    /// A section is longer than any that was ever needed.
+    TooLong {
+        /// Which section.
+        section: &'static str,
+        /// Bytes it has.
+        bytes: u64,
+        /// Bytes it may have.
+        limit: u64,
+    },
     /// The bytes are not those that were hashed when the package was written.
     Hash,
     /// Bytes that must be 0 in this version are not.
@@ -123,6 +132,14 @@ impl fmt::Display for PackageError {
             }
             Self::Sections => f.write_str(
                 "the sizes in the package's header contradict each other; copy or export it again",
+            ),
+            Self::TooLong {
+                section,
+                bytes,
+                limit,
+            } => write!(
+                f,
+                "the package's {section} has {bytes} bytes and at most {limit} are possible; export the model again"
             ),
             Self::Hash => f.write_str(
                 "the package is damaged: its hash does not match its bytes; copy it again",

@@ -8,7 +8,15 @@ use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::PackageError;
-use crate::{class::Class, metrics::Scores, preprocess::Preprocess};
+use crate::metrics::{PerClass, Scores, SpreadSummary};
+use crate::{class::Class, preprocess::Preprocess};
+
+/// Longest name of a model or an encoder, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// Most self-test slices; a quantised model is exported with 1 to 16.
+pub const MAX_SELF_TESTS: usize = 64;
+/// Largest side of the network's input and of a self-test slice, in pixels.
+pub const MAX_SIDE: usize = 4096;
 
 /// Everything a package says about its model besides the network itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,8 +167,19 @@ impl Manifest {
             }
         };
         let said = |text: &str| !text.trim().is_empty();
-        require(said(&self.name), "the model's name", "is empty")?;
-        require(said(&self.encoder), "the encoder", "is empty")?;
+        for (field, text) in [
+            ("the model's name", &self.name),
+            ("the encoder", &self.encoder),
+        ] {
+            require(said(text), field, "is empty")?;
+            // They stand in listings, logs and on the panel.
+            let plain = text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
+            require(
+                plain,
+                field,
+                "is longer than 128 bytes or holds control characters",
+            )?;
+        }
         require(
             said(&self.training.licence_notice),
             "the training data's licence notice",
@@ -170,6 +189,12 @@ impl Manifest {
             self.input.preprocess.check().is_ok(),
             "the preprocessing",
             "has an empty window or size",
+        )?;
+        let side = |side: usize| (1..=MAX_SIDE).contains(&side);
+        require(
+            side(self.input.preprocess.rows) && side(self.input.preprocess.cols),
+            "the preprocessing",
+            "makes images of more than 4096 pixels a side",
         )?;
         require(
             matches!(self.input.channels, 1..=3),
@@ -186,8 +211,24 @@ impl Manifest {
             "the class map",
             "is not background, kidney, tumour",
         )?;
+        let scores = [&self.scores.float, &self.scores.int8];
+        require(
+            scores.into_iter().flatten().all(are_shares),
+            "a test score",
+            "is not a number from 0 to 1",
+        )?;
+        require(
+            self.self_test.len() <= MAX_SELF_TESTS,
+            "the self-test",
+            "has more than 64 slices",
+        )?;
         for test in &self.self_test {
             let pixels = u64::from(test.rows) * u64::from(test.cols);
+            require(
+                side(test.rows as usize) && side(test.cols as usize),
+                "a self-test slice",
+                "does not have 1 to 4096 pixels a side",
+            )?;
             require(
                 pixels > 0 && test.hu.len() as u64 == pixels && test.labels.len() as u64 == pixels,
                 "a self-test slice",
@@ -203,4 +244,27 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Whether all scores lie in 0 to 1, but for the last bits of a mean.
+fn are_shares(scores: &Scores) -> bool {
+    const MOST: f64 = 1.0 + 1e-9;
+    fn each<T>(of: &PerClass<T>) -> [&T; 3] {
+        [&of.background, &of.kidney, &of.tumour]
+    }
+    let share = |value: Option<f64>| value.is_none_or(|value| (0.0..=MOST).contains(&value));
+    let spread = |of: SpreadSummary| share(of.mean) && share(of.population_deviation);
+    let kits = &scores.kits;
+    let mut pooled = each(&scores.paper).into_iter().chain(each(&scores.pooled));
+    pooled.all(|of| [of.dice, of.recall, of.precision].into_iter().all(share))
+        && each(&scores.per_case)
+            .into_iter()
+            .all(|of| [of.dice, of.recall, of.precision].into_iter().all(spread))
+        && [
+            kits.kidney_and_tumour_dice,
+            kits.tumour_dice,
+            kits.composite_dice,
+        ]
+        .into_iter()
+        .all(spread)
 }

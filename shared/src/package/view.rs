@@ -3,7 +3,8 @@
 use core::ops::Range;
 
 use super::{
-    Header, MAX_TENSORS, MINOR, PackageError, Signature, TensorView,
+    Header, MAX_MANIFEST_LEN, MAX_PROGRAM_LEN, MAX_TENSORS, MINOR, PackageError, Signature,
+    TensorView,
     layout::{HEADER_LEN, Layout, Trailer},
     table::{ENTRY_LEN, Table},
 };
@@ -23,7 +24,7 @@ pub struct PackageView<'a> {
 impl<'a> PackageView<'a> {
     /// Checks a whole file and gives access to its parts.
     ///
-    /// In this order: magic, major version, the sizes against each other and against the length of `file`, the hash,
+    /// In this order: magic, major version, the sizes against each other, their limits and the length of `file`, the hash,
     /// the bytes that must be 0, the signature field's form, every entry of the tensor table. The hash takes about a
     /// millisecond for each megabyte on a small board. The signature itself is not verified.
     pub fn open(file: &'a [u8]) -> Result<Self, PackageError> {
@@ -44,6 +45,19 @@ impl<'a> PackageView<'a> {
             return Err(PackageError::TooManyTensors {
                 tensors: header.tensors as usize,
             });
+        }
+        // What is decoded takes many times its bytes, so it is bounded before it is.
+        for (section, bytes, limit) in [
+            ("manifest", header.manifest_len, MAX_MANIFEST_LEN),
+            ("program", header.program_len, MAX_PROGRAM_LEN),
+        ] {
+            if bytes > limit {
+                return Err(PackageError::TooLong {
+                    section,
+                    bytes,
+                    limit,
+                });
+            }
         }
         let trailer = Trailer::read(file, layout.trailer).ok_or(PackageError::Sections)?;
         let hash = blake3::hash(file.get(..layout.trailer).ok_or(PackageError::Sections)?);

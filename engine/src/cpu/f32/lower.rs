@@ -10,7 +10,7 @@ use crate::cpu::kernels::f32::{
     Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, Grid, LINE, Pool, Region,
     Schedule, Second, Step, Term, Window, Winograd, panels,
 };
-use crate::program::{Plan, Program, Supply, TensorId, Tensors, ValueId};
+use crate::program::{FitError, Plan, Program, Supply, TensorId, Tensors, ValueId, affordable};
 
 /// A program for images of one size, ready to run.
 pub(super) struct Lowered {
@@ -21,14 +21,24 @@ pub(super) struct Lowered {
     pub(super) values: Vec<Option<Region>>,
 }
 
-/// Lowers a checked program. Each tensor is dropped as soon as it is packed. `None` if there is no memory for it.
+/// Why a program is not lowered.
+pub(super) enum Shortage {
+    /// It would take more memory than an executor may.
+    Limit(FitError),
+    /// The system has no memory for it.
+    System,
+}
+
+/// Lowers a checked program. Each tensor is dropped as soon as it is packed.
+///
+/// What it will take is computed and compared with [`MAX_MEMORY_BYTES`](crate::program::MAX_MEMORY_BYTES) before anything is packed.
 pub(super) fn lower(
     program: &Program,
     tensors: Tensors,
     plan: &Plan,
     size: [usize; 2],
     options: Options,
-) -> Option<Lowered> {
+) -> Result<Lowered, Shortage> {
     let tiles = size.map(|n| n / program.multiple as usize);
     let layers = layers(program, &tensors, options.fuse);
     let shapes: Vec<Shape> = (0..plan.values())
@@ -90,7 +100,12 @@ impl Lowering<'_> {
         self.shapes[value.index()]
     }
 
-    fn run(&self, program: &Program, layers: &[Layer], supply: Supply) -> Option<Lowered> {
+    fn run(
+        &self,
+        program: &Program,
+        layers: &[Layer],
+        supply: Supply,
+    ) -> Result<Lowered, Shortage> {
         // A value that nobody reads lives while it is written. The image is there before the first layer, the logits stay.
         let mut spans: Vec<Option<[usize; 2]>> = vec![None; self.shapes.len()];
         spans[ValueId::INPUT.index()] = Some([0, 0]);
@@ -116,19 +131,28 @@ impl Lowering<'_> {
             .collect();
         let mut requests = Vec::new();
         let mut request = |len: usize, [first, last]: [usize; 2]| {
-            let bytes = len.checked_mul(size_of::<f32>())?;
+            let bytes = len * size_of::<f32>();
             requests.push(Request { bytes, first, last });
-            Some(())
         };
         for (shape, span) in self.shapes.iter().zip(&spans) {
             if let Some(span) = *span {
-                request(shape.len(), span)?;
+                request(shape.len(), span);
             }
         }
         for (step, method) in methods.iter().enumerate() {
-            request(method.as_ref().map_or(0, |m| m.scratch), [step, step])?;
+            request(method.as_ref().map_or(0, |m| m.scratch), [step, step]);
         }
         let (starts, bytes) = arena::place(&requests);
+        let constants = layers
+            .iter()
+            .zip(&methods)
+            .map(|(layer, method)| match layer {
+                // Scale and shift, each repeated up to sixteen times.
+                Layer::Affine { input, .. } => 128 * self.shape(*input).channels as u64,
+                _ => method.as_ref().map_or(0, |method| method.constants),
+            });
+        let constants: u64 = constants.sum();
+        affordable(constants.checked_add(bytes as u64)).map_err(Shortage::Limit)?;
         let mut starts = starts.into_iter().map(|start| start / size_of::<f32>());
         let mut next = || starts.next().expect("one start for each request");
         let values: Vec<Option<Region>> = self
@@ -151,16 +175,17 @@ impl Lowering<'_> {
         let mut ranges = Vec::new();
         for (layer, method) in layers.iter().zip(&methods) {
             let first = writer.steps.len();
-            writer.layer(layer, method.as_ref(), next())?;
+            let written = writer.layer(layer, method.as_ref(), next());
+            written.ok_or(Shortage::System)?;
             ranges.push((layer.outputs(), first..writer.steps.len()));
         }
         let steps = writer.steps;
         let Options {
             kernels, threads, ..
         } = self.options;
-        let schedule = Schedule::new(steps, bytes / size_of::<f32>(), kernels, threads)?;
-        Some(Lowered {
-            schedule,
+        let schedule = Schedule::new(steps, bytes / size_of::<f32>(), kernels, threads);
+        Ok(Lowered {
+            schedule: schedule.ok_or(Shortage::System)?,
             layers: ranges,
             values,
         })

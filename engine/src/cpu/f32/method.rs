@@ -2,7 +2,7 @@
 
 use super::graph::{Sum, Term};
 use super::lower::Lowering;
-use crate::cpu::kernels::f32::{Grid, Window, Winograd, tiles};
+use crate::cpu::kernels::f32::{Grid, Window, Winograd, panels, tiles};
 
 pub(super) use crate::cpu::kernels::f32::Tiling;
 
@@ -16,6 +16,8 @@ pub(super) struct Method {
     pub(super) tiling: Tiling,
     /// Numbers of scratch memory.
     pub(super) scratch: usize,
+    /// Bytes of packed weights, and of what is needed to pack them.
+    pub(super) constants: u64,
 }
 
 /// Tiles below which Winograd's products have too few rows for what their weights cost to read: 36 numbers instead of 9.
@@ -55,7 +57,21 @@ pub(super) fn method(lowering: &Lowering<'_>, sum: &Sum) -> Method {
         groups * Winograd::scratch(&windows, channels, tiling.block)
     };
     let frames: usize = direct.iter().map(|&n| lowering.frame(&sum.terms[n])).sum();
+    let columns = panels(lowering.options.kernels).row(channels);
+    let points: usize = windows.iter().map(|w| w.points() * w.channels).sum();
+    let taps = |&n: &usize| {
+        let term = &sum.terms[n];
+        lowering.shape(term.input).channels * lowering.kernel(term).pow(2)
+    };
+    let rows: usize = direct.iter().map(taps).sum();
+    let phases = if sum.phases { 4 } else { 1 };
+    let packed = 4 * columns * (points + phases * rows);
+    // While they are packed: the numbers as they were, and which row of which kernel each is.
+    let before =
+        4 * channels * phases * (rows + windows.iter().map(|w| 9 * w.channels).sum::<usize>());
+    let places = 24 * rows;
     Method {
+        constants: (packed + before + places + 64 * columns) as u64,
         winograd,
         direct,
         tiling,

@@ -31,20 +31,19 @@ mod observer;
 
 use crate::cpu::team::Team;
 use crate::model::{EngineError, LogitsModel, SliceModel, length};
-use crate::package::{MAX_VALUE_BYTES, Model};
-use crate::program::{Program, ProgramError, RewriteError, Rewrites, Tensors, ValueId, rewrite};
+use crate::package::Model;
+use crate::program::{
+    FitError, Program, ProgramError, RewriteError, Rewrites, Tensors, ValueId, rewrite,
+};
 
 use super::kernels::f32::{self, Region, Schedule};
 use super::kernels::{KernelError, KernelSet, KernelSets};
-use lower::{Lowered, Options, lower};
+use lower::{Lowered, Options, Shortage, lower};
 
 pub use observer::Observer;
 
 /// The instruction sets this executor has kernels for.
 pub const KERNELS: KernelSets = f32::KERNELS;
-
-/// Largest side of an image, in pixels.
-const MAX_SIDE: usize = 1 << 16;
 
 /// How a network is run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,10 +80,10 @@ pub enum NetworkError {
     /// The program could not be rewritten.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
-    /// The slice size does not fit.
+    /// The slice size does not fit, or would take too much memory or work.
     #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The values or weights do not fit the memory.
+    Fit(#[from] FitError),
+    /// The system has no memory for the values or weights.
     #[error("the network needs more memory for images of {rows} x {cols} pixels than there is")]
     Memory {
         /// Rows asked for.
@@ -128,7 +127,7 @@ impl Network {
             phases: false,
             repeated: planes == 1,
         };
-        accepts(program, &tensors, size)?;
+        program.check(&tensors)?.fits(size[0], size[1])?;
         let (program, tensors) = rewrite(program, tensors, rewrites)?;
         let core = Core::new(&program, tensors, size, planes, settings, true)?;
         Ok(Self { core })
@@ -254,7 +253,10 @@ impl Core {
             schedule,
             layers,
             values,
-        } = lower(program, tensors, &plan, [rows, cols], options).ok_or(memory.clone())?;
+        } = lower(program, tensors, &plan, [rows, cols], options).map_err(|short| match short {
+            Shortage::Limit(error) => error.into(),
+            Shortage::System => memory.clone(),
+        })?;
         let team = Team::new(threads).map_err(|e| NetworkError::Threads {
             threads,
             reason: e.to_string(),
@@ -330,29 +332,5 @@ impl Core {
 fn planes(image: &[f32], channels: usize, out: &mut Vec<f32>) {
     for channel in 0..channels {
         out.extend(image.iter().skip(channel).step_by(channels));
-    }
-}
-
-/// Whether the program is sound, takes images of this size, and has values that a machine can hold.
-fn accepts(
-    program: &Program,
-    tensors: &Tensors,
-    [rows, cols]: [usize; 2],
-) -> Result<(), NetworkError> {
-    let plan = program.check(tensors)?;
-    if !plan.accepts(rows, cols) {
-        let multiple = program.multiple;
-        return Err(EngineError::Size {
-            rows,
-            cols,
-            multiple,
-        }
-        .into());
-    }
-    let fits = rows.max(cols) <= MAX_SIDE && plan.peak_value_bytes(rows, cols) <= MAX_VALUE_BYTES;
-    if fits {
-        Ok(())
-    } else {
-        Err(NetworkError::Memory { rows, cols })
     }
 }

@@ -1,6 +1,6 @@
 //! A network with all its values in sight.
 
-use super::{Core, EngineError, NetworkError, Settings, accepts, planes};
+use super::{Core, EngineError, NetworkError, Settings, planes};
 use crate::program::{Program, Tensors, ValueId};
 
 /// Runs a program operation by operation, as it is written, and shows every value: for calibration, and as a yardstick for the
@@ -19,8 +19,8 @@ impl Observer {
         size: [usize; 2],
         settings: Settings,
     ) -> Result<Self, NetworkError> {
-        accepts(program, &tensors, size)?;
         let plan = program.check(&tensors)?;
+        plan.fits(size[0], size[1])?;
         let planes = if settings.neighbours {
             program.input_channels as usize
         } else {

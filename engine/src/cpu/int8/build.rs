@@ -4,9 +4,11 @@ use super::NetworkError;
 use super::graph::{Factors, Graph, Place, Step, Sum};
 use crate::cpu::arena::{Request, place};
 use crate::cpu::kernels::int8::{
-    Affine, Conv, Entry, Epilogue, GROUP, Grid, Mapped, Output, Pool, Step as Packed, Term,
+    Affine, Conv, Entry, Epilogue, GROUP, Grid, Mapped, Needs, Output, Pool, Step as Packed, Term,
+    Unfit, Window, is_map,
 };
-use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors};
+use crate::cpu::kernels::memory::SLACK;
+use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors, affordable};
 
 /// Packed steps with the values whose borders they clear, and what they need.
 pub(super) struct Built {
@@ -19,23 +21,26 @@ pub(super) struct Built {
     pub(super) labels: usize,
 }
 
-/// Packs the steps of a graph for images of `rows x cols` pixels. Tensors are dropped as soon as they are packed.
+/// Packs the steps of a graph for images of `rows x cols` pixels and a team of `threads`. Tensors are dropped as soon as they are packed.
+///
+/// What it will take is computed and compared with [`MAX_MEMORY_BYTES`](crate::program::MAX_MEMORY_BYTES) before anything is packed.
 pub(super) fn build(
     graph: &Graph,
     plan: &Plan,
     tensors: Tensors,
     [rows, cols]: [usize; 2],
+    threads: usize,
 ) -> Result<Built, NetworkError> {
     let (grids, labels, memory) = lay_out(graph, plan, [rows, cols]);
     let mut weights = Weights::new(graph, tensors);
+    let logits = 4 * rows * cols * GROUP;
+    affordable(needs(graph, &grids, &weights, threads, memory + logits))?;
     let mut steps = Vec::with_capacity(graph.steps.len());
     for step in &graph.steps {
         let packed = match step {
             Step::Entry { factors, output } => Packed::Entry(Entry {
                 output: grids[*output],
-                channels: on_grid(factors, 1.0, graph.values[*output].scale)
-                    .map(|(factor, offset)| [factor, offset])
-                    .collect(),
+                channels: on_grid(factors, 1.0, graph.values[*output].scale)?,
             }),
             Step::Conv {
                 sum,
@@ -45,10 +50,14 @@ pub(super) fn build(
             } => {
                 let value = &graph.values[*output];
                 let (scale, precision) = (value.scale, value.precision);
-                let map = map.as_ref().map(|(factors, to)| {
-                    let (factor, offset) = on_grid(factors, scale, graph.values[*to].scale).unzip();
-                    (factor, offset, grids[*to])
-                });
+                let map = match map {
+                    Some((factors, to)) => {
+                        let pairs = on_grid(factors, scale, graph.values[*to].scale)?;
+                        let (factor, offset) = pairs.into_iter().map(|[f, o]| (f, o)).unzip();
+                        Some((factor, offset, grids[*to]))
+                    }
+                    None => None,
+                };
                 let stored = if *stored {
                     Output::Grid(grids[*output])
                 } else {
@@ -84,9 +93,12 @@ pub(super) fn build(
                 stride: *stride,
                 padding: *padding,
                 output: stored.then_some(grids[*output]),
-                map: map.as_ref().map(|(factors, to)| {
-                    (affine(graph, &grids, *output, factors, *to), grids[*to])
-                }),
+                map: match map {
+                    Some((factors, to)) => {
+                        Some((affine(graph, &grids, *output, factors, *to)?, grids[*to]))
+                    }
+                    None => None,
+                },
             }),
             Step::Map {
                 input,
@@ -95,7 +107,7 @@ pub(super) fn build(
             } => Packed::Map(Mapped {
                 input: grids[*input],
                 output: grids[*output],
-                affine: affine(graph, &grids, *input, factors, *output),
+                affine: affine(graph, &grids, *input, factors, *output)?,
             }),
         };
         let borders = step.writes().into_iter().map(|place| grids[place]);
@@ -181,16 +193,74 @@ fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, u
     (grids, starts[graph.values.len()], bytes)
 }
 
-/// Factors from numbers on one grid to numbers on another.
-fn on_grid(factors: &Factors, from: f64, to: f64) -> impl Iterator<Item = (f32, f32)> {
-    let pairs = factors.scale.iter().zip(&factors.shift);
-    pairs.map(move |(scale, shift)| ((scale * from / to) as f32, (shift / to) as f32))
+/// Bytes of a network: values, packed weights and tables, scratch for each thread. `None` if they cannot be counted.
+fn needs(
+    graph: &Graph,
+    grids: &[Grid],
+    weights: &Weights,
+    threads: usize,
+    values: usize,
+) -> Option<u64> {
+    let (mut packed, mut scratch) = (0_u64, 0);
+    for step in &graph.steps {
+        let (Step::Conv { sum, .. } | Step::Head { sum }) = step else {
+            continue;
+        };
+        let window = |term: &super::graph::Term| Window {
+            kernel: weights.kernel(term),
+            step: grids[term.input].step,
+            doubled: term.doubled,
+        };
+        let windows: Vec<Window> = sum.terms.iter().map(window).collect();
+        let needs = Needs::of(
+            &windows,
+            output_size(sum, grids, weights)?,
+            weights.outputs(sum),
+        );
+        packed = packed.checked_add(needs.packed)?;
+        scratch = needs.scratch.max(scratch);
+    }
+    let teams = (scratch + SLACK as u64).checked_mul(threads.max(1) as u64)?;
+    packed.checked_add(values as u64)?.checked_add(teams)
 }
 
-fn affine(graph: &Graph, grids: &[Grid], from: Place, factors: &Factors, to: Place) -> Affine {
+/// Rows and columns of a sum's result.
+fn output_size(sum: &Sum, grids: &[Grid], weights: &Weights) -> Option<[usize; 2]> {
+    let term = sum.terms.first()?;
+    let (input, kernel) = (&grids[term.input], weights.kernel(term));
+    Some([input.rows, input.cols].map(|n| {
+        if term.doubled {
+            2 * n
+        } else {
+            (n + 2 * term.padding - kernel) / term.stride + 1
+        }
+    }))
+}
+
+/// Factors and offsets from numbers on one grid to numbers on another.
+fn on_grid(factors: &Factors, from: f64, to: f64) -> Result<Vec<[f32; 2]>, NetworkError> {
+    let pairs = factors.scale.iter().zip(&factors.shift);
+    let pairs: Vec<[f32; 2]> = pairs
+        .map(|(scale, shift)| [(scale * from / to) as f32, (shift / to) as f32])
+        .collect();
+    if pairs.iter().all(|&pair| is_map(pair)) {
+        Ok(pairs)
+    } else {
+        Err(NetworkError::Factors)
+    }
+}
+
+fn affine(
+    graph: &Graph,
+    grids: &[Grid],
+    from: Place,
+    factors: &Factors,
+    to: Place,
+) -> Result<Affine, NetworkError> {
     let scale = |place: Place| graph.values[place].scale;
-    let (factor, offset): (Vec<f32>, Vec<f32>) = on_grid(factors, scale(from), scale(to)).unzip();
-    Affine::new(&factor, &offset, &grids[to])
+    let pairs = on_grid(factors, scale(from), scale(to))?;
+    let (factor, offset): (Vec<f32>, Vec<f32>) = pairs.into_iter().map(|[f, o]| (f, o)).unzip();
+    Ok(Affine::new(&factor, &offset, &grids[to]))
 }
 
 /// What follows a sum whose result is counted in steps of `scale`.
@@ -250,7 +320,10 @@ fn pack(
         .iter()
         .map(term)
         .collect::<Result<Vec<_>, NetworkError>>()?;
-    Conv::new(terms, end).map_err(|_| NetworkError::TooLarge)
+    Conv::new(terms, end).map_err(|unfit| match unfit {
+        Unfit::Sums => NetworkError::TooLarge,
+        Unfit::Factors => NetworkError::Factors,
+    })
 }
 
 /// Weights that wait to be packed.
@@ -264,6 +337,11 @@ impl Weights {
         });
         let terms = sums.flat_map(|sum| &sum.terms);
         Self(Supply::new(tensors, terms.map(|term| term.weight)))
+    }
+
+    /// Rows and columns of a term's kernel.
+    fn kernel(&self, term: &super::graph::Term) -> usize {
+        self.0.get(term.weight).shape()[2]
     }
 
     /// Output channels of a sum.

@@ -9,6 +9,10 @@ use crate::program::{Op, Plan, Precision, Program, TensorId, Tensors, ValueId};
 use super::Unsupported;
 use crate::cpu::kernels::int8::GROUP;
 
+/// Most convolutions of one sum. Joined skips need two, residual units three; a value that is added to itself would double its terms
+/// with each addition.
+const MAX_TERMS: usize = 64;
+
 /// Number of a quantised value.
 pub(super) type Place = usize;
 
@@ -433,6 +437,9 @@ fn join(a: Form, b: Form) -> Option<Sum> {
     match (a, b) {
         (Form::Sum(a), Form::Sum(b)) if a.is_plain() && b.is_plain() => {
             if a.residual.is_some() && b.residual.is_some() {
+                return None;
+            }
+            if a.terms.len() + b.terms.len() > MAX_TERMS {
                 return None;
             }
             let bias = match (a.bias, b.bias) {

@@ -13,7 +13,7 @@ use crate::cpu::kernels::memory::Memory;
 use crate::cpu::kernels::{KernelError, KernelSet, KernelSets};
 use crate::cpu::team::Team;
 use crate::model::{EngineError, LogitsModel, SliceModel, length};
-use crate::program::{ArgmaxError, Op, Program, ProgramError, Tensors};
+use crate::program::{ArgmaxError, FitError, Op, Program, ProgramError, Tensors};
 
 /// The instruction sets this executor has kernels for.
 pub const KERNELS: KernelSets = int8::KERNELS;
@@ -51,9 +51,9 @@ pub enum NetworkError {
     /// The program is not sound.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// The slice size does not fit.
+    /// The slice size does not fit, or would take too much memory or work.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Fit(#[from] FitError),
     /// Something in the program is not written for integers.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
@@ -62,6 +62,11 @@ pub enum NetworkError {
         "a convolution has so many or so large weights that its sums might overflow; quantise the model again"
     )]
     TooLarge,
+    /// Some image could make a number that is infinite or none.
+    #[error(
+        "the grids or factors around an operation are so far apart that its results might be no numbers; quantise the model again"
+    )]
+    Factors,
     /// The wanted kernels are not there.
     #[error(transparent)]
     Kernels(#[from] KernelError),
@@ -101,7 +106,7 @@ pub fn peak(kernels: KernelSet, threads: usize) -> Result<Option<f64>, NetworkEr
 }
 
 impl Network {
-    /// Checks, packs and plans a program. Its tensors are consumed, so that weights are not in memory twice.
+    /// Checks, plans and packs a program, in this order: what it refuses has taken no memory. Its tensors are consumed, so that weights are not in memory twice.
     pub fn new(
         program: &Program,
         tensors: Tensors,
@@ -109,18 +114,10 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let plan = program.check(&tensors)?;
         let [rows, cols] = options.size;
-        if !plan.accepts(rows, cols) {
-            let multiple = program.multiple;
-            return Err(EngineError::Size {
-                rows,
-                cols,
-                multiple,
-            }
-            .into());
-        }
+        plan.fits(rows, cols)?;
         let set = KERNELS.within(options.kernels)?;
         let graph = graph::Graph::new(program, &tensors, &plan, f64::from(options.input_scale))?;
-        let built = build::build(&graph, &plan, tensors, options.size)?;
+        let built = build::build(&graph, &plan, tensors, options.size, options.threads)?;
         let team = Team::new(options.threads)
             .map_err(|e| NetworkError::Threads(options.threads, e.to_string()))?;
         Ok(Self {
@@ -157,6 +154,10 @@ impl Network {
         self.set
     }
 
+    const fn logits_bytes(&self) -> usize {
+        4 * self.rows * self.cols * GROUP
+    }
+
     /// Multiplications for one slice, and bytes of packed weights, values and scratch.
     pub fn footprint(&self) -> Footprint {
         let convs = || {
@@ -169,6 +170,7 @@ impl Network {
             macs: convs().map(|conv| conv.macs()).sum(),
             weights: convs().map(|conv| conv.weight_bytes()).sum(),
             values: self.memory.len() + self.scratch.iter().map(Memory::len).sum::<usize>(),
+            logits: self.logits_bytes(),
         }
     }
 
@@ -197,6 +199,8 @@ pub struct Footprint {
     pub weights: usize,
     /// Bytes of values and scratch.
     pub values: usize,
+    /// Bytes of logits, for whoever asks for them and not for labels.
+    pub logits: usize,
 }
 
 impl SliceModel for Network {
@@ -240,7 +244,7 @@ impl LogitsModel for Network {
         let pixels = self.rows * self.cols;
         let all = batch.max(1).saturating_mul(pixels);
         length("the batch of images", all, images.len())?;
-        let memory = 4 * pixels * GROUP;
+        let memory = self.logits_bytes();
         let mut logits = self.logits.take().unwrap_or_else(|| Memory::new(memory));
         let mut found = Vec::with_capacity(all * self.classes);
         let mut done = Ok(());

@@ -1,4 +1,22 @@
 //! The innermost loops, one file for each instruction set. All `unsafe` code of the engine's own executors is in this folder.
+//!
+//! No loop checks an index: every pointer is proved when a network is made, by checks that look at nothing but the numbers which the
+//! pointers are made of.
+//!
+//! | what the loops rely on | who sees to it |
+//! | --- | --- |
+//! | the instructions are there | `KernelSets::within`, which every constructor asks; `Schedule::new` |
+//! | integer sums fit 32 bits, weights are not -128, results are numbers | `int8::Conv::with_panel`, `int8::is_map` |
+//! | windows of convolutions lie in their inputs and borders; weights and tables have their numbers | `int8::conv::Conv::check` |
+//! | values lie in the memory, scratch and logits are long enough | assertions at the head of `Conv::run`, `Entry::run`, `Mapped::run`, `Pool::run`, `clear_border` |
+//! | pooling windows lie in the image and its border; whole registers of channels | assertions at the head of `Pool::run` and `Mapped::run` |
+//! | what is read past a run, at most a register, is there | `memory::SLACK` bytes behind every memory; `f32::Buffer` ends with a whole cache line |
+//! | f32 steps stay in their buffer and never read what another thread writes | `f32::Schedule::new` asks `check` of each step, and `StepCheck::holds` |
+//! | values that live at the same time do not overlap | `arena::place`, a property test; for f32 once more by `StepCheck::holds` |
+//! | threads write apart, and meet before one reads what another wrote | shares of rows or of channels; `Member::wait` after each step |
+//!
+//! What is checked is computed from a program that has passed [`Program::check`](crate::program::Program::check) and
+//! [`Plan::fits`](crate::program::Plan::fits), so that no size overflows. `tools/sanitize.sh` runs the tests of all this under a sanitizer.
 
 pub(super) mod f32;
 pub(super) mod int8;

@@ -68,7 +68,8 @@ impl Flat {
                 sound &= other.len == self.input.len;
             }
             FlatKind::Affine { scale, shift, .. } => {
-                sound &= scale.len() == shift.len() && scale.len() > 0;
+                sound &= scale.len() == shift.len();
+                sound &= scale.len() > 0 && scale.len().is_multiple_of(LINE);
             }
             FlatKind::Relu | FlatKind::Quantise { .. } => {}
         }

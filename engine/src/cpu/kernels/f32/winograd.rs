@@ -31,7 +31,8 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    const fn points(&self) -> usize {
+    /// Products of a tile.
+    pub(crate) const fn points(&self) -> usize {
         if self.doubled {
             KEPT.len() * KEPT.len()
         } else {
@@ -217,7 +218,15 @@ impl Winograd {
             && self.tiling.block > 0
             && (!self.tiling.together || self.tiling.block >= self.tiles())
             && self.scratch.len >= groups * self.own
-            && self.size[0] * self.size[1] > 0;
+            && self.size[0] * self.size[1] > 0
+            && self
+                .sources
+                .iter()
+                .all(|source| self.zeros.len() >= source.window.channels)
+            && self.points.iter().all(|point| {
+                let packed = point.runs.depth() * panels.row(self.finish.channels);
+                point.weights + packed <= self.weights.len()
+            });
         let mut writes = self.finish.writes(self.size);
         writes.push(self.scratch);
         StepCheck {

@@ -15,11 +15,15 @@
 
 #![allow(unsafe_code)]
 
+mod needs;
 mod packing;
 mod unit;
 
+use needs::scratch;
 use packing::{Packing, Pass, pack, visits};
 use unit::Unit;
+
+pub(crate) use needs::{Needs, Window};
 
 use super::grid::{GROUP, Grid};
 use super::lanes::Kernels;
@@ -40,6 +44,8 @@ const PANEL: usize = if cfg!(target_arch = "aarch64") {
 const RUNS: usize = 8;
 /// No sum may reach this, rounding included.
 const ROOM: f64 = (1_u32 << 30) as f64;
+/// Largest magnitude of a quantised number.
+const LARGEST: f64 = 32_768.0;
 /// Most sums of one tile: any table of tiles has at most 24 registers of 16.
 const TILE: usize = 24 * GROUP;
 
@@ -62,9 +68,12 @@ pub(crate) struct Term {
 }
 
 impl Term {
-    /// Neighbouring bytes below a row of the kernel, filled up to a multiple of 4.
-    const fn run(&self) -> usize {
-        (self.kernel * self.input.step).next_multiple_of(4)
+    pub(super) const fn window(&self) -> Window {
+        Window {
+            kernel: self.kernel,
+            step: self.input.step,
+            doubled: self.doubled,
+        }
     }
 
     /// Makes the weights of kernels coarser in whose steps the sums before, at most `held`, would leave no room.
@@ -75,7 +84,8 @@ impl Term {
         let kernels = self.weights.chunks_exact_mut(taps);
         for ((kernel, scale), &held) in kernels.zip(&mut self.scales).zip(held) {
             if held / *scale + most(kernel) >= ROOM {
-                let coarser = held / (ROOM / 2.0);
+                // Never finer: weights stay within a byte.
+                let coarser = (held / (ROOM / 2.0)).max(*scale);
                 for w in kernel {
                     *w = (f64::from(*w) * *scale / coarser).round_ties_even() as i8;
                 }
@@ -83,18 +93,22 @@ impl Term {
             }
         }
     }
-
-    /// Bytes of its packed weights for as many output channels.
-    const fn packed_bytes(&self, channels: usize) -> usize {
-        let kernels = if self.doubled { 4 } else { 1 };
-        kernels * channels * self.kernel * self.run()
-    }
 }
 
 /// The largest sum that weights can have.
 fn most(kernel: &[i8]) -> f64 {
     let sum: u64 = kernel.iter().map(|w| u64::from(w.unsigned_abs())).sum();
     255.0 * sum as f64
+}
+
+/// Whether a magnitude that is computed in `f64` is a number in `f32` too.
+pub(crate) fn is_number(magnitude: f64) -> bool {
+    magnitude <= f64::from(f32::MAX)
+}
+
+/// Whether every quantised number times a factor plus an offset is a number.
+pub(crate) fn is_map([factor, offset]: [f32; 2]) -> bool {
+    is_number(LARGEST * f64::from(factor.abs()) + f64::from(offset.abs()))
 }
 
 /// What follows the sum.
@@ -150,16 +164,21 @@ pub(crate) struct Conv {
 
 /// Why a sum cannot be computed in integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub(crate) enum Unfit {
+    /// Some image could make a sum that does not fit into 32 bits.
+    Sums,
+    /// Some image could make a result that is infinite or not a number.
+    Factors,
+}
 
 impl Conv {
-    /// Packs weights and checks that no sum can overflow.
+    /// Packs weights and checks that no sum can overflow, whatever the image, and that every result is a number.
     ///
     /// # Panics
     ///
     /// If the parts do not fit: sizes of values, borders narrower than the padding, numbers of weights. The executor derives
     /// all of them from one checked program.
-    pub(crate) fn new(terms: Vec<Term>, end: Epilogue) -> Result<Self, TooLarge> {
+    pub(crate) fn new(terms: Vec<Term>, end: Epilogue) -> Result<Self, Unfit> {
         Self::with_panel(terms, end, PANEL)
     }
 
@@ -168,7 +187,7 @@ impl Conv {
         mut terms: Vec<Term>,
         end: Epilogue,
         panel: usize,
-    ) -> Result<Self, TooLarge> {
+    ) -> Result<Self, Unfit> {
         let phases = if terms.iter().any(|t| t.doubled) {
             4
         } else {
@@ -189,8 +208,12 @@ impl Conv {
         let mut size = None;
         let mut packings: Vec<Packing> = Vec::new();
         // At once as large as needed: growing would take twice the largest layer for a moment.
-        let mut weights: Vec<i8> =
-            Vec::with_capacity(terms.iter().map(|t| t.packed_bytes(channels[1])).sum());
+        let mut weights: Vec<i8> = Vec::with_capacity(
+            terms
+                .iter()
+                .map(|t| t.window().packed_bytes(channels[1]))
+                .sum(),
+        );
         let mut bounds = vec![0.0_f64; phases * channels[0]];
         let mut scales: Option<Vec<f64>> = None;
         let mut macs = 0;
@@ -237,17 +260,21 @@ impl Conv {
                 let before = ratio.as_ref().map_or(0.0, |ratio| *bound * ratio[i]);
                 *bound = before + most(kernel);
                 if bound.is_nan() || *bound >= ROOM {
-                    return Err(TooLarge);
+                    return Err(Unfit::Sums);
                 }
                 // Some kernels count on it; `Tensor` sees to it.
                 assert!(kernel.iter().all(|&w| w != i8::MIN));
                 start[i / channels[0] * channels[1] + i % channels[0]] =
                     128 * kernel.iter().map(|&w| i32::from(w)).sum::<i32>();
             }
+            // A sum of zeros times an infinite ratio is not a number, and stays within every bound.
+            if ratio.iter().flatten().any(|&ratio| !is_number(ratio)) {
+                return Err(Unfit::Factors);
+            }
             let rescale =
                 ratio.map(|r| Packed::new(&spread(&|phase, o| r[phase * channels[0] + o])));
             scales = Some(each);
-            let length = term.run();
+            let length = term.window().run();
             packings.push(Packing {
                 input,
                 stride: term.stride,
@@ -266,7 +293,17 @@ impl Conv {
         let offset = spread(&|_, o| end.offset[o]);
         let residual = end
             .residual
-            .map(|(grid, factors)| (grid, Packed::new(&spread(&|_, o| factors[o]))));
+            .map(|(grid, factors)| (grid, spread(&|_, o| factors[o])));
+        let most = |i: usize| {
+            let residual = residual.as_ref().map_or(0.0, |(_, by)| by[i]);
+            let [factor, offset, residual] =
+                [factor[i], offset[i], residual].map(|x| f64::from(x.abs()));
+            ROOM * factor + offset + LARGEST * residual
+        };
+        if !(0..factor.len()).all(|i| is_number(most(i))) {
+            return Err(Unfit::Factors);
+        }
+        let residual = residual.map(|(grid, by)| (grid, Packed::new(&by)));
         let numbers = |v: &[f32]| {
             let mut v = v.to_vec();
             v.resize(channels[1], 0.0);
@@ -275,14 +312,10 @@ impl Conv {
         let map = end
             .map
             .map(|(factor, offset, grid)| (numbers(&factor), numbers(&offset), grid));
-        let visits = visits(&packings, channels[1].min(BLOCK), panel);
-        let pixels = size[0] * size[1];
+        let windows: Vec<Window> = terms.iter().map(Term::window).collect();
+        let visits = visits(&windows, channels[1].min(BLOCK), panel);
         let mut conv = Self {
-            scratch: if visits.len() > 1 {
-                pixels * BLOCK
-            } else {
-                TILE
-            },
+            scratch: scratch(&visits, size[0] * size[1]),
             input_bytes: packings.iter().map(|p| p.input.bytes()).sum(),
             terms: packings,
             visits,
@@ -303,10 +336,40 @@ impl Conv {
         Ok(conv)
     }
 
-    /// Checks that all places are of the output's size and returns the end of the last.
+    /// Checks that all places are of the output's size, that every window lies in what it reads and that every table has its numbers, and
+    /// returns the end of the last place. The kernels' pointers rely on this and on nothing else.
     fn check(&self) -> usize {
         let doubled = if self.phases == 4 { 2 } else { 1 };
         let size = self.size.map(|n| n * doubled);
+        let all = self.phases * self.channels[1];
+        for term in &self.terms {
+            let input = &term.input;
+            let kernels = if term.doubled { 4 } else { 1 };
+            for (n, &out) in [input.rows, input.cols].iter().zip(&size) {
+                // A doubled term's window begins one pixel further for odd rows and columns.
+                let last = if term.doubled {
+                    out / 2
+                } else {
+                    term.stride * (out - 1)
+                };
+                assert!(
+                    last + term.rows <= n + 2 * term.padding,
+                    "a window leaves its input"
+                );
+            }
+            assert!(term.rows * input.step <= term.length && term.length.is_multiple_of(4));
+            let packed = kernels * self.channels[1] * term.rows * term.length;
+            assert!(term.first + packed <= self.weights.len());
+            assert!(term.start.len() == all);
+            assert!(term.rescale.as_ref().is_none_or(|by| by.len() == all));
+        }
+        assert!(self.factor.len() == all && self.offset.len() == all);
+        assert!(self.residual.as_ref().is_none_or(|(_, by)| by.len() == all));
+        let of_map = |(factor, offset, _): &(Packed<f32>, Packed<f32>, Grid)| {
+            factor.len() == self.channels[1] && offset.len() == self.channels[1]
+        };
+        assert!(self.map.as_ref().is_none_or(of_map));
+        assert!(self.channels[1].is_multiple_of(GROUP));
         let mut reach = self.terms.iter().map(|t| t.input.end()).max().unwrap_or(0);
         let residual = self.residual.as_ref().map(|(grid, _)| grid);
         let map = self.map.as_ref().map(|(.., grid)| grid);

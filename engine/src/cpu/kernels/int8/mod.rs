@@ -27,7 +27,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use conv::{Conv, Epilogue, Output, Term};
+pub(crate) use conv::{Conv, Epilogue, Needs, Output, Term, Unfit, Window, is_map};
 pub(crate) use grid::{GROUP, Grid};
 pub(crate) use peak::peak;
 pub(crate) use steps::{Affine, Entry, Mapped, Pool};

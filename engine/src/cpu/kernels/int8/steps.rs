@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::grid::Grid;
+use super::grid::{GROUP, Grid};
 use super::lanes::{Kernels, Map, Origin};
 use crate::cpu::kernels::memory::{Memory, Packed};
 use crate::program::Precision;
@@ -62,6 +62,11 @@ impl Affine {
         }
     }
 
+    /// Whether there is a factor and an offset for every channel, filled up to whole registers.
+    const fn has(&self, step: usize) -> bool {
+        step.is_multiple_of(GROUP) && self.factor.len() == step && self.offset.len() == step
+    }
+
     const fn to(&self, to: *mut u8) -> Map {
         Map {
             factor: self.factor.pointer(),
@@ -89,10 +94,11 @@ impl Mapped {
             [from.rows, from.cols, from.step],
             [to.rows, to.cols, to.step]
         );
-        assert!(memory.len() >= from.end().max(to.end()) && self.affine.factor.len() == to.step);
+        assert!(memory.len() >= from.end().max(to.end()) && to.precision == Precision::U8);
+        assert!(self.affine.has(to.step));
         for y in rows {
             for x in 0..to.cols {
-                // SAFETY: the pixel lies in both values, and the tables have as many channels.
+                // SAFETY: the pixel lies in both values, which lie in the memory, and the tables have as many channels: asserted above.
                 unsafe {
                     let base = memory.pointer();
                     let at = base.add(from.at(y, x)).cast_const();
@@ -133,6 +139,10 @@ impl Pool {
         /// Channels at once.
         const AT_ONCE: usize = 64;
         let from = &self.input;
+        let least = self.kernel.checked_sub(2 * self.padding);
+        assert!(self.stride > 0 && least.is_none_or(|least| least <= from.rows.min(from.cols)));
+        let map = self.map.as_ref().map(|(affine, _)| affine);
+        assert!(map.is_none_or(|affine| affine.has(from.step)));
         let cols = (from.cols + 2 * self.padding - self.kernel) / self.stride + 1;
         let places = [
             self.output.as_ref(),
@@ -160,7 +170,8 @@ impl Pool {
                         let row = y * self.stride + inset + k / self.kernel;
                         let col = x * self.stride + inset + k % self.kernel;
                         let at = from.start + row * from.row() + col * from.pixel() + first;
-                        // SAFETY: the window lies within the input and its border.
+                        // SAFETY: the window lies within the input and its border: it fits into the rows and columns with the padding, which
+                        // is within the border, and the rows of the output are those it fits for; asserted above.
                         let bytes = unsafe {
                             std::slice::from_raw_parts(memory.pointer().add(at).cast_const(), count)
                         };

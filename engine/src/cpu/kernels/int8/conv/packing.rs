@@ -1,6 +1,6 @@
 //! The order in which a sum's weights are used, and how its work is divided so that they stay in the cache.
 
-use super::{BLOCK, Grid, Packed, RUNS, Term};
+use super::{BLOCK, Grid, Packed, RUNS, Term, Window};
 
 /// Where a term's weights lie.
 pub(super) struct Packing {
@@ -56,10 +56,11 @@ pub(super) fn pack(term: &Term, [channels, padded]: [usize; 2], length: usize, t
 }
 
 /// Divides the windows of all terms into visits of at most `panel` bytes of weights.
-pub(super) fn visits(terms: &[Packing], width: usize, panel: usize) -> Vec<Vec<Pass>> {
+pub(super) fn visits(windows: &[Window], width: usize, panel: usize) -> Vec<Vec<Pass>> {
     let mut visits = vec![Vec::new()];
     let mut used = 0;
-    for (number, term) in terms.iter().enumerate() {
+    for (number, window) in windows.iter().enumerate() {
+        let length = window.run();
         let mut begins = true;
         let mut add = |row, rows, from, to| {
             let bytes = rows * (to - from) * width;
@@ -81,18 +82,18 @@ pub(super) fn visits(terms: &[Packing], width: usize, panel: usize) -> Vec<Vec<P
                 visit.push(pass);
             }
         };
-        let row_bytes = term.length * width;
+        let row_bytes = length * width;
         if row_bytes > panel {
             let part = (panel / width) & !3;
-            for row in 0..term.rows {
-                for from in (0..term.length).step_by(part) {
-                    add(row, 1, from, (from + part).min(term.length));
+            for row in 0..window.kernel {
+                for from in (0..length).step_by(part) {
+                    add(row, 1, from, (from + part).min(length));
                 }
             }
         } else {
             let rows = panel / row_bytes;
-            for row in (0..term.rows).step_by(rows) {
-                add(row, rows.min(term.rows - row), 0, term.length);
+            for row in (0..window.kernel).step_by(rows) {
+                add(row, rows.min(window.kernel - row), 0, length);
             }
         }
     }

@@ -7,7 +7,7 @@ mod reference;
 use std::collections::BTreeSet;
 
 use super::lanes::Kernels;
-use super::{Affine, Conv, Epilogue, GROUP, Mapped, Memory, Output, Term};
+use super::{Affine, Conv, Epilogue, GROUP, Mapped, Memory, Needs, Output, Term};
 use crate::program::{Precision, argmax_pixel};
 use reference::{Kind, Noise, Places, number, round, sum};
 
@@ -209,7 +209,12 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
     // Whatever a core's cache holds, sums are the same.
     let panel = noise.pick(&[1 << 10, 20 << 10, 144 << 10, 288 << 10]);
     reached.insert(format!("panel {panel}"));
+    let windows: Vec<_> = terms.iter().map(Term::window).collect();
+    let needs = Needs::with_panel(&windows, size, channels, panel);
     let conv = Conv::with_panel(terms, epilogue, panel).expect("no sum is too large");
+    // What is told before anything is packed holds.
+    assert_eq!(4 * conv.scratch() as u64, needs.scratch);
+    assert!(conv.weight_bytes() as u64 <= needs.packed);
     if conv.scratch() > 24 * GROUP {
         reached.insert("several visits".to_owned());
     }
