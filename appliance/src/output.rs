@@ -5,6 +5,7 @@
 //! first and comes last, so a folder with a `report.json` is always a whole result. Files that Nephrobox did not write
 //! are never touched.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -262,6 +263,9 @@ fn open_to_readers(folder: &Path) -> io::Result<()> {
 }
 
 fn unwritable(place: &Path, error: &io::Error) -> Failure {
+    // A temporary file's error adds the name of that file, which nobody knows.
+    let told = error.get_ref().and_then(Error::source);
+    let told = told.map_or_else(|| error.to_string(), ToString::to_string);
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "name a folder that you may write to with --out"
@@ -273,7 +277,7 @@ fn unwritable(place: &Path, error: &io::Error) -> Failure {
     };
     Failure::new(
         Exit::Output,
-        format!("the results cannot be written: {error}"),
+        format!("the results cannot be written: {told}"),
         place.display(),
         remedy,
     )
