@@ -289,5 +289,7 @@ pub(crate) fn summary(report: &Report, folder: &Path) -> String {
 
 /// Prints, so that nothing acts on a terminal, to a reader that may have gone away: the results are in place whether or not anyone listens.
 pub(crate) fn say(out: &mut dyn Write, answer: &str) {
-    let _ = out.write_all(words::lines(answer).as_bytes()).and_then(|()| out.flush());
+    let _ = out
+        .write_all(words::lines(answer).as_bytes())
+        .and_then(|()| out.flush());
 }

@@ -144,7 +144,8 @@ impl Fingerprint {
             let remedy = "copy it again from the folder that `nephrotrain prepare` made";
             DataError::new(DataErrorKind::Damaged, path, what, remedy)
         };
-        let text = files::read(path, MOST_BYTES).map_err(|e| DataError::io(path, "read the fingerprint", e))?;
+        let text = files::read(path, MOST_BYTES)
+            .map_err(|e| DataError::io(path, "read the fingerprint", e))?;
         let read: Self = serde_json::from_slice(&text)
             .map_err(|e| damaged("this is no fingerprint of a prepared set").because(e))?;
         let overall = read.overall.clone();

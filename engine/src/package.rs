@@ -6,17 +6,16 @@
 //!
 //! Signatures are carried, not verified.
 
+use std::fmt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::{
-    fmt,
-    io::{self, Read as _},
-};
 
 use half::f16;
 use nephrobox_imaging::files;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::package::{
-    self, Dtype, HEADER_LEN, Header, Manifest, PackageError, PackageView, Signature, TensorSource, TensorView,
+    self, Dtype, HEADER_LEN, Header, Manifest, PackageError, PackageView, Signature, TensorSource,
+    TensorView,
 };
 
 use crate::program::{Data, Plan, Program, ProgramError, Storage, Tensor, TensorError, Tensors};
@@ -413,7 +412,7 @@ pub enum ModelError {
     },
     /// Running the program would take more memory than any network here needs.
     #[error(
-        "running the model would take {bytes} bytes for one slice; at most {MAX_VALUE_BYTES} are allowed; export a smaller model"
+        "running the model would take {bytes} bytes for one slice, and at most {MAX_VALUE_BYTES} are allowed; export a smaller model"
     )]
     TooLarge {
         /// Bytes of values for one slice.
@@ -440,7 +439,9 @@ pub enum Problem {
     )]
     Io(io::ErrorKind, String),
     /// The file is larger than [`MAX_FILE_BYTES`].
-    #[error("no model package has more than {MAX_FILE_BYTES} bytes, and this file has; check the path")]
+    #[error(
+        "no model package has more than {MAX_FILE_BYTES} bytes, and this file has; check the path"
+    )]
     TooLong,
     /// The file was read and holds no sound model.
     #[error(transparent)]

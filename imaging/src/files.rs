@@ -99,7 +99,11 @@ pub fn open(path: &Path) -> io::Result<File> {
     if kind.is_file() {
         return File::open(path);
     }
-    let what = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+    let what = if kind.is_dir() {
+        "a folder"
+    } else {
+        "a pipe or a device"
+    };
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
         format!("it is no file but {what}"),
@@ -200,7 +204,10 @@ mod tests {
         let kind = |path: &Path, most| read(path, most).unwrap_err().kind();
         assert_eq!(kind(&path, 4), io::ErrorKind::FileTooLarge);
         assert_eq!(kind(folder.path(), 4), io::ErrorKind::InvalidInput);
-        assert_eq!(kind(&folder.path().join("nowhere"), 4), io::ErrorKind::NotFound);
+        assert_eq!(
+            kind(&folder.path().join("nowhere"), 4),
+            io::ErrorKind::NotFound
+        );
         #[cfg(unix)]
         for device in ["/dev/zero", "/dev/null"] {
             assert_eq!(kind(Path::new(device), 4), io::ErrorKind::InvalidInput);

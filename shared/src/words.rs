@@ -11,7 +11,8 @@ pub const LONGEST: usize = 1200;
 
 /// Whether a character moves the cursor, changes what is there already, or turns the direction of text around.
 fn acts(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escaped(text: &str, kept: impl Fn(char) -> bool) -> String {

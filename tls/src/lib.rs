@@ -102,7 +102,8 @@ impl Identity {
             reason,
         };
         plain(&self.key).map_err(wrong)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(error.to_string()))?;
+        let key =
+            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(error.to_string()))?;
         Ok((certificates(&self.certificate)?, key))
     }
 }

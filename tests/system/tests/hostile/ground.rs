@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::phantom;
-use crate::phantom::nifti::{Declared, Order, RawNifti, gzipped};
+use crate::phantom::nifti::{Declared, Order, RawNifti};
 use crate::row::Given;
 use crate::series::{self, SliceFile};
 
@@ -85,7 +85,9 @@ impl<'a> Place<'a> {
     /// Words without this folder's name, which is another one each time.
     pub(crate) fn plain(&self, words: &str) -> String {
         let here = format!("{}/", self.folder().display());
-        let words = words.replace(&here, "").replace(&*self.folder().to_string_lossy(), ".");
+        let words = words
+            .replace(&here, "")
+            .replace(&*self.folder().to_string_lossy(), ".");
         without_hashes(&words)
     }
 
@@ -109,7 +111,8 @@ impl<'a> Place<'a> {
         let path = self.path(name);
         fs::write(&path, head).expect("written");
         let file = fs::OpenOptions::new().write(true).open(&path);
-        file.and_then(|file| file.set_len(len)).expect("a long file");
+        file.and_then(|file| file.set_len(len))
+            .expect("a long file");
         path.into()
     }
 

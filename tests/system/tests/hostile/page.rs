@@ -72,7 +72,14 @@ pub(crate) fn compare(told: &[Vec<Told>]) {
     }
     let page = fs::read_to_string(&path).unwrap_or_default();
     for (written, told) in page.lines().zip(now.lines()) {
-        assert_eq!(written, told, "docs/hostile-inputs.md is old; {WRITE}=1 writes it anew");
+        assert_eq!(
+            written, told,
+            "docs/hostile-inputs.md is old; {WRITE}=1 writes it anew"
+        );
     }
-    assert_eq!(page.len(), now.len(), "docs/hostile-inputs.md is old; {WRITE}=1 writes it anew");
+    assert_eq!(
+        page.len(),
+        now.len(),
+        "docs/hostile-inputs.md is old; {WRITE}=1 writes it anew"
+    );
 }

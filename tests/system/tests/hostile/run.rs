@@ -25,7 +25,7 @@ pub(crate) const BOX_KIB: u64 = 384 << 10;
 /// A command that takes longer hangs.
 const TOO_LONG: Duration = Duration::from_mins(2);
 /// The longest that all a command says may be; more is a flood.
-const MOST_WORDS: usize = 4096;
+const MOST_WORDS: usize = 8192;
 
 /// How a program ended.
 pub(crate) struct Ended {
@@ -104,7 +104,12 @@ pub(crate) fn row(ground: &Ground, section: &Section, number: usize) -> Result<T
     told.ok_or_else(|| "a row without any input".into())
 }
 
-pub(crate) fn once(place: &Place<'_>, row: &Row, words: &[OsString], kib: u64) -> Result<Told, String> {
+pub(crate) fn once(
+    place: &Place<'_>,
+    row: &Row,
+    words: &[OsString],
+    kib: u64,
+) -> Result<Told, String> {
     let before = below(&place.folder());
     let ended = bounded(&place.ground().program, words, kib, place)
         .map_err(|error| format!("it does not run: {error}"))?;
@@ -173,7 +178,12 @@ pub(crate) fn once(place: &Place<'_>, row: &Row, words: &[OsString], kib: u64) -
 
 /// What no program may say, whatever it is given.
 pub(crate) fn unfit(text: &str) -> Option<String> {
-    for word in ["panicked", "RUST_BACKTRACE", "backtrace", "overflowed its stack"] {
+    for word in [
+        "panicked",
+        "RUST_BACKTRACE",
+        "backtrace",
+        "overflowed its stack",
+    ] {
         if text.contains(word) {
             return Some(format!("it says {word:?}"));
         }
@@ -182,7 +192,9 @@ pub(crate) fn unfit(text: &str) -> Option<String> {
         return Some(format!("it names the patient: {mark}"));
     }
     if let Some(c) = text.chars().find(|&c| c.is_control() && c != '\n') {
-        return Some(format!("it sends the control character {c:?} to the terminal"));
+        return Some(format!(
+            "it sends the control character {c:?} to the terminal"
+        ));
     }
     (text.len() > MOST_WORDS).then(|| format!("it says {} bytes", text.len()))
 }
@@ -194,7 +206,11 @@ fn sentences(stderr: &str) -> Result<(String, String), String> {
         return Err("no line says what is wrong".into());
     };
     let lines: Vec<&str> = stderr.lines().skip(at).collect();
-    let after = |line: &str| line.split_once(": ").map_or("", |(_, rest)| rest).to_owned();
+    let after = |line: &str| {
+        line.split_once(": ")
+            .map_or("", |(_, rest)| rest)
+            .to_owned()
+    };
     if let Some(usage) = lines.iter().find(|line| line.contains("'--help'")) {
         return Ok((after(lines[0]), (*usage).to_owned()));
     }
@@ -204,7 +220,8 @@ fn sentences(stderr: &str) -> Result<(String, String), String> {
     if !place.starts_with("where: ") || !remedy.starts_with("to do: ") {
         return Err("it does not end with where and what to do".into());
     }
-    let told = [before.join("\n"), (*place).to_owned(), (*remedy).to_owned()].map(|line| after(&line));
+    let told =
+        [before.join("\n"), (*place).to_owned(), (*remedy).to_owned()].map(|line| after(&line));
     if told.iter().any(|sentence| sentence.trim().is_empty()) {
         return Err("a sentence is empty".into());
     }

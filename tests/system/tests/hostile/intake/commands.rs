@@ -96,5 +96,13 @@ fn tls(p: &Place<'_>, text: &str) -> Given {
 }
 
 fn tls_of(files: Given) -> Given {
-    Given::from(["status", "--patience", "1", "--port", "tcp://127.0.0.1:1", "--tls-cert"]).and(files)
+    Given::from([
+        "status",
+        "--patience",
+        "1",
+        "--port",
+        "tcp://127.0.0.1:1",
+        "--tls-cert",
+    ])
+    .and(files)
 }

@@ -121,7 +121,13 @@ fn flash(p: &Place<'_>, given: Given) -> Vec<OsString> {
     signing::sign(&mut package, &key()).expect("signed");
     Given::from(["ctl", "flash"])
         .and(p.file("a.nbx", package))
-        .and(["--verify-key", key().public().to_string().as_str(), "--port", "/dev/null", "--permit"])
+        .and([
+            "--verify-key",
+            key().public().to_string().as_str(),
+            "--port",
+            "/dev/null",
+            "--permit",
+        ])
         .and(given)
         .0
 }

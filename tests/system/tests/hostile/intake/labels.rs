@@ -105,7 +105,10 @@ fn changed() -> String {
 /// A folder with these two files.
 fn set(p: &Place<'_>, fingerprint: Option<&[u8]>, split: Option<&[u8]>) -> Given {
     fs::create_dir(p.path("set")).expect("a folder");
-    for (name, bytes) in [("set/fingerprint.json", fingerprint), ("set/split.toml", split)] {
+    for (name, bytes) in [
+        ("set/fingerprint.json", fingerprint),
+        ("set/split.toml", split),
+    ] {
         if let Some(bytes) = bytes {
             p.file(name, bytes);
         }
@@ -116,11 +119,21 @@ fn set(p: &Place<'_>, fingerprint: Option<&[u8]>, split: Option<&[u8]>) -> Given
 fn validate(p: &Place<'_>, given: Given) -> Vec<OsString> {
     let package = scored(p);
     fs::create_dir(p.path("data")).expect("a folder");
-    Given::from(["ctl", "validate", "--data", "data", "--out", "validation", "--port", "/dev/null", "--model"])
-        .and(p.file("a.nbx", package))
-        .and(["--set"])
-        .and(given)
-        .0
+    Given::from([
+        "ctl",
+        "validate",
+        "--data",
+        "data",
+        "--out",
+        "validation",
+        "--port",
+        "/dev/null",
+        "--model",
+    ])
+    .and(p.file("a.nbx", package))
+    .and(["--set"])
+    .and(given)
+    .0
 }
 
 /// The small model with scores to compare with.
@@ -128,7 +141,9 @@ fn scored(p: &Place<'_>) -> Vec<u8> {
     let loaded = nephrobox_engine::package::Model::from_vec(sound(p)).expect("a model");
     let mut manifest = loaded.model.manifest().clone();
     let mut evaluation = nephrobox_shared::metrics::Evaluation::new();
-    evaluation.add(1, &[0, 1, 1, 2], &[0, 1, 1, 1], 1.0).expect("sound labels");
+    evaluation
+        .add(1, &[0, 1, 1, 2], &[0, 1, 1, 1], 1.0)
+        .expect("sound labels");
     manifest.scores.float = Some(evaluation.scores());
     let model = loaded.model.with_manifest(manifest).expect("a model");
     model.to_bytes().expect("a package")

@@ -53,7 +53,9 @@ type Noise = (&'static str, fn() -> Vec<u8>);
 const NOISE: [Noise; 5] = [
     ("64 kB of zeros", || vec![0; 64 << 10]),
     ("64 kB without an end of a frame", || vec![0x55; 64 << 10]),
-    ("a login at a terminal", || b"root\r\npassword\r\nrm -rf /\r\n".to_vec()),
+    ("a login at a terminal", || {
+        b"root\r\npassword\r\nrm -rf /\r\n".to_vec()
+    }),
     ("frames of one byte", || [7, 0].repeat(4096)),
     ("64 kB by chance", || {
         let mut state = 7_u32;
@@ -131,7 +133,12 @@ const KEY: &str = "signing.secret";
 const LYING: &str = "lying.nbx";
 
 /// Runs the tools' rows at a box.
-fn tools(ground: &Ground, site: &Site, lying: &std::path::Path, rows: &[Row]) -> Vec<Result<Told, String>> {
+fn tools(
+    ground: &Ground,
+    site: &Site,
+    lying: &std::path::Path,
+    rows: &[Row],
+) -> Vec<Result<Told, String>> {
     let port = site.home.rig.cable().tool_end().to_owned();
     let mut told = Vec::new();
     for row in rows {
@@ -165,7 +172,9 @@ fn packages(ground: &Ground) -> Vec<Result<Told, String>> {
     let mut told = tools(ground, &site, &package, FLASHES);
     let runs = active(&mut site.client());
     if runs != Some(3) {
-        told.push(Err(format!("version {runs:?} runs, and not the one from before")));
+        told.push(Err(format!(
+            "version {runs:?} runs, and not the one from before"
+        )));
     }
     if let Err(why) = site.is_well() {
         told.push(Err(why));
@@ -180,7 +189,8 @@ fn noise(site: &mut Site, name: &str, bytes: &[u8]) -> Result<Told, String> {
         .write(true)
         .open(end)
         .map_err(|error| format!("{name}: {error}"))?;
-    port.write_all(bytes).map_err(|error| format!("{name}: {error}"))?;
+    port.write_all(bytes)
+        .map_err(|error| format!("{name}: {error}"))?;
     drop(port);
     let client = site.home.rig.client();
     client.map_err(|error| format!("{name}: {error}"))?;

@@ -109,7 +109,10 @@ fn noise(site: &Site, row: &Noise) -> Result<Told, String> {
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer);
     if let Err(error) = &ended
-        && matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        && matches!(
+            error.kind(),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+        )
     {
         return Err(format!("{}: the connection hangs", row.0));
     }
@@ -145,7 +148,11 @@ fn photograph(site: &Site) -> Result<Told, String> {
     let opened = Association::open(&remote(site, "CT1"), std::slice::from_ref(&context));
     match opened {
         Ok(association) if association.accepts(&context) => Err(format!("{name}: it is taken")),
-        Ok(_) => Ok(one(name, "context refused", "transfer syntax not supported")),
+        Ok(_) => Ok(one(
+            name,
+            "context refused",
+            "transfer syntax not supported",
+        )),
         Err(error) => Ok(one(name, "rejected", error.to_string())),
     }
 }
@@ -153,7 +160,8 @@ fn photograph(site: &Site) -> Result<Told, String> {
 /// Stores an object; the association must go on.
 fn object(site: &Site, row: &Bad) -> Result<Told, String> {
     let failed = |why: String| format!("{}: {why}", row.0);
-    let mut object = Object::read(std::io::Cursor::new((row.1)())).map_err(|e| failed(e.to_string()))?;
+    let mut object =
+        Object::read(std::io::Cursor::new((row.1)())).map_err(|e| failed(e.to_string()))?;
     let contexts = [object.context(), Context::echo()];
     let mut association =
         Association::open(&remote(site, "CT1"), &contexts).map_err(|e| failed(e.to_string()))?;
@@ -162,7 +170,9 @@ fn object(site: &Site, row: &Bad) -> Result<Told, String> {
         Err(RequestError::Status { status, comment }) => (format!("{status:04X}"), comment),
         Err(error) => return Err(failed(error.to_string())),
     };
-    association.echo().map_err(|e| failed(format!("the association is over: {e}")))?;
+    association
+        .echo()
+        .map_err(|e| failed(format!("the association is over: {e}")))?;
     association.release().map_err(|e| failed(e.to_string()))?;
     if MARKS.iter().any(|mark| words.contains(mark)) {
         return Err(failed(format!("it names the patient: {words}")));
@@ -186,7 +196,9 @@ fn sound(site: &Site) -> Result<Told, String> {
     let mut association =
         Association::open(&remote(site, "CT1"), &contexts).map_err(|e| failed(e.to_string()))?;
     for object in &mut objects {
-        association.store(object).map_err(|e| failed(e.to_string()))?;
+        association
+            .store(object)
+            .map_err(|e| failed(e.to_string()))?;
     }
     association.release().map_err(|e| failed(e.to_string()))?;
     Ok(one(name, "0000", ""))

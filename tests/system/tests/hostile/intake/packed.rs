@@ -114,7 +114,9 @@ fn deflated(p: &Place<'_>, data: &[u8]) -> Given {
 fn bomb(p: &Place<'_>) -> Given {
     const LENGTH: u32 = 1 << 30;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&[9, 0, 0x10, 0x10, b'O', b'B', 0, 0]).expect("deflated");
+    encoder
+        .write_all(&[9, 0, 0x10, 0x10, b'O', b'B', 0, 0])
+        .expect("deflated");
     encoder.write_all(&LENGTH.to_le_bytes()).expect("deflated");
     let block = vec![0; 1 << 20];
     for _ in 0..LENGTH >> 20 {
@@ -123,4 +125,3 @@ fn bomb(p: &Place<'_>) -> Given {
     let data = encoder.finish().expect("deflated");
     deflated(p, &data)
 }
-

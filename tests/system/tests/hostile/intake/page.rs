@@ -61,7 +61,14 @@ const ASKS: &[Ask] = &[
 fn all(ground: &Ground) -> Vec<Result<Told, String>> {
     let mut site = Site::running(ground);
     let mut told: Vec<_> = ASKS.iter().map(|row| ask(site.page, row)).collect();
-    told.push(ask(site.page, &Ask("and a sound request after all of these", || get("/health/live"), "200")));
+    told.push(ask(
+        site.page,
+        &Ask(
+            "and a sound request after all of these",
+            || get("/health/live"),
+            "200",
+        ),
+    ));
     if let Err(why) = site.is_well() {
         told.push(Err(why));
     }
@@ -72,19 +79,26 @@ fn ask(port: u16, row: &Ask) -> Result<Told, String> {
     let Ask(name, bytes, wanted) = row;
     let failed = |why: String| format!("{name}: {why}");
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| failed(e.to_string()))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| failed(e.to_string()))?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(|e| failed(e.to_string()))?;
     // The box may have answered, and be gone, before it has heard all of it.
     let _ = stream.write_all(&bytes());
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer);
     if let Err(error) = &ended
-        && matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        && matches!(
+            error.kind(),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+        )
     {
         return Err(failed("the connection hangs".into()));
     }
     let text = String::from_utf8_lossy(&answer).replace('\r', "");
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let code = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
+    let code = head
+        .strip_prefix("HTTP/1.1 ")
+        .or_else(|| head.strip_prefix("HTTP/1.0 "));
     let code = code.and_then(|rest| rest.get(..3)).unwrap_or("closed");
     if !wanted.split('|').any(|one| one == code) {
         return Err(failed(format!("{code} and not {wanted}: {body:.300}")));

@@ -84,7 +84,9 @@ fn element_length(mut bytes: Vec<u8>, tag: Tag, length: u16) -> Vec<u8> {
 
 /// Another transfer syntax in the file's first elements, which keep their length.
 fn other_syntax(mut bytes: Vec<u8>, uid: &str) -> Vec<u8> {
-    let at = bytes.windows(19).position(|part| part == b"1.2.840.10008.1.2.1");
+    let at = bytes
+        .windows(19)
+        .position(|part| part == b"1.2.840.10008.1.2.1");
     let at = at.expect("the transfer syntax");
     let mut meta: Vec<u8> = uid.into();
     if meta.len() % 2 == 1 {
@@ -103,7 +105,9 @@ fn deep(bytes: Vec<u8>) -> Vec<u8> {
     let at = body(&bytes);
     let mut deep = bytes[..at].to_vec();
     for _ in 0..100_000 {
-        deep.extend([0x09, 0, 0x10, 0x10, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        deep.extend([
+            0x09, 0, 0x10, 0x10, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff,
+        ]);
         deep.extend([0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff]);
     }
     deep
@@ -118,4 +122,3 @@ pub(super) fn packed(p: &Place<'_>, syntax: &'static str, image: Vec<u8>) -> Giv
 pub(super) fn plain() -> Vec<u8> {
     slices()[10].raw()
 }
-

@@ -178,19 +178,28 @@ fn conv(p: &Place<'_>, change: impl FnOnce(&mut Op)) -> Given {
 
 /// Doubles rows and columns again and again before anything else.
 fn doubled(program: &mut Program) {
-    let ops = (1..=1000).map(|n| Op::Upsample2x { input: ValueId(n), output: ValueId(n + 1) });
+    let ops = (1..=1000).map(|n| Op::Upsample2x {
+        input: ValueId(n),
+        output: ValueId(n + 1),
+    });
     program.ops.extend(ops);
 }
 
 /// Joins the image with itself again and again.
 fn concatenated(program: &mut Program) {
-    let ops = (1..=40).map(|n| Op::Concat { a: ValueId(n), b: ValueId(n), output: ValueId(n + 1) });
+    let ops = (1..=40).map(|n| Op::Concat {
+        a: ValueId(n),
+        b: ValueId(n),
+        output: ValueId(n + 1),
+    });
     program.ops.extend(ops);
 }
 
 /// The package with other bytes in the tensor table, whose entries have 64.
 fn table(p: &Place<'_>, at: usize, bytes: &[u8]) -> Given {
-    parts(p, |parts| parts.table[at..at + bytes.len()].copy_from_slice(bytes))
+    parts(p, |parts| {
+        parts.table[at..at + bytes.len()].copy_from_slice(bytes)
+    })
 }
 
 /// The package with another first weight, and a slice to try it on.

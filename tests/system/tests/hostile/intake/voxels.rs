@@ -7,7 +7,9 @@ use flate2::write::GzEncoder;
 
 use super::segment;
 use crate::ground::{Place, SHAPE, scan};
-use crate::phantom::nifti::{Declared, F32, F64, I32, Order, RawNifti, U8, gzipped, place as put_affine};
+use crate::phantom::nifti::{
+    Declared, F32, F64, I32, Order, RawNifti, U8, gzipped, place as put_affine,
+};
 use crate::phantom::{self, hu, label};
 use crate::row::{Given, Row, Section, Way, refused, taken};
 use crate::run::{LARGE_KIB, REFUSAL_KIB, WORK_KIB};
@@ -84,9 +86,14 @@ fn with_scaled(p: &Place<'_>, slope: f32) -> Given {
 
 /// A scan of another shape.
 fn shaped(p: &Place<'_>, shape: [usize; 3], order: Order) -> Given {
-    let value = |[slice, row, col]: [usize; 3]| ct([slice % SHAPE[0], row % SHAPE[1], col % SHAPE[2]]);
+    let value =
+        |[slice, row, col]: [usize; 3]| ct([slice % SHAPE[0], row % SHAPE[1], col % SHAPE[2]]);
     let mut raw = RawNifti::new(order.file_shape(shape), 4, order.indices(shape).map(value));
-    put_affine(&mut raw, &order.affine(shape, phantom::SPACING, phantom::ORIGIN), Declared::Sform);
+    put_affine(
+        &mut raw,
+        &order.affine(shape, phantom::SPACING, phantom::ORIGIN),
+        Declared::Sform,
+    );
     p.file("scan.nii", raw.bytes())
 }
 
@@ -102,7 +109,10 @@ fn zeros(bytes: usize) -> Vec<u8> {
 }
 
 fn bomb(p: &Place<'_>) -> Given {
-    p.file("scan.nii.gz", [gzipped(&scan(|_| ())), zeros(8 << 30)].concat())
+    p.file(
+        "scan.nii.gz",
+        [gzipped(&scan(|_| ())), zeros(8 << 30)].concat(),
+    )
 }
 
 /// The axes lie so that the whole volume has to be held.
