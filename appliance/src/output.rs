@@ -5,12 +5,12 @@
 //! first and comes last, so a folder with a `report.json` is always a whole result. Files that Nephrobox did not write
 //! are never touched.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
 use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure};
@@ -102,7 +102,7 @@ impl Destination {
         tempfile::Builder::new()
             .prefix(STAGING)
             .tempfile_in(&place)
-            .map_err(|error| unwritable(&place, &error))?;
+            .map_err(|error| unwritable(&place, &files::nameless(error)))?;
         Ok(Self {
             folder: folder.to_path_buf(),
         })
@@ -126,7 +126,7 @@ impl Destination {
         };
         let made = fs::create_dir_all(&home)
             .and_then(|()| tempfile::Builder::new().prefix(STAGING).tempdir_in(&home))
-            .map_err(|error| unwritable(&home, &error))?;
+            .map_err(|error| unwritable(&home, &files::nameless(error)))?;
         Ok(Staging {
             made,
             folder: self.folder.clone(),
@@ -263,9 +263,6 @@ fn open_to_readers(folder: &Path) -> io::Result<()> {
 }
 
 fn unwritable(place: &Path, error: &io::Error) -> Failure {
-    // A temporary file's error adds the name of that file, which nobody knows.
-    let told = error.get_ref().and_then(Error::source);
-    let told = told.map_or_else(|| error.to_string(), ToString::to_string);
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "name a folder that you may write to with --out"
@@ -277,7 +274,7 @@ fn unwritable(place: &Path, error: &io::Error) -> Failure {
     };
     Failure::new(
         Exit::Output,
-        format!("the results cannot be written: {told}"),
+        format!("the results cannot be written: {error}"),
         place.display(),
         remedy,
     )

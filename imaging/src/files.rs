@@ -49,7 +49,7 @@ impl Readers {
             };
             unfinished.permissions(std::fs::Permissions::from_mode(mode));
         }
-        unfinished.tempfile_in(folder)
+        unfinished.tempfile_in(folder).map_err(nameless)
     }
 }
 
@@ -88,6 +88,15 @@ pub fn write_with<E>(
         .persist(path)
         .map_err(|error| failed(error.error))?;
     sync_folder(folder).map_err(failed)
+}
+
+/// A temporary file's error without that file's name, which nobody has heard of.
+#[must_use]
+pub fn nameless(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((told, _)) => io::Error::new(error.kind(), told.to_owned()),
+        None => error,
+    }
 }
 
 /// Opens a file, and nothing that only looks like one: a pipe, a device or a folder is refused before it is opened.
@@ -193,6 +202,14 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_without_the_name_of_a_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("nowhere/key"), b"").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(UNFINISHED), "{error}");
     }
 
     #[test]

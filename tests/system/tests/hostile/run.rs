@@ -145,7 +145,10 @@ pub(crate) fn once(
         {
             return wrong(format!("the report has the control character {c:?}"));
         }
-        (line.trim().to_owned(), String::new())
+        // Columns of a table, and how long it took, are not for the page.
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = line.split(" slices in ").next().unwrap_or_default();
+        (line.to_owned(), String::new())
     } else {
         if !stdout.is_empty() {
             return wrong("something on standard output, where a script would take it".into());
