@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn names_do_not_act_on_a_terminal_and_a_listing_has_a_line_for_each() {
+        let failure = Failure::new(Exit::Usage, "wrong", "a\n\u{1b}[2J", "mend it");
+        let failure = failure.listing(["line 1\r".to_owned(), "line 2".to_owned()]);
+        assert_eq!(
+            failure.to_string(),
+            "error: wrong\nline 1\\r\nline 2\nwhere: a\\n\\u{1b}[2J\nto do: mend it"
+        );
+    }
+
+    #[test]
     fn a_quoted_cause_is_told_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot read: {source}")]

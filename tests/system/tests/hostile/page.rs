@@ -29,11 +29,13 @@ fn head(rows: usize) -> String {
     )
 }
 
+/// Characters of a cell; what is beyond them nobody reads in a table.
+const MOST: usize = 300;
+
 /// Text that a cell of a table can hold.
 fn cell(text: &str) -> String {
     let text = text.replace('\n', " / ");
     let text = text.replace('|', "\\|").replace('<', "&lt;");
-    const MOST: usize = 300;
     if text.chars().count() > MOST {
         let short: String = text.chars().take(MOST).collect();
         return format!("{short} …");

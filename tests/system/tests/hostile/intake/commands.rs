@@ -72,7 +72,7 @@ const WORD_ROWS: &[Row] = &[
     refused("certificates that are texts", |p| tls(p, "no certificate"), 3, "certificate"),
     refused("certificates that are empty", |p| tls(p, ""), 3, "certificate"),
     refused("certificates that are damaged", |p| tls(p, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), 3, "certificate|key"),
-    refused("a private key out of a pipe that nobody writes into", |p| { p.pipe("k.pem"); tls_of(p.file("a.pem", "").and(["--tls-key", "k.pem", "--tls-ca", "a.pem"])) }, 3, "no file"),
+    refused("an authority out of a pipe that nobody writes into", |p| { p.pipe("ca.pem"); tls_of(p.file("a.pem", "").and(["--tls-key", "a.pem", "--tls-ca", "ca.pem"])) }, 3, "no file"),
     refused("a key's name that is taken", |p| { p.file("mine.secret", b"old"); p.file("mine.public", b"old"); ["keygen", "mine"].into() }, 6, "there already"),
     refused("a key's name in a folder that is not there", |_| ["keygen", "nowhere/key"].into(), 6, "No such file"),
     refused("a permit for a version of words", |_| ["permit", "a.nbx", "--replaces", "all", "--key", "k"].into(), 2, "invalid value"),

@@ -165,7 +165,7 @@ fn became(watch: &Path, row: &Drop, name: &str) -> Result<Told, String> {
         };
         let folder = format!("{}/", watch.display());
         what = told.replace(&folder, "");
-        remedy = todo.to_owned();
+        todo.clone_into(&mut remedy);
     }
     Ok(Told {
         name: row.name.into(),

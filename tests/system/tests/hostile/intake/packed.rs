@@ -61,7 +61,7 @@ const ROWS: &[Row] = &[
 
 /// An RLE image of so many segments.
 fn rle(count: u32, offsets: &[u32], data: &[u8]) -> Vec<u8> {
-    let mut words = vec![0_u32; 16];
+    let mut words = [0_u32; 16];
     words[0] = count;
     words[1..=offsets.len()].copy_from_slice(offsets);
     let head: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -198,7 +198,7 @@ fn concatenated(program: &mut Program) {
 /// The package with other bytes in the tensor table, whose entries have 64.
 fn table(p: &Place<'_>, at: usize, bytes: &[u8]) -> Given {
     parts(p, |parts| {
-        parts.table[at..at + bytes.len()].copy_from_slice(bytes)
+        parts.table[at..at + bytes.len()].copy_from_slice(bytes);
     })
 }
 

@@ -28,9 +28,9 @@ const ROWS: &[Row] = &[
     refused("cut off at every 1 %", |p| p.file("series.tar", p.cut(sound())), 3, "ends within a file|end mark|of a header|tar|damaged").at_every_percent(),
     refused("without its end mark", |p| p.file("series.tar", &sound()[..sound().len() - 1024]), 3, "end mark"),
     refused("a file of 8 GB that is not there", |p| tar(p, &[entry("a", b'0', 8 << 30, b"")]), 3, "ends within a file"),
-    refused("a file of 2^63 bytes", |p| tar(p, &[binary_size(0x80, &[0x80, 0, 0, 0, 0, 0, 0, 0])]), 3, "damaged|ends within"),
-    refused("a file of 2^64 bytes less one", |p| tar(p, &[binary_size(0x80, &[0xff; 8])]), 3, "damaged|ends within"),
-    refused("a file of a negative size", |p| tar(p, &[binary_size(0xff, &[0xff; 8])]), 3, "damaged|ends within"),
+    refused("a file of 2^63 bytes", |p| tar(p, &[binary_size(0x80, [0x80, 0, 0, 0, 0, 0, 0, 0])]), 3, "damaged|ends within"),
+    refused("a file of 2^64 bytes less one", |p| tar(p, &[binary_size(0x80, [0xff; 8])]), 3, "damaged|ends within"),
+    refused("a file of a negative size", |p| tar(p, &[binary_size(0xff, [0xff; 8])]), 3, "damaged|ends within"),
     refused("a size in words", |p| tar(p, &[field(entry("a", b'0', 0, b""), 124, b"plenty......")]), 3, "damaged"),
     refused("another checksum", |p| tar(p, &[{ let mut bytes = entry("a", b'0', 0, b""); bytes[148] ^= 1; bytes }]), 3, "damaged"),
     refused("a sparse file of 1 TB", |p| tar(p, &[entry("a", b'S', 512, &[0; 512])]), 3, "sparse"),
@@ -113,9 +113,9 @@ fn field(mut entry: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A size in GNU's binary way: a mark, and a number of 64 bits at the end.
-fn binary_size(mark: u8, number: &[u8; 8]) -> Vec<u8> {
+fn binary_size(mark: u8, number: [u8; 8]) -> Vec<u8> {
     let fill = if mark == 0x80 { 0 } else { mark };
-    let bytes = [&[mark, fill, fill, fill][..], number].concat();
+    let bytes = [&[mark, fill, fill, fill][..], &number].concat();
     field(entry("a", b'0', 0, b""), 124, &bytes)
 }
 

@@ -60,7 +60,7 @@ const ROWS: &[Row] = &[
     refused("a gzip bomb: 8 GB of zeros behind the scan", bomb, 3, "more follow"),
     refused("a gzip bomb: 8 GB of zeros in place of the header", |p| p.file("scan.nii.gz", zeros(8 << 30)), 3, "no NIfTI-1 header"),
     refused("a gzip bomb whose header asks for all of it", greedy, 3, "not possible|no memory|at most"),
-    refused("a tar of a series, compressed", |p| p.file("scan.nii.gz", gzipped(&super::tar::sound())), 3, "must not be compressed"),
+    refused("a tar of a series, compressed", |p| p.file("scan.nii.gz", gzipped(super::tar::sound())), 3, "must not be compressed"),
     taken("gzip data called .nii", |p| p.file("scan.nii", gzipped(&scan(|_| ()))), "Kidney volume"),
     taken("plain data called .nii.gz", |p| p.file("scan.nii.gz", scan(|_| ())), "Kidney volume"),
     taken("gzip in many members", |p| { let whole = scan(|_| ()); p.file("scan.nii.gz", whole.chunks(4096).flat_map(gzipped).collect::<Vec<u8>>()) }, "Kidney volume"),
