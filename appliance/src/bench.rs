@@ -8,6 +8,7 @@ use nephrobox_engine::cpu::int8;
 use nephrobox_engine::executor::{self, Arithmetic, Engine, Event, Running, Sharing};
 use nephrobox_engine::model::SliceModel;
 use nephrobox_engine::package::Model;
+use nephrobox_imaging::files;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, told};
@@ -26,6 +27,9 @@ processor's registers can multiply when nothing else is to be done, measured at 
 
 /// Slices of the whole scan: a KiTS19 case has 216 on average.
 pub(crate) const SCAN: usize = 216;
+
+/// The longest file of slices that is read, in bytes: 1,000 slices of 512 x 512 pixels.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Options of `nephrobox bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -315,7 +319,7 @@ impl Slices {
                 pixels,
             });
         };
-        let bytes = std::fs::read(path).map_err(|error| {
+        let bytes = files::read(path, MOST_BYTES).map_err(|error| {
             told(
                 Exit::Input,
                 &error,

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use nephrobox_shared::words;
+
 /// The exit codes of `nephrobox`. They are stable: scripts may rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -63,19 +65,33 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure from its three sentences.
+    /// A failure from its three sentences, made fit to be shown: file names and other people's words may be in them.
     pub fn new(
         exit: Exit,
         what: impl fmt::Display,
         place: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Self {
+        let place = match place.to_string() {
+            empty if empty.is_empty() => "an empty name".to_owned(),
+            place => place,
+        };
         Self {
             exit,
-            what: what.to_string(),
-            place: place.to_string(),
-            remedy: remedy.to_string(),
+            what: words::line(&what.to_string()),
+            place: words::line(&place),
+            remedy: words::line(&remedy.to_string()),
         }
+    }
+
+    /// The same with several things that are wrong, a line for each behind the first sentence.
+    #[must_use]
+    pub fn listing(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        for line in lines {
+            self.what.push('\n');
+            self.what.push_str(&words::line(&line));
+        }
+        self
     }
 }
 
@@ -124,12 +140,7 @@ pub fn told(
         .and_then(|rest| rest.strip_prefix(": "))
         .unwrap_or(&message);
     let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, remedy));
-    Failure {
-        exit,
-        what: what.to_owned(),
-        remedy: remedy.to_owned(),
-        place,
-    }
+    Failure::new(exit, what, place, remedy)
 }
 
 #[cfg(test)]
@@ -180,6 +191,16 @@ mod tests {
             "error: the scan ends early\nwhere: a.nii.gz\nto do: copy the file again"
         );
         assert_eq!(failure.exit.code(), 3);
+    }
+
+    #[test]
+    fn names_do_not_act_on_a_terminal_and_a_listing_has_a_line_for_each() {
+        let failure = Failure::new(Exit::Usage, "wrong", "a\n\u{1b}[2J", "mend it");
+        let failure = failure.listing(["line 1\r".to_owned(), "line 2".to_owned()]);
+        assert_eq!(
+            failure.to_string(),
+            "error: wrong\nline 1\\r\nline 2\nwhere: a\\n\\u{1b}[2J\nto do: mend it"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use nephrobox_imaging::files;
 use nephrobox_shared::report::{Change, Report, Subject};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,9 @@ use crate::storage::Storage;
 
 /// Reports that are looked at for one scan.
 pub const READ: usize = 512;
+
+/// The longest report that a person may name, in bytes; thousands of slices and hundreds of tumours come to 1 MB.
+const MOST_BYTES: u64 = 32 << 20;
 
 /// What changed since the last earlier study of the patient of `report`, which is that of scan `id`; `None` if the report names no patient or
 /// the box holds no such study. A report that cannot be read is passed over.
@@ -78,11 +82,14 @@ pub fn read(place: &Path) -> Result<Report, Failure> {
     };
     let remedy = "name the report.json of an earlier scan, or the folder of its results";
     let failed = |what: String| Failure::new(Exit::Input, what, file.display(), remedy);
-    let bytes = std::fs::read(&file)
+    let bytes = files::read(&file, MOST_BYTES)
         .map_err(|error| failed(format!("the earlier report cannot be read: {error}")))?;
+    // What is there instead may be a patient's name, so that it is not quoted.
     serde_json::from_slice(&bytes).map_err(|error| {
         failed(format!(
-            "the earlier report is no report of nephrobox: {error}"
+            "the earlier report is no report of nephrobox from line {}, column {} on",
+            error.line(),
+            error.column()
         ))
     })
 }

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
 use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure};
@@ -101,7 +102,7 @@ impl Destination {
         tempfile::Builder::new()
             .prefix(STAGING)
             .tempfile_in(&place)
-            .map_err(|error| unwritable(&place, &error))?;
+            .map_err(|error| unwritable(&place, &files::nameless(error)))?;
         Ok(Self {
             folder: folder.to_path_buf(),
         })
@@ -125,7 +126,7 @@ impl Destination {
         };
         let made = fs::create_dir_all(&home)
             .and_then(|()| tempfile::Builder::new().prefix(STAGING).tempdir_in(&home))
-            .map_err(|error| unwritable(&home, &error))?;
+            .map_err(|error| unwritable(&home, &files::nameless(error)))?;
         Ok(Staging {
             made,
             folder: self.folder.clone(),

@@ -53,13 +53,17 @@ fn open_series(paths: &[PathBuf]) -> Result<ScanReader, Failure> {
             path.display(),
             "name the NIfTI file itself, a case folder in the layout of KiTS19, or the folder of a DICOM series",
         ),
-        ImagingError::Dicom(refused) => unusable(refused.path(), &error),
         _ => unusable(&paths.first().cloned().unwrap_or_default(), &error),
     })
 }
 
 /// Turns an error of the reader into a failure of the input.
 pub fn unusable(path: &Path, error: &ImagingError) -> Failure {
+    // A person names a folder, and one file in it is what is wrong.
+    let path = match error {
+        ImagingError::Dicom(refused) => refused.path(),
+        _ => path,
+    };
     told(
         Exit::Input,
         error,

@@ -10,6 +10,7 @@ use nephrobox_engine::executor::{self, Arithmetic, Event, Settings, Sharing, Sta
 use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::scan::Visit;
 use nephrobox_shared::report::{Change, Report};
+use nephrobox_shared::words;
 
 use crate::failure::{Exit, Failure, told};
 use crate::job::{self, Options, Package};
@@ -286,7 +287,9 @@ pub(crate) fn summary(report: &Report, folder: &Path) -> String {
     lines.join("\n")
 }
 
-/// Prints to a reader that may have gone away: the results are in place whether or not anyone listens.
-pub(crate) fn say(out: &mut dyn Write, words: &str) {
-    let _ = out.write_all(words.as_bytes()).and_then(|()| out.flush());
+/// Prints, so that nothing acts on a terminal, to a reader that may have gone away: the results are in place whether or not anyone listens.
+pub(crate) fn say(out: &mut dyn Write, answer: &str) {
+    let _ = out
+        .write_all(words::lines(answer).as_bytes())
+        .and_then(|()| out.flush());
 }

@@ -1,9 +1,9 @@
 //! Which data a set was made from, and by which rules: enough to find the same patients and slices again.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
+use nephrobox_imaging::files;
 use nephrobox_shared::preprocess::Preprocess;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ use crate::choice::SliceChoice;
 use crate::error::{DataError, DataErrorKind};
 use crate::hash::hash_json;
 use crate::labels::LabelScan;
+
+/// The longest file that is read, in bytes; a fingerprint has about 600 for each volume.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// What decides the bytes of a prepared volume, besides its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,7 +144,8 @@ impl Fingerprint {
             let remedy = "copy it again from the folder that `nephrotrain prepare` made";
             DataError::new(DataErrorKind::Damaged, path, what, remedy)
         };
-        let text = fs::read(path).map_err(|e| DataError::io(path, "read the fingerprint", e))?;
+        let text = files::read(path, MOST_BYTES)
+            .map_err(|e| DataError::io(path, "read the fingerprint", e))?;
         let read: Self = serde_json::from_slice(&text)
             .map_err(|e| damaged("this is no fingerprint of a prepared set").because(e))?;
         let overall = read.overall.clone();
@@ -156,6 +160,8 @@ impl Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn example() -> Fingerprint {

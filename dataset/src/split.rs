@@ -5,13 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
+use std::io;
 use std::path::Path;
 
+use nephrobox_imaging::files;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, DataErrorKind};
 use crate::order;
+
+/// The longest file that is read, in bytes; a split has some dozen for each case.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// A part of the patients.
 #[derive(
@@ -175,8 +179,10 @@ impl PatientSplit {
 
     /// Reads a split file.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text =
-            fs::read_to_string(path).map_err(|e| DataError::io(path, "read the split", e))?;
+        let failed = |error| DataError::io(path, "read the split", error);
+        let bytes = files::read(path, MOST_BYTES).map_err(failed)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         toml::from_str(&text).map_err(|e: toml::de::Error| {
             let line = e
                 .span()
@@ -195,7 +201,7 @@ impl PatientSplit {
 
     /// Writes a split file for people: one name a line.
     pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        nephrobox_imaging::files::write(path, self.to_toml().as_bytes())
+        files::write(path, self.to_toml().as_bytes())
             .map_err(|e| DataError::io(path, "write the split", e))
     }
 
@@ -269,6 +275,8 @@ fn some_of(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -6,16 +6,16 @@
 //!
 //! Signatures are carried, not verified.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::fmt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use half::f16;
 use nephrobox_imaging::files;
 use nephrobox_shared::class::Class;
 use nephrobox_shared::package::{
-    self, Dtype, Manifest, PackageError, PackageView, Signature, TensorSource, TensorView,
+    self, Dtype, HEADER_LEN, Header, Manifest, PackageError, PackageView, Signature, TensorSource,
+    TensorView,
 };
 
 use crate::program::{
@@ -103,27 +103,7 @@ impl Model {
             path: path.to_owned(),
             problem,
         };
-        let read = || -> io::Result<Result<Vec<u8>, u64>> {
-            let file = File::open(path)?;
-            let announced = file.metadata()?.len();
-            if announced > MAX_FILE_BYTES {
-                return Ok(Err(announced));
-            }
-            // A file that grows meanwhile, or a device that says it is empty, has no end of its own.
-            let mut bytes = Vec::with_capacity(announced as usize);
-            file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-            let found = bytes.len() as u64;
-            Ok(if found > MAX_FILE_BYTES {
-                Err(found)
-            } else {
-                Ok(bytes)
-            })
-        };
-        match read() {
-            Ok(Ok(bytes)) => Self::from_vec(bytes).map_err(|e| error(Problem::Model(e))),
-            Ok(Err(bytes)) => Err(error(Problem::TooLong(bytes))),
-            Err(e) => Err(error(Problem::Io(e.kind(), e.to_string()))),
-        }
+        read(path).and_then(|bytes| Self::from_vec(bytes).map_err(|e| error(Problem::Model(e))))
     }
 
     /// Checks a package's bytes and takes the model out of them.
@@ -249,6 +229,36 @@ impl Model {
         let kernel = self.tensors.iter().find(|tensor| tensor.shape().len() == 4);
         kernel.map_or(Storage::F32, Tensor::storage)
     }
+}
+
+/// The bytes of a package file, of which nothing is checked but that there are as many as the first of them say: what is no package is
+/// not read to its end.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let problem = |problem| LoadError {
+        path: path.to_owned(),
+        problem,
+    };
+    let unreadable = |error: io::Error| {
+        problem(match error.kind() {
+            io::ErrorKind::FileTooLarge => Problem::TooLong,
+            kind => Problem::Io(kind, error.to_string()),
+        })
+    };
+    let refused = |error| problem(Problem::Model(ModelError::Package(error)));
+    let file = files::open(path).map_err(unreadable)?;
+    let found = file.metadata().map_err(unreadable)?.len();
+    if found > MAX_FILE_BYTES {
+        return Err(problem(Problem::TooLong));
+    }
+    let mut head = Vec::new();
+    file.take(HEADER_LEN as u64)
+        .read_to_end(&mut head)
+        .map_err(unreadable)?;
+    let expected = Header::read(&head).map_err(refused)?.total_len;
+    if expected != found {
+        return Err(refused(PackageError::Length { expected, found }));
+    }
+    files::read(path, MAX_FILE_BYTES).map_err(unreadable)
 }
 
 /// A tensor's numbers as the file holds them.
@@ -402,9 +412,9 @@ pub enum Problem {
     Io(io::ErrorKind, String),
     /// The file is larger than [`MAX_FILE_BYTES`].
     #[error(
-        "the file has {0} bytes or more and no model package is larger than {MAX_FILE_BYTES}; check the path"
+        "no model package has more than {MAX_FILE_BYTES} bytes, and this file has; check the path"
     )]
-    TooLong(u64),
+    TooLong,
     /// The file was read and holds no sound model.
     #[error(transparent)]
     Model(ModelError),

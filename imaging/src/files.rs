@@ -2,9 +2,12 @@
 //!
 //! What is written goes into an unnamed neighbour first, is forced to the disk and then renamed; whatever happens, at the path is
 //! either what was there before or all of the new contents. Every program of the house writes its single files through here.
+//!
+//! Small files that are read whole, such as keys and configurations, come in through [`read`]: a name may stand for a pipe, on which a
+//! program would wait for ever, or for a device that never ends.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -46,7 +49,7 @@ impl Readers {
             };
             unfinished.permissions(std::fs::Permissions::from_mode(mode));
         }
-        unfinished.tempfile_in(folder)
+        unfinished.tempfile_in(folder).map_err(nameless)
     }
 }
 
@@ -87,6 +90,58 @@ pub fn write_with<E>(
     sync_folder(folder).map_err(failed)
 }
 
+/// A temporary file's error without that file's name, which nobody has heard of.
+#[must_use]
+pub fn nameless(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((told, _)) => io::Error::new(error.kind(), told.to_owned()),
+        None => error,
+    }
+}
+
+/// Opens a file, and nothing that only looks like one: a pipe, a device or a folder is refused before it is opened.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for what is no file, else whatever the system says.
+pub fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() {
+        return File::open(path);
+    }
+    let what = if kind.is_dir() {
+        "a folder"
+    } else {
+        "a pipe or a device"
+    };
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("it is no file but {what}"),
+    ))
+}
+
+/// The contents of a file of at most `most` bytes.
+///
+/// # Errors
+/// Those of [`open`], [`io::ErrorKind::FileTooLarge`] for a longer file, else whatever the system says.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let bytes = file.metadata()?.len();
+    let mut contents = Vec::new();
+    if bytes <= most {
+        contents.try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        // It may be growing.
+        file.take(most + 1).read_to_end(&mut contents)?;
+    }
+    let bytes = bytes.max(contents.len() as u64);
+    if bytes > most {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has {bytes} bytes, and at most {most} are read"),
+        ));
+    }
+    Ok(contents)
+}
+
 /// The folder that a file lies in.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
@@ -116,8 +171,6 @@ pub fn sync_folder(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// Shows RQ-52.
@@ -150,6 +203,33 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_without_the_name_of_a_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("nowhere/key"), b"").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(UNFINISHED), "{error}");
+    }
+
+    #[test]
+    fn only_files_are_read_and_only_so_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, b"12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        let kind = |path: &Path, most| read(path, most).unwrap_err().kind();
+        assert_eq!(kind(&path, 4), io::ErrorKind::FileTooLarge);
+        assert_eq!(kind(folder.path(), 4), io::ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(&folder.path().join("nowhere"), 4),
+            io::ErrorKind::NotFound
+        );
+        #[cfg(unix)]
+        for device in ["/dev/zero", "/dev/null"] {
+            assert_eq!(kind(Path::new(device), 4), io::ErrorKind::InvalidInput);
+        }
     }
 
     #[cfg(unix)]

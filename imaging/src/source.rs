@@ -12,6 +12,7 @@ use flate2::bufread::GzDecoder;
 
 use crate::dicom::Series;
 use crate::error::ImagingError;
+use crate::files;
 
 /// First bytes of a gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -50,14 +51,14 @@ impl Source {
                 source,
             }
         };
-        let mut file = File::open(path).map_err(io_error("open"))?;
-        let metadata = file.metadata().map_err(io_error("open"))?;
-        if !metadata.is_file() {
-            return Err(ImagingError::NotNifti {
+        let mut file = files::open(path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidInput => ImagingError::NotNifti {
                 path: path.to_owned(),
-                found: "this is not a file".into(),
-            });
-        }
+                found: format!("this is no scan, {source}"),
+            },
+            _ => io_error("open")(source),
+        })?;
+        let metadata = file.metadata().map_err(io_error("open"))?;
         let mut magic = Vec::new();
         file.by_ref()
             .take(2)

@@ -19,7 +19,16 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub fn open(path: &Path, baud: u32) -> io::Result<SerialStream> {
     let name = path.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
     // The crate locks the port's file; a killed program gives that lock back.
-    let mut stream = tokio_serial::new(name, baud).open_native_async()?;
+    let opened = tokio_serial::new(name, baud).open_native_async();
+    let mut stream = opened.map_err(|error| {
+        // The system's words for it speak of typewriters.
+        let plain = std::fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir());
+        if plain {
+            io::Error::new(io::ErrorKind::InvalidInput, "it is no serial port")
+        } else {
+            error.into()
+        }
+    })?;
     if path.starts_with("/dev/pts") {
         // On a pseudo-terminal the mark of exclusive use outlives a killed program, and nobody else gets in again.
         stream.set_exclusive(false)?;

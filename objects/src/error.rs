@@ -8,7 +8,7 @@ use nephrobox_shared::measure::MeasureError;
 pub enum ObjectsError {
     /// A UID of the source is none.
     #[error(
-        "the {what} of the source series is {uid:?}, which is no DICOM UID; send the series again from the scanner or the archive"
+        "the {what} of the source series is no DICOM UID; send the series again from the scanner or the archive"
     )]
     Uid {
         /// Which one, such as "Study Instance UID".

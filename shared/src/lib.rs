@@ -11,6 +11,7 @@
 //! * [`package`]: the `.nbx` model package, read without copying.
 //! * `moment` (feature `alloc`): moments as text.
 //! * `report` (feature `alloc`): the report of one scan as plain structs.
+//! * `words` (feature `alloc`): words of others made fit to be shown.
 //!
 //! The crate is `no_std` and never names `std`. What needs a heap stands behind the feature `alloc`. Arithmetic is
 //! integer, or IEEE 754 in a fixed order without fused operations, so results are the same bytes on x86-64 and aarch64.
@@ -29,3 +30,5 @@ pub mod package;
 pub mod preprocess;
 #[cfg(feature = "alloc")]
 pub mod report;
+#[cfg(feature = "alloc")]
+pub mod words;

@@ -11,6 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+/// The longest PEM file that is read, in bytes: the certificates of all public authorities together have less than 1 MB.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// Who we are: two PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -93,11 +96,14 @@ fn unusable(error: impl std::fmt::Display) -> TlsError {
 
 impl Identity {
     fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| TlsError::File {
+        let wrong = |reason| TlsError::File {
             path: self.key.clone(),
             what: "private key",
-            reason: error.to_string(),
-        })?;
+            reason,
+        };
+        plain(&self.key).map_err(wrong)?;
+        let key =
+            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| wrong(error.to_string()))?;
         Ok((certificates(&self.certificate)?, key))
     }
 }
@@ -110,12 +116,25 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// Whether a path is a file of a size that certificates have: on a pipe we would wait for ever, and a device may never end.
+fn plain(path: &Path) -> Result<(), String> {
+    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("it is no file".into());
+    }
+    if found.len() > MOST_BYTES {
+        return Err(format!("it has {} bytes", found.len()));
+    }
+    Ok(())
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |reason: String| TlsError::File {
         path: path.to_owned(),
         what: "certificate",
         reason,
     };
+    plain(path).map_err(wrong)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
         .map_err(|error| wrong(error.to_string()))?
         .collect();

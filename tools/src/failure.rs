@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use nephrobox_shared::words;
+
 use serde_json::json;
 
 /// The exit codes of `nephroctl`. They are stable; 1 to 4 and 6 mean the same in `nephrobox`.
@@ -120,19 +122,23 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure from its three sentences, with the exit's own error code.
+    /// A failure from its three sentences, made fit to be shown: file names and other people's words may be in them, with the exit's own error code.
     pub fn new(
         exit: Exit,
         what: impl fmt::Display,
         place: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Self {
+        let place = match place.to_string() {
+            empty if empty.is_empty() => "an empty name".to_owned(),
+            place => place,
+        };
         Self {
             exit,
             code: exit.name(),
-            what: what.to_string(),
-            place: place.to_string(),
-            remedy: remedy.to_string(),
+            what: words::line(&what.to_string()),
+            place: words::line(&place),
+            remedy: words::line(&remedy.to_string()),
         }
     }
 
@@ -196,9 +202,12 @@ pub(crate) fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Fail
     )
 }
 
-/// Writes a command's answer. A reader that has gone away has seen what it wanted.
-pub(crate) fn say(out: &mut dyn std::io::Write, words: &str) -> Result<(), Failure> {
-    match out.write_all(words.as_bytes()).and_then(|()| out.flush()) {
+/// Writes a command's answer, of which nothing acts on a terminal. A reader that has gone away has seen what it wanted.
+pub(crate) fn say(out: &mut dyn std::io::Write, answer: &str) -> Result<(), Failure> {
+    match out
+        .write_all(words::lines(answer).as_bytes())
+        .and_then(|()| out.flush())
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(told(
             Exit::Output,
             &error,

@@ -3,6 +3,7 @@
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
 use nephrobox_link::message::{Object, Reply, Request};
 use nephrobox_shared::package::permit::{Permit, PermitError};
 use nephrobox_shared::package::{PublicKey, SignatureError};
@@ -25,6 +26,9 @@ The package is checked here first. On the box it goes into the slot that does no
 trial and tested with its own slices, and runs only if their label maps come out right; else the \
 box keeps the model that it has, and the exit code is 8. What was interrupted goes on where it \
 stopped when the same command is given again.";
+
+/// A permit has 128 bytes; what is read beyond that is only told of.
+const MOST_PERMIT_BYTES: u64 = 1 << 16;
 
 /// Options of `nephroctl flash`.
 #[derive(Debug, Clone, clap::Args)]
@@ -118,7 +122,7 @@ fn permit(
     let unusable = |error: &dyn std::error::Error| {
         told(Exit::Input, error, path.display(), "make the permit again").coded("permit")
     };
-    let bytes = std::fs::read(path).map_err(|error| unusable(&error))?;
+    let bytes = files::read(path, MOST_PERMIT_BYTES).map_err(|error| unusable(&error))?;
     match Permit::open(&bytes, keys) {
         Ok(permit) if permit.package != *package => {
             return Err(unusable(&PermitError::OtherPackage));

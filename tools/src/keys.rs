@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use nephrobox_imaging::files;
 use nephrobox_shared::package::{KEY_TEXT_LEN, PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ const ROOM: usize = 2 * KEY_TEXT_LEN;
 /// # Errors
 /// If the file cannot be read, others can read it too, or it is no secret key.
 pub fn secret(path: &Path) -> Result<SecretKey, Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = files::open(path).map_err(|error| unreadable(path, &error))?;
     private(path, &file)?;
     parse(path, file)
 }
@@ -37,7 +38,7 @@ pub fn public(given: &[String]) -> Result<Vec<PublicKey>, Failure> {
                 });
             }
             let path = Path::new(given);
-            let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+            let file = files::open(path).map_err(|error| unreadable(path, &error))?;
             parse(path, file)
         })
         .collect()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use nephrobox_engine::package::{LoadError, Loaded, MAX_FILE_BYTES, Model, Problem};
+use nephrobox_engine::package::{self, Loaded, Model};
 use nephrobox_shared::package::{Header, KeyId, PackageView, PublicKey, signing};
 
 use crate::failure::{Exit, Failure, told};
@@ -106,17 +106,6 @@ impl Package {
 /// # Errors
 /// When the file cannot be read, or is larger than any package.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |problem| {
-        let error = LoadError {
-            path: path.to_owned(),
-            problem,
-        };
-        told(Exit::Model, &error, path.display(), "name a model package")
-    };
-    let unreadable = |error: std::io::Error| failed(Problem::Io(error.kind(), error.to_string()));
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(failed(Problem::TooLong(bytes)));
-    }
-    std::fs::read(path).map_err(unreadable)
+    package::read(path)
+        .map_err(|error| told(Exit::Model, &error, path.display(), "name a model package"))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nephrobox_link::client::Progress;
 use nephrobox_link::message::ScanState;
+use nephrobox_shared::words;
 
 const BYTES: &str = "{msg}  {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 const SLICES: &str = "{msg}  {bar:32} {pos}/{len} slices  {eta} left";
@@ -105,7 +106,8 @@ impl Bar {
     }
 
     fn say(&mut self, words: &str) {
-        self.shown.set_message(words.to_owned());
+        let words = &words::line(words);
+        self.shown.set_message(words.clone());
         if let Some(said) = &mut self.said
             && said != words
         {

@@ -15,6 +15,9 @@ Examples:
   nephrobox config check nephrobox.toml     every mistake at once, with its line
   nephrobox config show nephrobox.toml      with all defaults filled in";
 
+/// Mistakes that are told at once: more than anybody makes, and fewer than fill a screen several times over.
+const LISTED: usize = 20;
+
 /// Options of `nephrobox config`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -83,13 +86,17 @@ pub(crate) fn load(file: &std::path::Path) -> Result<Config, Failure> {
             } else {
                 &format!("are {} mistakes", problems.len())
             };
-            let what = format!("there {many} in the configuration\n{error}");
+            let listed = problems.iter().take(LISTED);
+            let listed = listed.map(|problem| format!("{}: {problem}", file.display()));
+            let more = problems.len().saturating_sub(LISTED);
+            let more = (more > 0).then(|| format!("{}: and {more} more", file.display()));
             Failure::new(
                 Exit::Usage,
-                what,
+                format!("there {many} in the configuration"),
                 file.display(),
                 "correct each line named above",
             )
+            .listing(listed.chain(more))
         }
     })
 }

@@ -11,15 +11,20 @@ mod reader;
 pub mod size;
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
 use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
 pub(crate) use network::{AE_TITLE, LINE};
 pub use network::{Archive, Destination, Dicom, DicomWeb, Object, Peer, Recipient, Results, Tls};
 pub use reader::Problem;
+
+/// The longest file that is read, in bytes. The example with every key has less than 10 kB.
+const MOST_BYTES: u64 = 256 << 10;
 
 /// A configuration that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -229,7 +234,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is not right; holds every problem, at least one, by line.
     #[error("{}", Listed(path, problems))]
@@ -259,9 +264,14 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or every problem in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let cannot = |source| ConfigError::Read {
             path: path.to_owned(),
             source,
+        };
+        let bytes = files::read(path, MOST_BYTES).map_err(cannot)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let what = format!("byte {} is no UTF-8", error.utf8_error().valid_up_to());
+            cannot(io::Error::new(io::ErrorKind::InvalidData, what))
         })?;
         Self::parse(&text).map_err(|problems| ConfigError::Wrong {
             path: path.to_owned(),

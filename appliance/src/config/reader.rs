@@ -31,6 +31,8 @@ impl fmt::Display for Problem {
 /// The text and what was found wrong in it.
 pub(super) struct Problems<'t> {
     text: &'t str,
+    /// Where lines end.
+    ends: Vec<usize>,
     pub(super) found: Vec<Problem>,
 }
 
@@ -38,6 +40,7 @@ impl<'t> Problems<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
+            ends: text.match_indices('\n').map(|(at, _)| at).collect(),
             found: Vec::new(),
         }
     }
@@ -50,8 +53,8 @@ impl<'t> Problems<'t> {
         remedy: impl Into<String>,
     ) {
         let line = span.map(|span| {
-            let end = span.start.min(self.text.len());
-            1 + self.text.get(..end).unwrap_or("").matches('\n').count()
+            let start = span.start.min(self.text.len());
+            1 + self.ends.partition_point(|&end| end < start)
         });
         self.found.push(Problem {
             line,

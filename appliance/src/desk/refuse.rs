@@ -17,7 +17,8 @@ pub(super) fn nothing_announced() -> Refused {
 }
 
 pub(super) fn scan_id(error: NoScanId) -> Refused {
-    Refused::new(Code::BadRequest, &error.to_string())
+    let words = format!("{error}; nephroctl scans lists those that are here");
+    Refused::new(Code::BadRequest, &words)
 }
 
 pub(super) fn audit(error: &AuditError) -> Refused {

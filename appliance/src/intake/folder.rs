@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use nephrobox_imaging::ScanReader;
 use nephrobox_imaging::dicom::{DicomError, SeriesFiles, is_dicom, sort_out};
+use nephrobox_shared::words;
 
 use self::look::{Look, Thing, look_at};
 use super::{Put, put};
@@ -281,7 +282,8 @@ impl Watched {
         let mut reasons = String::new();
         for seen in what {
             if let Seen::Refused(why) = seen {
-                reasons += why;
+                // It may quote names of files, which are for somebody's terminal now.
+                reasons += &words::line(why);
                 reasons.push('\n');
             }
         }

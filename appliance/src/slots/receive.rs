@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nephrobox_engine::package::MAX_FILE_BYTES;
+use nephrobox_imaging::files;
 
 use super::record::{Entry, Reception, Stage};
 use super::types::{Announced, Begin};
@@ -189,7 +190,7 @@ impl<S: Storage> Slots<S> {
         if bytes > MAX_FILE_BYTES {
             return Ok(Begin::Refused(Refusal::Size(bytes)));
         }
-        let file = std::fs::read(path).map_err(cannot)?;
+        let file = files::read(path, MAX_FILE_BYTES).map_err(cannot)?;
         let announced = Announced::of(&file, permit).map_err(|source| SlotsError::NotAPackage {
             path: path.to_owned(),
             source,

@@ -209,10 +209,7 @@ fn what_cannot_be_read_or_written_is_said_with_the_path() {
         .unwrap()
         .set_len((1 << 30) + 1)
         .unwrap();
-    assert_eq!(
-        Model::load(&huge).unwrap_err().problem,
-        Problem::TooLong((1 << 30) + 1)
-    );
+    assert_eq!(Model::load(&huge).unwrap_err().problem, Problem::TooLong);
 }
 
 #[test]

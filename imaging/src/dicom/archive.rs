@@ -57,7 +57,8 @@ pub(crate) fn files(path: &Path) -> Result<Vec<Place>, DicomError> {
     let mut archive = Archive::new(BufReader::with_capacity(BLOCK as usize, file));
     let failed = |error: io::Error| match error.raw_os_error() {
         Some(_) => io_error(error),
-        None => damaged(path, error.to_string()),
+        // The parser's own words quote names in the archive, which may be a patient's.
+        None => damaged(path, "a header in it makes no sense".to_owned()),
     };
     let shared: Arc<Path> = path.into();
     let mut found = Vec::new();

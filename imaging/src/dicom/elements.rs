@@ -256,6 +256,11 @@ fn walk(
     catch_unwind(guarded).unwrap_or_else(|_| Err("its elements make no sense".to_owned()))
 }
 
+/// The parser's words for what it cannot read, within a sentence.
+fn unread(error: &dyn std::error::Error) -> String {
+    format!("its elements cannot be read ({error})")
+}
+
 fn walk_unguarded(
     source: impl Read + Seek,
     types: Types,
@@ -266,12 +271,12 @@ fn walk_unguarded(
         Types::Implicit => IMPLICIT_VR_LITTLE_ENDIAN.erased(),
     };
     let mut reader =
-        LazyDataSetReader::new_with_ts(source, &syntax).map_err(|error| error.to_string())?;
+        LazyDataSetReader::new_with_ts(source, &syntax).map_err(|error| unread(&error))?;
     let mut open: Vec<Open> = Vec::new();
     // Begun in the image at the top level.
     let mut items = 0_usize;
     while let Some(token) = reader.advance() {
-        let token = token.map_err(|error| error.to_string())?;
+        let token = token.map_err(|error| unread(&error))?;
         let go = match token {
             LazyDataToken::ElementHeader(_) => Go::On,
             LazyDataToken::SequenceStart { .. } => {

@@ -59,7 +59,7 @@ fn unpack_unguarded(packing: Packing, bytes: &[u8], slice: &Slice) -> Result<Vec
             size.check(slice)?;
             let unpacked = Decoder::new(bytes)
                 .decode()
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| format!("its JPEG image cannot be unpacked ({error})"))?;
             words(&unpacked, size.bits > 8, u16::from_ne_bytes)
         }
         Packing::JpegLs => {
@@ -75,7 +75,7 @@ fn unpack_unguarded(packing: Packing, bytes: &[u8], slice: &Slice) -> Result<Vec
             unsigned[COMPONENT] &= 0x7F;
             let unpacked = Image::new(&unsigned, &DecodeSettings::default())
                 .and_then(|image| image.decode_native())
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| format!("its JPEG 2000 image cannot be unpacked ({error})"))?;
             let half = if size.signed { 1 << (size.bits - 1) } else { 0 };
             words(&unpacked.data, size.bits > 8, |word| {
                 u16::from_le_bytes(word).wrapping_sub(half)

@@ -107,7 +107,7 @@ impl fmt::Display for PackageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NotAPackage => {
-                f.write_str("this is no model package; it does not begin with \"NBX1\"")
+                f.write_str("this is no model package, since it does not begin with \"NBX1\"; name a file that ends in .nbx")
             }
             Self::Newer { major, minor } => write!(
                 f,
@@ -157,11 +157,14 @@ impl fmt::Display for PackageError {
             ),
             Self::TooManyTensors { tensors } => write!(
                 f,
-                "the package has {tensors} tensors and at most {} are possible",
+                "the package has {tensors} tensors and at most {} are possible; export the model again",
                 super::MAX_TENSORS
             ),
             Self::Tensor { index, problem } => {
-                write!(f, "tensor {index} of the package is unusable: {problem}")
+                write!(
+                    f,
+                    "tensor {index} of the package is unusable: {problem}; export the model again"
+                )
             }
             Self::ManifestEncoding => {
                 f.write_str("the package's manifest cannot be decoded; export the model again")

@@ -39,8 +39,13 @@ impl Home {
 
     /// A rig with more in its configuration.
     pub(crate) fn with(quality: Quality, more: &str) -> Self {
-        let folder = TempDir::new().expect("a folder");
         let exe = Exe(env!("CARGO_BIN_EXE_nephrobox-demo").into());
+        Self::of(exe, quality, more)
+    }
+
+    /// A rig of another program, such as one that is held back.
+    pub(crate) fn of(exe: Exe, quality: Quality, more: &str) -> Self {
+        let folder = TempDir::new().expect("a folder");
         let more = format!("[spool]\nkeep_free_bytes = 0\n{more}");
         let rig = Rig::build(exe, &folder.path().join("rig"), quality, &more).expect("a rig");
         Self { rig, folder }
