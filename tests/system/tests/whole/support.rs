@@ -39,8 +39,16 @@ impl Home {
 
     /// A rig with more in its configuration.
     pub(crate) fn with(quality: Quality, more: &str) -> Self {
+        Self::of(
+            Exe(env!("CARGO_BIN_EXE_nephrobox-demo").into()),
+            quality,
+            more,
+        )
+    }
+
+    /// The same of a given program.
+    pub(crate) fn of(exe: Exe, quality: Quality, more: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let exe = Exe(env!("CARGO_BIN_EXE_nephrobox-demo").into());
         let more = format!("[spool]\nkeep_free_bytes = 0\n{more}");
         let rig = Rig::build(exe, &folder.path().join("rig"), quality, &more).expect("a rig");
         Self { rig, folder }
