@@ -85,7 +85,13 @@ mod tests {
         assert!(told(|| assert!(1 > 2)).ends_with("assertion failed: 1 > 2"));
         for quotes in [
             (|| panic!("no spacing in {}", "Zzyzx^Quentin")) as fn(),
-            || drop(str::parse::<u8>(&"Zzyzx^Quentin".to_owned()).map_err(|_| "Zzyzx").unwrap()),
+            || {
+                drop(
+                    str::parse::<u8>(&"Zzyzx^Quentin".to_owned())
+                        .map_err(|_| "Zzyzx")
+                        .unwrap(),
+                )
+            },
             || drop("Zzyzx^Quént"[..9].to_owned()),
             || assert_eq!("Zzyzx", "Quentin"),
             || std::panic::panic_any(7),

@@ -313,9 +313,8 @@ fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
         }
         slices
     };
-    let bytes = |slices: &[SliceFile]| -> usize {
-        slices.iter().map(|slice| slice.encode().len()).sum()
-    };
+    let bytes =
+        |slices: &[SliceFile]| -> usize { slices.iter().map(|slice| slice.encode().len()).sum() };
     let first = series("2.25.2");
     // Room for one series, and for all but the last slice of another.
     let settings = Settings {

@@ -275,11 +275,17 @@ impl Faulty {
     fn delivered(&self, count: usize) -> Vec<(String, Vec<String>)> {
         let share = self.home.path("share");
         let there = || {
-            let names = if share.exists() { names(&share) } else { vec![] };
+            let names = if share.exists() {
+                names(&share)
+            } else {
+                vec![]
+            };
             names.into_iter().filter(|name| !name.starts_with('.'))
         };
         self.until("delivered", || there().count() >= count);
-        there().map(|id| (id.clone(), names(&share.join(id)))).collect()
+        there()
+            .map(|id| (id.clone(), names(&share.join(id))))
+            .collect()
     }
 
     /// Stores the phantom's series as `CT1` does.
@@ -315,7 +321,9 @@ impl Faulty {
     fn is_well(mut self) {
         self.kill();
         let log = fs::read_to_string(self.home.path("state/logs/nephrobox.log")).expect("a log");
-        let told = log.lines().find(|line| line.contains("a fault in nephrobox"));
+        let told = log
+            .lines()
+            .find(|line| line.contains("a fault in nephrobox"));
         let told = told.expect("a line about it");
         assert!(told.contains("tests/panics.rs:"), "{told}");
         assert!(told.contains("kept back"), "{told}");
@@ -354,7 +362,10 @@ fn a_panic_where_a_series_is_taken_costs_none_of_its_slices() {
     faulty.ends_without("series");
     faulty.start();
     let delivered = faulty.delivered(1);
-    assert!(delivered[0].1.contains(&"segmentation.dcm".into()), "{delivered:?}");
+    assert!(
+        delivered[0].1.contains(&"segmentation.dcm".into()),
+        "{delivered:?}"
+    );
     faulty.is_well();
 }
 
@@ -369,7 +380,8 @@ fn a_panic_on_the_serial_line_ends_the_process() {
 }
 
 #[test]
-fn a_scan_that_makes_the_work_panic_is_set_aside_after_two_tries_and_the_box_goes_on_with_the_next() {
+fn a_scan_that_makes_the_work_panic_is_set_aside_after_two_tries_and_the_box_goes_on_with_the_next()
+{
     let mut faulty = Faulty::with_the_first_scan("worker", PROGRESS);
     faulty.home.drop_in("1.nii", &faulty.home.phantom(1));
     faulty.home.drop_in("2.nii", &faulty.home.phantom(2));
@@ -399,7 +411,10 @@ fn a_scan_that_brings_the_process_down_does_so_twice() {
     }
     let delivered = faulty.delivered(2);
     assert_eq!(delivered[0].1, ["failure.json", "failure.txt"]);
-    assert!(delivered[1].1.contains(&"report.json".into()), "{delivered:?}");
+    assert!(
+        delivered[1].1.contains(&"report.json".into()),
+        "{delivered:?}"
+    );
     assert!(faulty.runs());
     faulty.is_well();
 }

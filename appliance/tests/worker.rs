@@ -274,7 +274,9 @@ fn a_file_that_brings_a_fault_out_is_put_away_and_the_next_one_is_taken() {
         floor_bytes: 0,
         ..Settings::default()
     };
-    let spool = Spool::open(Struck::new(storage), settings).expect("a start").0;
+    let spool = Spool::open(Struck::new(storage), settings)
+        .expect("a start")
+        .0;
     let scan = phantom("case.nii");
     let seen = drop_in(home.path(), &spool, "Zzyzx.nii", &scan);
     let [Seen::Refused(why)] = &seen[..] else {

@@ -355,8 +355,9 @@ fn show(core: &Arc<Core>) -> AbortHandle {
                 Some(Err(_)) => "a fault in nephrobox, see its log".into(),
             };
             tracing::error!(why, "the panel cannot be drawn and is begun anew");
-            let message =
-                format!("the panel cannot be drawn ({why}); it may show what is past: start the box again");
+            let message = format!(
+                "the panel cannot be drawn ({why}); it may show what is past: start the box again"
+            );
             core.raise(NO_PANEL, message, false);
             tokio::time::sleep(AGAIN).await;
         }

@@ -163,7 +163,9 @@ impl Server {
             let shared = Arc::clone(&shared);
             move || {
                 // A fault that a connection brings out must not make the server deaf for good.
-                while catch_unwind(AssertUnwindSafe(|| listen(&shared, &listener, &asleep))).is_err() {
+                while catch_unwind(AssertUnwindSafe(|| listen(&shared, &listener, &asleep)))
+                    .is_err()
+                {
                     std::thread::sleep(BREATH);
                 }
             }

@@ -71,9 +71,7 @@ fn a_clock_that_jumps_loses_nothing_erases_nothing_and_keeps_the_order() {
     let (clocks, port) = (tempfile::tempdir().expect("a folder"), free_port());
     let clock = clocks.path().join("clock");
     set(&clock, "+0");
-    let more = format!(
-        "[status]\nlisten = \"127.0.0.1:{port}\"\n[privacy]\nretention_days = 30\n"
-    );
+    let more = format!("[status]\nlisten = \"127.0.0.1:{port}\"\n[privacy]\nretention_days = 30\n");
     let (site, mut cable) = Site::through("", &more, |program| {
         clocked(&program, &library, clocks.path())
     });
@@ -137,7 +135,10 @@ fn a_clock_that_jumps_loses_nothing_erases_nothing_and_keeps_the_order() {
         }
     }
 
-    assert_eq!(arrivals.partial, 0, "no series was taken for whole by a jump");
+    assert_eq!(
+        arrivals.partial, 0,
+        "no series was taken for whole by a jump"
+    );
     let state = status(&mut cable);
     let all = arrivals.expected();
     for count in ["accepted", "finished", "delivered"] {

@@ -31,10 +31,7 @@ const REFUSALS: [(&str, &str); 3] = [
         "the archive answered with status A700: ",
         "no room now; send again later",
     ),
-    (
-        "the archive refused the association: ",
-        "try again later",
-    ),
+    ("the archive refused the association: ", "try again later"),
 ];
 
 /// Senders of one way: how many, and how many scans each has.
@@ -135,7 +132,12 @@ fn send(site: &Site, tallies: &Tallies, way: Way, numbers: &[u32], cable: Option
 
 #[test]
 fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing() {
-    let crowds = [(Way::Cable, 1, 3), (Way::Tls, 10, 2), (Way::Folder, 1, 8), (Way::Dicom, 12, 1)];
+    let crowds = [
+        (Way::Cable, 1, 3),
+        (Way::Tls, 10, 2),
+        (Way::Folder, 1, 8),
+        (Way::Dicom, 12, 1),
+    ];
     let crowds = crowds.map(|(way, senders, scans)| Crowd {
         way,
         senders,
@@ -159,9 +161,9 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
             next += scans;
         }
     }
-    let sent = senders.iter().flat_map(|(way, numbers)| {
-        numbers.iter().map(move |&number| (number, *way))
-    });
+    let sent = senders
+        .iter()
+        .flat_map(|(way, numbers)| numbers.iter().map(move |&number| (number, *way)));
     let mut arrivals = Arrivals::of(&site, sent);
     let (tallies, over) = (Tallies::default(), AtomicBool::new(false));
     let began = Instant::now();
@@ -252,5 +254,9 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
     let refused = all(|tally| tally.refused.values().sum());
     assert!(refused > 0, "it was a crowd: {tallies:?}");
     let left = fs::read_dir(site.inbox().join("refused"));
-    assert_eq!(left.expect("a folder").count(), 0, "a full box refuses no file for good");
+    assert_eq!(
+        left.expect("a folder").count(),
+        0,
+        "a full box refuses no file for good"
+    );
 }

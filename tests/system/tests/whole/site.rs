@@ -12,7 +12,7 @@ use nephrobox_link::cable::Quality;
 use nephrobox_link::client::{Client, LinkError, Options};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::tls::TlsFiles;
-use nephrobox_system::{Exe, Rig};
+use nephrobox_system::Exe;
 use tempfile::TempDir;
 
 use crate::clinic::{free_port, phantom};
@@ -90,10 +90,6 @@ impl Site {
             folders,
         };
         (site, client)
-    }
-
-    pub(crate) fn rig(&mut self) -> &mut Rig {
-        &mut self.home.rig
     }
 
     /// Where results arrive.

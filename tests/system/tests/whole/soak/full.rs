@@ -41,7 +41,12 @@ fn save(path: &Path, finer: usize) {
         let size = (BUNDLED[axis] * factor) as u16;
         header[at..at + 2].copy_from_slice(&size.to_le_bytes());
         // The voxel's size, and the affine's column of that axis.
-        for at in [80 + 4 * axis, 280 + 4 * axis, 296 + 4 * axis, 312 + 4 * axis] {
+        for at in [
+            80 + 4 * axis,
+            280 + 4 * axis,
+            296 + 4 * axis,
+            312 + 4 * axis,
+        ] {
             let number = f32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
             header[at..at + 4].copy_from_slice(&(number / factor as f32).to_le_bytes());
         }
@@ -110,7 +115,11 @@ fn work(client: &mut Client, pid: u32, scan: &Path) -> (Vitals, Vec<u8>) {
 #[test]
 fn five_full_size_scans_leave_memory_flat_and_its_peak_follows_from_the_volume() {
     // Slices are 40 times as many; the last is the full size, which comes five times.
-    let (steps, full) = if long() { (&[4, 8][..], 15) } else { (&[1][..], 2) };
+    let (steps, full) = if long() {
+        (&[4, 8][..], 15)
+    } else {
+        (&[1][..], 2)
+    };
     let mut home = Home::with(Quality::default(), "");
     home.rig.start().expect("a box");
     let mut client = home.rig.client().expect("a line");

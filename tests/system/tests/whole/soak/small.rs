@@ -104,7 +104,10 @@ fn a_thousand_small_scans_leave_memory_files_and_threads_flat_and_the_accounts_e
     assert!(warm < 2 * WARM, "{samples:?}");
     for (scans, now) in &samples {
         let bound = start.resident_kib + BREATH_KIB + *scans as u64 * EACH_KIB;
-        assert!(now.resident_kib < bound, "after {scans}: {now}, not {start}");
+        assert!(
+            now.resident_kib < bound,
+            "after {scans}: {now}, not {start}"
+        );
         assert!(now.files <= start.files + SPARE, "{now}, not {start}");
         let threads = start.threads + SPARE as u64;
         assert!(now.threads <= threads, "{now}, not {start}");
