@@ -14,7 +14,7 @@ use nephrobox_link::message::cut;
 use nephrobox_system::file;
 
 use crate::process::{Vitals, figure, forget_peak};
-use crate::support::{Home, Kind, ended, flash, long, result};
+use crate::support::{Home, Kind, PATIENCE, ended_within, flash, long, result};
 
 /// Of the bundled scan, in the order of its file: slices, rows, columns.
 const BUNDLED: [usize; 3] = [40, 256, 256];
@@ -106,7 +106,8 @@ fn work(client: &mut Client, pid: u32, scan: &Path) -> (Vitals, Vec<u8>) {
     };
     let mut scan = File::open(scan).expect("a scan");
     let id = client.put(&object, &mut scan, &mut |_| {}).expect("taken");
-    assert_eq!(format!("{:?}", ended(client, &id)), "Finished");
+    let end = ended_within(client, &id, 10 * PATIENCE);
+    assert_eq!(format!("{end:?}"), "Finished");
     // Before the results are fetched, which the box reads into memory for the line.
     let held = Vitals::of(pid);
     (held, result(client, &id, "labels.nii.gz"))
