@@ -190,6 +190,10 @@ impl Watched {
         {
             return refused(format!("{what}; {remedy}"));
         }
+        // Asked before all of it is read, since a full box tries every file that waits again every second.
+        if let Some(refusal @ Refusal::Full { .. }) = spool.make_room(look.bytes)? {
+            return Ok(Tried::Waits(refusal));
+        }
         let Ok(mut file) = open_plain(path) else {
             return Ok(Tried::Changed);
         };

@@ -25,8 +25,8 @@ const FINER: usize = 2;
 /// Bytes of memory for each voxel of the largest scan beyond what the box has anyway: 2 of the scan, 1 of the label map, 4 of the
 /// pieces of which it consists, and as much again for what comes and goes.
 const EACH: u64 = 14;
-/// What may stay behind of a scan in the allocator, in KiB; a slice has 512.
-const BREATH_KIB: u64 = 16 << 10;
+/// What comes and goes beside that, in KiB: the page of the report and its PDF take 30 MB, and the allocator may keep them.
+const BREATH_KIB: u64 = 32 << 10;
 
 /// The bundled scan with twice as many rows and columns and `finer` times as many slices, as thin as that: the same patient.
 fn save(path: &Path, finer: usize) {
@@ -158,8 +158,11 @@ fn five_full_size_scans_leave_memory_flat_and_its_peak_follows_from_the_volume()
     for number in 1..5 {
         let (held, again) = measure(full, number);
         assert!(labels == again, "the same scan, the same label map");
-        let bound = first.resident_kib + BREATH_KIB;
-        assert!(held.resident_kib < bound, "{held}, not {first}");
-        assert!(held.peak_kib < first.peak_kib + BREATH_KIB, "{held}");
+        let flat = |now: u64, then: u64| now < then + BREATH_KIB;
+        assert!(
+            flat(held.resident_kib, first.resident_kib),
+            "{held}, not {first}"
+        );
+        assert!(flat(held.peak_kib, first.peak_kib), "{held}, not {first}");
     }
 }

@@ -133,10 +133,13 @@ fn a_thousand_small_scans_leave_memory_files_and_threads_flat_and_the_accounts_e
     let bytes: u64 = results
         .map(|file| fs::metadata(file).expect("a file").len())
         .sum();
-    let accounted = bytes + u64::from(scans) * RECORD_BYTES;
+    // Delivered ones have given way where the queue was full.
+    let kept = fs::read_dir(site.home.rig.state().join("spool/done"));
+    let kept = kept.expect("a folder").count() as u64;
+    let accounted = bytes + kept * RECORD_BYTES;
     assert_eq!(state["used_bytes"], accounted, "{bytes} bytes of results");
     figure(format_args!(
-        "{} KiB of results and {scans} records on the disk, as the box says",
+        "{} KiB of results of {kept} scans are kept on the disk, as the box says",
         bytes >> 10
     ));
 }
