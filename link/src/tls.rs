@@ -24,6 +24,9 @@ const CLIENTS: usize = 8;
 /// How long the box waits when the system has no connection for it, so that it does not spin.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Why a box ends a connection that has just begun.
+const TURNED_AWAY: &str = "the box ended the connection at once, as it does while it serves as many clients as it can: try again later";
+
 /// Where the certificates of one end lie, PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -78,9 +81,16 @@ pub(crate) async fn connect(
         stream.set_nodelay(true)?;
         connector.connect(name, stream).await
     });
+    let connected = connected.await;
     connected
-        .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| match error.kind() {
+            // Before anything is said, only this tells a client that there is no place.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                io::Error::new(error.kind(), TURNED_AWAY)
+            }
+            _ => error,
+        })
 }
 
 /// Whether the system is short of something, rather than the listener broken.

@@ -21,8 +21,12 @@ const SPOOL: &str = "max_bytes = \"40 MB\"\nmax_scan_bytes = \"5 MB\"";
 /// How long a sender waits after a refusal. People wait longer, which is easier on the box.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a sender may hear instead of a yes, as it begins, and what of it says what to do.
-const REFUSALS: [(&str, &str); 3] = [
+/// What a sender may hear instead of a yes, and what of it says what to do.
+const REFUSALS: [(&str, &str); 4] = [
+    (
+        "the line cannot be opened: the box ended the connection at once",
+        "while it serves as many clients as it can: try again later",
+    ),
     (
         "the box is full: ",
         "fetch results, or send the scan again later",
@@ -76,7 +80,7 @@ impl Tallies {
 /// Whether a refusal is one of those that are known, and says what to do.
 fn is_clear(words: &str) -> bool {
     let known = REFUSALS.iter();
-    let mut known = known.filter(|(start, _)| words.starts_with(start));
+    let mut known = known.filter(|(what, _)| words.contains(what));
     known.any(|(_, remedy)| words.contains(remedy))
 }
 
@@ -114,8 +118,13 @@ fn send(site: &Site, tallies: &Tallies, way: Way, numbers: &[u32], cable: Option
             let mut own = None;
             let client = match cable {
                 Some(client) => client,
-                // Beyond the clients that the box serves at once, this waits for a place.
-                None => own.insert(site.tls().expect("a place")),
+                None => {
+                    insist(tallies, way, || {
+                        own = Some(site.tls().map_err(|error| error.to_string())?);
+                        Ok(())
+                    });
+                    own.as_mut().expect("it is in")
+                }
             };
             for &number in numbers {
                 insist(tallies, way, || match put(client, number) {
@@ -220,8 +229,9 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
             accepted,
             refused,
         } = tally;
+        // A client that gets in counts as taken, too.
         figure(format_args!(
-            "{way:?}: offered {offered}, taken {accepted}, refused {}",
+            "{way:?}: asked {offered} times, got in {accepted} times, refused {} times",
             refused.values().sum::<u32>()
         ));
         for (words, count) in refused {
@@ -230,7 +240,7 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
     }
     let reported = arrivals.seen.len();
     figure(format_args!(
-        "{} senders offered {:.1} scans a second; {reported} scans were taken and reported in {seconds:.0} s, {:.1} a second",
+        "{} senders asked {:.1} times a second; {reported} scans were taken and reported in {seconds:.0} s, {:.1} a second",
         senders.len(),
         f64::from(offered) / offering_s.max(1.0),
         reported as f64 / seconds,
