@@ -91,7 +91,6 @@ fn bundled_model(home: &Home) -> PathBuf {
         model.as_os_str(),
         "--key".as_ref(),
         key.as_os_str(),
-        "--force".as_ref(),
     ];
     home.rig.tool(args).expect("signed");
     model
