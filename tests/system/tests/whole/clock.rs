@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use nephrobox::audit::{self, What};
 use nephrobox::storage::Folder;
-use nephrobox_dimse::client::{Association, Object};
+use nephrobox_dimse::client::Association;
 
 use crate::arrivals::Arrivals;
 use crate::clinic::free_port;
 use crate::clinic::network::page;
+use crate::phantom::SHAPE;
 use crate::process::figure;
-use crate::site::{Site, Way, put};
+use crate::site::{Site, Way, objects, put};
 use crate::support::{PATIENCE, status};
 
 /// Where Debian puts the library, for any processor.
@@ -97,18 +98,11 @@ fn a_clock_that_jumps_loses_nothing_erases_nothing_and_keeps_the_order() {
             std::thread::sleep(Duration::from_millis(50));
         }
         // Half a series is here, in an association that stays open; a file has just been dropped.
-        let folder = site.series(first + 1);
-        let mut files: Vec<_> = fs::read_dir(&folder)
-            .expect("a folder")
-            .map(|entry| entry.expect("an entry").path())
-            .collect();
-        files.sort();
-        let open = |path: &PathBuf| Object::open(path).expect("an object");
-        let mut objects: Vec<_> = files.iter().map(open).collect();
+        let mut objects = objects(&site.series(first + 1));
         let remote = site.remote();
         let contexts = [objects[0].context()];
         let mut association = Association::open(&remote, &contexts).expect("an association");
-        let (half, rest) = objects.split_at_mut(files.len() / 2);
+        let (half, rest) = objects.split_at_mut(SHAPE[0] / 2);
         for object in half {
             association.store(object).expect("stored");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,13 +37,6 @@ const REFUSALS: [(&str, &str); 4] = [
     ),
     ("the archive refused the association: ", "try again later"),
 ];
-
-/// Senders of one way: how many, and how many scans each has.
-struct Crowd {
-    way: Way,
-    senders: u32,
-    scans: u32,
-}
 
 /// What senders of one way counted.
 #[derive(Debug, Default)]
@@ -139,69 +132,54 @@ fn send(site: &Site, tallies: &Tallies, way: Way, numbers: &[u32], cable: Option
     }
 }
 
-#[test]
-fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing() {
+/// Every scan of a crowd, by the sender who has it.
+fn senders() -> Vec<(Way, Vec<u32>)> {
     let crowds = [
         (Way::Cable, 1, 3),
         (Way::Tls, 10, 2),
         (Way::Folder, 1, 8),
         (Way::Dicom, 12, 1),
     ];
-    let crowds = crowds.map(|(way, senders, scans)| Crowd {
-        way,
-        senders,
-        scans: if long() { scans * 6 } else { scans },
-    });
-    let port = free_port();
-    let more = format!("[status]\nlisten = \"127.0.0.1:{port}\"\n");
-    let (site, mut cable) = Site::running(SPOOL, &more);
-    let pid = site.home.rig.pid().expect("it runs");
-    let before = Vitals::of(pid);
-    let mut next = 0;
+    let mut numbers = 0..;
     let mut senders = Vec::new();
-    for Crowd {
-        way,
-        senders: count,
-        scans,
-    } in crowds
-    {
+    for (way, count, scans) in crowds {
+        let scans = if long() { scans * 6 } else { scans };
         for _ in 0..count {
-            senders.push((way, (next..next + scans).collect::<Vec<u32>>()));
-            next += scans;
+            senders.push((way, numbers.by_ref().take(scans).collect()));
         }
     }
-    let sent = senders
-        .iter()
-        .flat_map(|(way, numbers)| numbers.iter().map(move |&number| (number, *way)));
-    let mut arrivals = Arrivals::of(&site, sent);
-    let (tallies, over) = (Tallies::default(), AtomicBool::new(false));
-    let began = Instant::now();
-    let (mut offering_s, mut shown_full) = (0.0, false);
+    senders
+}
+
+/// Lets everybody send at once, and takes what comes out until all of it is there. Returns for how long the last of them had to ask, in seconds,
+/// and whether the page said that the box is full.
+fn rush(
+    site: &Site,
+    senders: &[(Way, Vec<u32>)],
+    cable: &mut Client,
+    (tallies, arrivals): (&Tallies, &mut Arrivals),
+    port: u16,
+) -> (f64, bool) {
+    let (began, over) = (Instant::now(), AtomicUsize::new(0));
+    let (mut asking_s, mut shown_full) = (None, false);
     std::thread::scope(|scope| {
-        let (site, tallies, over) = (&site, &tallies, &over);
-        let mut line = Some(&mut cable);
-        let threads: Vec<_> = senders
-            .iter()
-            .map(|(way, numbers)| {
-                let cable = (*way == Way::Cable).then(|| line.take().expect("one cable"));
-                scope.spawn(move || send(site, tallies, *way, numbers, cable))
-            })
-            .collect();
-        scope.spawn(move || {
-            for thread in threads {
-                thread.join().expect("every scan was taken");
-            }
-            over.store(true, Ordering::SeqCst);
-        });
+        let (over, mut cable) = (&over, Some(cable));
+        for (way, numbers) in senders {
+            let cable = cable.take_if(|_| *way == Way::Cable);
+            scope.spawn(move || {
+                send(site, tallies, *way, numbers, cable);
+                over.fetch_add(1, Ordering::SeqCst);
+            });
+        }
         let mut last = Instant::now();
         while arrivals.seen.len() < arrivals.expected() {
-            let count = arrivals.ids.len();
+            let before = arrivals.ids.len();
             arrivals.take();
-            if arrivals.ids.len() > count {
+            if arrivals.ids.len() > before {
                 last = Instant::now();
             }
-            if offering_s == 0.0 && over.load(Ordering::SeqCst) {
-                offering_s = began.elapsed().as_secs_f64();
+            if asking_s.is_none() && over.load(Ordering::SeqCst) == senders.len() {
+                asking_s = Some(began.elapsed().as_secs_f64());
             }
             shown_full |= page(port, "/status.json").contains("the box is full");
             let (came, all) = (arrivals.seen.len(), arrivals.expected());
@@ -209,6 +187,44 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
             std::thread::sleep(Duration::from_millis(50));
         }
     });
+    let seconds = began.elapsed().as_secs_f64();
+    (asking_s.unwrap_or(seconds), shown_full)
+}
+
+/// Says what was counted.
+fn tell(tallies: &BTreeMap<Way, Tally>) {
+    for (way, tally) in tallies {
+        let Tally {
+            offered,
+            accepted,
+            refused,
+        } = tally;
+        let turned_away: u32 = refused.values().sum();
+        // A client that gets in counts as well as a scan that does.
+        figure(format_args!(
+            "{way:?}: asked {offered} times, got in {accepted} times, refused {turned_away} times"
+        ));
+        for (words, count) in refused {
+            figure(format_args!("    {count} x {words}"));
+        }
+    }
+}
+
+#[test]
+fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing() {
+    let port = free_port();
+    let more = format!("[status]\nlisten = \"127.0.0.1:{port}\"\n");
+    let (site, mut cable) = Site::running(SPOOL, &more);
+    let pid = site.home.rig.pid().expect("it runs");
+    let before = Vitals::of(pid);
+    let senders = senders();
+    let sent = senders
+        .iter()
+        .flat_map(|(way, numbers)| numbers.iter().map(move |&number| (number, *way)));
+    let mut arrivals = Arrivals::of(&site, sent);
+    let (tallies, began) = (Tallies::default(), Instant::now());
+    let counting = (&tallies, &mut arrivals);
+    let (asking_s, shown_full) = rush(&site, &senders, &mut cable, counting, port);
     let seconds = began.elapsed().as_secs_f64();
 
     let until = Instant::now() + PATIENCE;
@@ -221,28 +237,13 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
         std::thread::sleep(Duration::from_millis(50));
     };
     let tallies = tallies.0.into_inner().expect("no panic");
+    tell(&tallies);
     let all = |of: fn(&Tally) -> u32| tallies.values().map(of).sum::<u32>();
-    let offered = all(|tally| tally.offered);
-    for (way, tally) in &tallies {
-        let Tally {
-            offered,
-            accepted,
-            refused,
-        } = tally;
-        // A client that gets in counts as taken, too.
-        figure(format_args!(
-            "{way:?}: asked {offered} times, got in {accepted} times, refused {} times",
-            refused.values().sum::<u32>()
-        ));
-        for (words, count) in refused {
-            figure(format_args!("    {count} x {words}"));
-        }
-    }
     let reported = arrivals.seen.len();
     figure(format_args!(
         "{} senders asked {:.1} times a second; {reported} scans were taken and reported in {seconds:.0} s, {:.1} a second",
         senders.len(),
-        f64::from(offered) / offering_s.max(1.0),
+        f64::from(all(|tally| tally.offered)) / asking_s,
         reported as f64 / seconds,
     ));
     figure(format_args!(
@@ -264,9 +265,6 @@ fn a_crowd_at_every_intake_of_a_full_box_is_refused_in_words_and_loses_nothing()
     let refused = all(|tally| tally.refused.values().sum());
     assert!(refused > 0, "it was a crowd: {tallies:?}");
     let left = fs::read_dir(site.inbox().join("refused"));
-    assert_eq!(
-        left.expect("a folder").count(),
-        0,
-        "a full box refuses no file for good"
-    );
+    let left = left.expect("a folder").count();
+    assert_eq!(left, 0, "a full box refuses no file for good");
 }

@@ -1,7 +1,7 @@
 //! A box with every intake that there is, and those who send to it.
 
-use std::fs;
-use std::io::Cursor;
+use std::fs::{self, File};
+use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -176,15 +176,20 @@ pub(crate) fn put(client: &mut Client, number: u32) -> Result<String, LinkError>
     Ok(id.as_str().to_owned())
 }
 
-/// Stores every file of a folder in one association, or says why not.
-pub(crate) fn store_all(remote: &Remote, folder: &Path) -> Result<(), String> {
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .expect("a folder")
+/// The objects that lie in a folder, as their names run.
+pub(crate) fn objects(folder: &Path) -> Vec<Object<BufReader<File>>> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
     paths.sort();
     let open = |path: &PathBuf| Object::open(path).expect("an object");
-    let mut objects: Vec<_> = paths.iter().map(open).collect();
+    paths.iter().map(open).collect()
+}
+
+/// Stores every file of a folder in one association, or says why not.
+pub(crate) fn store_all(remote: &Remote, folder: &Path) -> Result<(), String> {
+    let mut objects = objects(folder);
     let contexts = [objects[0].context()];
     let opened = Association::open(remote, &contexts);
     let mut association = opened.map_err(|error| error.to_string())?;
