@@ -39,6 +39,7 @@ pub mod output;
 pub mod overlay;
 pub mod page;
 pub mod panel;
+pub mod panics;
 pub mod progress;
 pub mod pulse;
 mod record;

@@ -175,11 +175,15 @@ pub fn start(log: &Log, logs: &Logs) -> Result<(), LogError> {
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)
 }
 
-fn subscriber<W>(
+/// What [`start`] starts, with `journal` instead of standard error: for programs that listen in.
+///
+/// # Errors
+/// The level is none.
+pub fn subscriber<W>(
     log: &Log,
     logs: &Logs,
     journal: W,
-) -> Result<impl Subscriber + Send + Sync + use<W>, LogError>
+) -> Result<impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync + use<W>, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

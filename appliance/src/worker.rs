@@ -12,8 +12,6 @@
 //! | device, model or disk fail | the attempt does not count; the worker waits and tries again |
 //! | somebody asks the worker to stop | the attempt does not count |
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +27,7 @@ use crate::failure::{Exit, Failure, sentence};
 use crate::history;
 use crate::job::{self, Options, Package};
 use crate::output::Destination;
+use crate::panics::caught;
 use crate::progress::Progress;
 use crate::pulse::Pulse;
 use crate::scan;
@@ -196,7 +195,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic outside a job has been printed, and there is nobody left to tell.
+            // A panic outside a job has been logged, and there is nobody left to tell.
             let _ = thread.join();
         }
     }
@@ -284,9 +283,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 device: Some(&self.style.device),
                 earlier: Some(&earlier),
             };
-            catch_unwind(AssertUnwindSafe(|| {
-                segment(work, &mut model, &notes, options, &mut progress)
-            }))
+            caught(|| segment(work, &mut model, &notes, options, &mut progress))
         };
         model.clear_poison();
         self.pulse.beat();
@@ -294,7 +291,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
             Ok(Ok(report)) => self.hand_over(id, &report),
             Ok(Err(_)) if self.bell.stops() => self.spool.give_back(id).map(|()| Turn::Again),
             Ok(Err(failure)) => self.blame(id, &failure),
-            Err(panic) => self.died(id, &format!("a fault in nephrobox: {}", words(&*panic))),
+            Err(fault) => self.died(id, &fault),
         };
         told.unwrap_or_else(|error| self.stuck(id, &error))
     }
@@ -397,11 +394,4 @@ impl<O: Observer> Progress for Heard<'_, O> {
     fn stop(&self) -> bool {
         self.bell.stops()
     }
-}
-
-/// What a panic said.
-pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let owned = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(owned).unwrap_or("no words")
 }

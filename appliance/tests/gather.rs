@@ -311,6 +311,37 @@ fn a_full_box_refuses_before_anything_is_lost() {
 }
 
 #[test]
+fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
+    let series = |uid: &str| {
+        let mut slices = slices();
+        for slice in &mut slices {
+            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, uid);
+        }
+        slices
+    };
+    let bytes =
+        |slices: &[SliceFile]| -> usize { slices.iter().map(|slice| slice.encode().len()).sum() };
+    let first = series("2.25.2");
+    // Room for one series, and for all but the last slice of another.
+    let settings = Settings {
+        most_bytes: 2 * bytes(&first) as u64 - 1,
+        ..SETTINGS
+    };
+    let mut bench = Bench::with(settings, spool::Settings::default());
+    bench.store_all(&first);
+    assert_eq!(objects(&bench.later(61)), [6]);
+    bench.store_all(&series("2.25.4"));
+    // What is not in the queue gives way to nothing.
+    let third = series("2.25.6").remove(0).encode();
+    bench.store_all(&series("2.25.4")[..1]);
+    bench.store("CT1", &third).expect("room for one more");
+    let folders = fs::read_dir(bench.home.path().join("dicom/series")).expect("a folder");
+    assert_eq!(folders.count(), 2, "the first is gone from here");
+    assert_eq!(objects(&bench.later(61)), [6, 1]);
+    assert_eq!(bench.scans(), 3, "and all are in the queue");
+}
+
+#[test]
 fn a_series_waits_while_the_queue_is_full_and_one_that_never_fits_is_removed() {
     let full = spool::Settings {
         quota_bytes: 100_000,
@@ -332,6 +363,10 @@ fn a_series_waits_while_the_queue_is_full_and_one_that_never_fits_is_removed() {
     let waits = matches!(second, Gathered::Waits(Refusal::Full { .. }));
     assert!(waits, "{second:?}");
     assert_eq!(bench.gatherer.arriving(), (1, 6), "nothing is lost");
+    // As soon as there is room it goes in.
+    let work = bench.spool.next().expect("a disk").expect("a scan");
+    bench.spool.failed(work.id, "no scan").expect("ended");
+    assert_eq!(objects(&bench.later(1)), [6]);
 
     let small = spool::Settings {
         largest_scan_bytes: 3000,

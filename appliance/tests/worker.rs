@@ -1,5 +1,7 @@
 //! A scan dropped into the watched folder comes out at a destination; and what happens if the model fails on the way.
 
+#[path = "support/struck.rs"]
+mod struck;
 mod support;
 
 use std::fs;
@@ -12,10 +14,11 @@ use nephrobox::intake::folder::{Seen, Watched};
 use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
 use nephrobox::pulse::Pulse;
 use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
-use nephrobox::storage::Folder;
+use nephrobox::storage::{Folder, Storage};
 use nephrobox::worker::{Event, Model, Style, Worker};
 use nephrobox_engine::executor::{Arithmetic, Engine, Running};
 use nephrobox_engine::model::{EngineError, LogitsModel, SliceModel};
+use struck::Struck;
 use support::nifti::{Declared, Order};
 use support::{SHAPE, manifest, names, raw_scan};
 use tempfile::TempDir;
@@ -124,7 +127,7 @@ fn hear(news: &Receiver<String>) -> String {
 }
 
 /// Drops a file into the watched folder and takes it once it is quiet.
-fn drop_in(home: &Path, spool: &Spool<Folder>, name: &str, bytes: &[u8]) -> Vec<Seen> {
+fn drop_in<S: Storage>(home: &Path, spool: &Spool<S>, name: &str, bytes: &[u8]) -> Vec<Seen> {
     let quiet = Duration::from_secs(5);
     let inbox = home.join("inbox");
     let mut watched = Watched::open(&inbox, "inbox", quiet, false).expect("a folder");
@@ -267,6 +270,31 @@ fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
 
 /// Shows RQ-61.
 #[test]
+fn a_file_that_brings_a_fault_out_is_put_away_and_the_next_one_is_taken() {
+    let home = TempDir::new().expect("a folder");
+    let storage = Folder::open(&home.path().join("spool")).expect("a folder");
+    let settings = Settings {
+        floor_bytes: 0,
+        ..Settings::default()
+    };
+    let spool = Spool::open(Struck::new(storage), settings)
+        .expect("a start")
+        .0;
+    let scan = phantom("case.nii");
+    let seen = drop_in(home.path(), &spool, "Zzyzx.nii", &scan);
+    let [Seen::Refused(why)] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert!(why.starts_with("a fault in nephrobox"), "{why}");
+    let refused = home.path().join("inbox/refused");
+    assert_eq!(names(&refused), ["Zzyzx.nii", "Zzyzx.nii.txt"]);
+    let seen = drop_in(home.path(), &spool, "next.nii", &scan);
+    assert!(matches!(seen[..], [Seen::Taken(_)]), "{seen:?}");
+    let listing = spool.listing().expect("a list");
+    assert_eq!(listing.len(), 1, "half a scan is gone on with: {listing:?}");
+}
+
+#[test]
 fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
@@ -337,8 +365,11 @@ fn a_destination_that_fails_is_asked_again_later_and_later() {
     }
 }
 
-/// Takes every scan but one, which it never takes.
-struct Choosy(ScanId);
+/// Takes every scan but one, of which it says that it cannot, or panics.
+struct Choosy {
+    not: ScanId,
+    panics: bool,
+}
 
 impl Destination for Choosy {
     fn name(&self) -> &'static str {
@@ -350,7 +381,8 @@ impl Destination for Choosy {
         id: ScanId,
         _: &nephrobox::outbox::Results<'_>,
     ) -> std::io::Result<nephrobox::outbox::Delivery> {
-        if id == self.0 {
+        if id == self.not {
+            assert!(!self.panics, "{id} is too much for it");
             return Err(std::io::Error::other("this one never"));
         }
         Ok(nephrobox::outbox::Delivery::Confirmed)
@@ -360,6 +392,15 @@ impl Destination for Choosy {
 /// Shows RQ-49.
 #[test]
 fn a_scan_that_a_destination_never_takes_holds_up_no_other() {
+    holds_up_no_other(false);
+}
+
+#[test]
+fn a_scan_that_makes_a_destination_panic_holds_up_no_other() {
+    holds_up_no_other(true);
+}
+
+fn holds_up_no_other(panics: bool) {
     let home = TempDir::new().expect("a folder");
     let spool = open(home.path());
     for (name, number) in [("one.nii", 0), ("two.nii", 1), ("three.nii", 2)] {
@@ -370,7 +411,8 @@ fn a_scan_that_a_destination_never_takes_holds_up_no_other() {
         spool.failed(work.id, "no scan").expect("ended");
     }
     let first = spool.listing().expect("a disk")[0].id;
-    let to: Vec<Box<dyn Destination>> = vec![Box::new(Choosy(first))];
+    let choosy = Choosy { not: first, panics };
+    let to: Vec<Box<dyn Destination>> = vec![Box::new(choosy)];
     let mut outbox = Outbox::new(Arc::clone(&spool), to).expect("known names");
     let mut confirmed = Vec::new();
     let mut now = Instant::now();

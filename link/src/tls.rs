@@ -11,7 +11,7 @@ use nephrobox_tls::{Identity, client, server};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::server::{About, Desk, Speeds, serve};
@@ -20,6 +20,12 @@ use crate::server::{About, Desk, Speeds, serve};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Clients at once; further ones are closed.
 const CLIENTS: usize = 8;
+
+/// How long the box waits when the system has no connection for it, so that it does not spin.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Why a box ends a connection that has just begun.
+const TURNED_AWAY: &str = "the box ended the connection at once, as it does while it serves as many clients as it can: try again later";
 
 /// Where the certificates of one end lie, PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +81,23 @@ pub(crate) async fn connect(
         stream.set_nodelay(true)?;
         connector.connect(name, stream).await
     });
+    let connected = connected.await;
     connected
-        .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| match error.kind() {
+            // Before anything is said, only this tells a client that there is no place.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                io::Error::new(error.kind(), TURNED_AWAY)
+            }
+            _ => error,
+        })
+}
+
+/// Whether the system is short of something, rather than the listener broken.
+fn is_short(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| short.contains(&error))
 }
 
 /// What became of a client, for whoever logs it.
@@ -106,8 +126,13 @@ pub async fn serve_clients<D: Desk>(
         while clients.try_join_next().is_some() {}
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
-            // The client has gone again before it was taken; or there are too many files, which passes.
+            // The client has gone again before it was taken.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // There are too many files or too little memory, which passes.
+            Err(error) if is_short(&error) => {
+                sleep(BREATH).await;
+                continue;
+            }
             Err(error) => return error,
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {

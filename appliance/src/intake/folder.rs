@@ -22,6 +22,7 @@ use nephrobox_shared::words;
 use self::look::{Look, Thing, look_at};
 use super::{Put, put};
 use crate::failure::{Failure, sentence};
+use crate::panics::caught;
 use crate::scan;
 use crate::spool::{Refusal, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
@@ -141,11 +142,13 @@ impl Watched {
             if known.nothing || now.duration_since(known.since) < self.quiet {
                 continue;
             }
-            let tried = match &thing {
-                Thing::Scan(file) => self.take_file(spool, file, look)?,
-                Thing::Folder(files) => self.take_series(spool, files)?,
-            };
-            match tried {
+            // What brings a fault out must not do so again, in this process or the next: it is put away like what is no scan.
+            let tried = caught(|| match &thing {
+                Thing::Scan(file) => self.take_file(spool, file, look),
+                Thing::Folder(files) => self.take_series(spool, files),
+            });
+            let refused = |why| Ok(Tried::Done(vec![Seen::Refused(why)]));
+            match tried.unwrap_or_else(refused)? {
                 Tried::Done(what) => {
                     self.put_away(&name, &what)
                         // Not the file, whose name may be a patient's: this is shown and logged.
@@ -187,6 +190,10 @@ impl Watched {
             && let Err(Failure { what, remedy, .. }) = scan::open(path)
         {
             return refused(format!("{what}; {remedy}"));
+        }
+        // Asked before all of it is read, since a full box tries every file that waits again every second.
+        if let Some(refusal @ Refusal::Full { .. }) = spool.make_room(look.bytes)? {
+            return Ok(Tried::Waits(refusal));
         }
         let Ok(mut file) = open_plain(path) else {
             return Ok(Tried::Changed);

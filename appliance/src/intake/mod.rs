@@ -51,8 +51,9 @@ pub(crate) fn put<S: Storage>(
         Begin::Refused(refusal) => return Ok(Put::Refused(refusal)),
         Begin::Receive { id, offset } => (id, offset),
     };
+    let sending = Sending { spool, id };
     let sent = send(spool, id, offset, file);
-    spool.pause(id);
+    drop(sending);
     match sent {
         Ok(true) => Ok(Put::Taken(id)),
         Ok(false)
@@ -60,6 +61,18 @@ pub(crate) fn put<S: Storage>(
             Ok(Put::Changed)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Somebody sends a scan, until this is dropped, in a panic too.
+struct Sending<'a, S: Storage> {
+    spool: &'a Spool<S>,
+    id: ScanId,
+}
+
+impl<S: Storage> Drop for Sending<'_, S> {
+    fn drop(&mut self) {
+        self.spool.pause(self.id);
     }
 }
 

@@ -17,6 +17,7 @@ pub use archive::ArchiveDestination;
 pub use folder::FolderDestination;
 pub use stow::StowDestination;
 
+use crate::panics::caught;
 use crate::spool::{Listed, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
@@ -226,7 +227,9 @@ impl<S: Storage> Outbox<S> {
                     folder: self.spool.results_folder(id)?,
                 };
                 let destination = name.to_owned();
-                match to.deliver(id, &results) {
+                // A fault that one scan brings out must not stop the delivery of the others, in this process or the next.
+                let delivered = caught(|| to.deliver(id, &results));
+                match delivered.unwrap_or_else(|fault| Err(io::Error::other(fault))) {
                     Ok(Delivery::Fetches) => {}
                     Ok(Delivery::Confirmed) => {
                         self.failing.remove(name);

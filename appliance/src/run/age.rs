@@ -3,15 +3,15 @@
 //! Clocks jump: a battery is flat, a server tells nonsense, somebody types a wrong year. A box that erased by the clock alone could lose
 //! everything to that. So it keeps a time of its own, in seconds, that
 //!
-//! * goes with the clock,
-//! * never goes back,
-//! * and between two looks, whatever the clock says, goes on by a quarter of the retention time at most.
+//! * goes as fast as time passes while the box runs, which the system counts from its start and nobody can set;
+//! * goes on over the time for which it was off, which only the clock can tell, by a quarter of the retention time at most for each start;
+//! * never goes back.
 //!
-//! A jump ahead therefore never reaches what is in the newest three quarters of that time, and a jump back only keeps scans longer. A box
-//! that is switched off for longer than the quarter counts the quarter.
+//! A jump while the box runs therefore changes nothing. A start with a clock that is ahead never reaches what is in the newest three quarters of
+//! that time; one with a clock that is behind, as on a board without a battery, does not count the time off, and scans are kept longer.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,29 @@ const KEPT: Kind = Kind {
 const LONGEST: u64 = 1 << 10;
 /// How far it may go on before it is noted again, in seconds. What a cut leaves out, the clock gives back.
 const STEP_S: u64 = 600;
+/// How far the clock may be from where it should be before that is noted, in seconds: a server corrects it all the time.
+const SLACK_S: u64 = 60;
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
+
+/// What the machine's clocks say at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// The one that people and servers set.
+    wall: SystemTime,
+    /// The one that counts while the machine runs.
+    steady: Instant,
+}
+
+impl Clocks {
+    /// At this moment.
+    pub(super) fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            steady: Instant::now(),
+        }
+    }
+}
 
 /// Time at one moment: the box's own, and what the clock said then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,13 +62,11 @@ struct Moment {
 }
 
 impl Moment {
-    /// The moment at which the clock says `clock_s`.
-    fn at(self, clock_s: u64, most_s: u64) -> Self {
-        let passed = clock_s.saturating_sub(self.clock_s).min(most_s);
-        Self {
-            own_s: self.own_s.saturating_add(passed),
-            clock_s,
-        }
+    /// Whether the clock is not where it should be by an earlier moment.
+    fn has_jumped_since(self, earlier: Self) -> bool {
+        let passed = self.own_s.saturating_sub(earlier.own_s);
+        let should = earlier.clock_s.saturating_add(passed);
+        self.clock_s.abs_diff(should) > SLACK_S
     }
 }
 
@@ -56,6 +75,9 @@ impl Moment {
 pub(crate) struct Age<S> {
     storage: S,
     retention_s: u64,
+    /// The box's own time when this was opened, in seconds, and when that was.
+    opened_s: u64,
+    opened: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -76,36 +98,46 @@ impl<S: Storage> Age<S> {
         storage: S,
         retention_days: u16,
         newest_s: u64,
-        clock: SystemTime,
+        clocks: Clocks,
     ) -> std::io::Result<Self> {
+        let clock_s = unix_s(clocks.wall);
         let noted = storage.read(FILE, LONGEST)?;
         let noted: Option<Moment> = noted.and_then(|bytes| KEPT.unseal(&bytes).ok());
-        let mut noted = noted.unwrap_or(Moment {
-            own_s: 0,
-            clock_s: unix_s(clock),
-        });
-        noted.own_s = noted.own_s.max(newest_s);
+        let noted = noted.unwrap_or(Moment { own_s: 0, clock_s });
+        let retention_s = u64::from(retention_days) * DAY_S;
+        let off_s = clock_s.saturating_sub(noted.clock_s).min(retention_s / 4);
+        let now = Moment {
+            own_s: noted.own_s.max(newest_s).saturating_add(off_s),
+            clock_s,
+        };
         let age = Self {
             storage,
-            retention_s: u64::from(retention_days) * DAY_S,
-            inner: Mutex::new(Inner { now: noted, noted }),
+            retention_s,
+            opened_s: now.own_s,
+            opened: clocks.steady,
+            inner: Mutex::new(Inner { now, noted }),
         };
         age.note(&mut age.lock())?;
         Ok(age)
     }
 
-    /// The box's own time when the clock says `clock`, in seconds.
+    /// The box's own time at a moment, in seconds.
     ///
     /// # Errors
     /// When it has to be noted, and the disk refuses.
-    pub(crate) fn now_s(&self, clock: SystemTime) -> std::io::Result<u64> {
+    pub(crate) fn now_s(&self, clocks: Clocks) -> std::io::Result<u64> {
+        let ran = clocks.steady.saturating_duration_since(self.opened);
         let mut inner = self.lock();
-        inner.now = inner.now.at(unix_s(clock), self.retention_s / 4);
-        let back = inner.now.clock_s < inner.noted.clock_s;
-        if back || inner.now.own_s - inner.noted.own_s >= STEP_S {
+        let own_s = self.opened_s.saturating_add(ran.as_secs());
+        inner.now = Moment {
+            own_s: own_s.max(inner.now.own_s),
+            clock_s: unix_s(clocks.wall),
+        };
+        let (now, noted) = (inner.now, inner.noted);
+        if now.has_jumped_since(noted) || now.own_s - noted.own_s >= STEP_S {
             self.note(&mut inner)?;
         }
-        Ok(inner.now.own_s)
+        Ok(now.own_s)
     }
 
     /// Whether something that came at `from_s` of the box's own time has been kept for long enough.
@@ -140,99 +172,150 @@ mod tests {
     /// 2026-03-01 12:34:56 UTC.
     const START_S: u64 = 1_772_368_496;
 
-    fn clock(unix_s: u64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(unix_s)
+    /// A machine's two clocks.
+    #[derive(Clone, Copy)]
+    struct Machine(Clocks);
+
+    impl Machine {
+        fn new() -> Self {
+            Self(Clocks {
+                wall: UNIX_EPOCH + Duration::from_secs(START_S),
+                steady: Instant::now(),
+            })
+        }
+
+        /// Time passes, and both clocks go with it.
+        fn pass(&mut self, seconds: u64) {
+            self.0.wall += Duration::from_secs(seconds);
+            self.0.steady += Duration::from_secs(seconds);
+        }
+
+        /// Somebody sets the clock.
+        fn set(&mut self, unix_s: u64) {
+            self.0.wall = UNIX_EPOCH + Duration::from_secs(unix_s);
+        }
+
+        fn says_s(&self) -> u64 {
+            unix_s(self.0.wall)
+        }
     }
 
-    fn open(home: &TempDir, newest_s: u64, at_s: u64) -> Age<Folder> {
+    fn open(home: &TempDir, newest_s: u64, machine: Machine) -> Age<Folder> {
         let folder = Folder::open(home.path()).expect("a folder");
-        Age::open(folder, DAYS, newest_s, clock(at_s)).expect("a disk")
+        Age::open(folder, DAYS, newest_s, machine.0).expect("a disk")
     }
 
-    fn day(day: u64) -> u64 {
-        START_S + day * DAY_S
+    fn now_s(age: &Age<Folder>, machine: Machine) -> u64 {
+        age.now_s(machine.0).expect("noted")
     }
 
     #[test]
     fn a_scan_is_due_after_its_days_and_not_before() {
-        let home = TempDir::new().expect("a folder");
-        let age = open(&home, 0, day(0));
-        let came = age.now_s(clock(day(0))).expect("noted");
-        for now in 1..30 {
-            age.now_s(clock(day(now))).expect("noted");
-            assert!(!age.is_due(came), "day {now}");
+        let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+        let age = open(&home, 0, machine);
+        let came = now_s(&age, machine);
+        for day in 1..30 {
+            machine.pass(DAY_S);
+            now_s(&age, machine);
+            assert!(!age.is_due(came), "day {day}");
         }
-        age.now_s(clock(day(30))).expect("noted");
+        machine.pass(DAY_S);
+        now_s(&age, machine);
         assert!(age.is_due(came));
     }
 
     /// Shows RQ-60.
     #[test]
-    fn a_clock_that_jumps_a_century_ahead_makes_nothing_due_that_is_in_its_first_three_quarters() {
-        let home = TempDir::new().expect("a folder");
-        let age = open(&home, 0, day(0));
-        let came = age.now_s(clock(day(0))).expect("noted");
-        age.now_s(clock(day(36_500))).expect("noted");
-        assert!(!age.is_due(came));
-        // And when it is put right, time goes on as it should: 7.5 days were counted for the jump.
-        for now in 1..22 {
-            age.now_s(clock(day(now))).expect("noted");
-            assert!(!age.is_due(came), "day {now}");
+    fn a_clock_that_jumps_while_the_box_runs_changes_nothing() {
+        let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+        let age = open(&home, 0, machine);
+        let came = now_s(&age, machine);
+        let century_s = 36_500 * DAY_S;
+        for says_s in [START_S + DAY_S, START_S + century_s, 0, START_S - DAY_S] {
+            machine.set(says_s);
+            machine.pass(60);
+            now_s(&age, machine);
+        }
+        assert_eq!(now_s(&age, machine), came + 4 * 60);
+        // Nor does it when the box is killed afterwards: the jump has been noted.
+        let after = open(&home, 0, machine);
+        assert_eq!(now_s(&after, machine), came + 4 * 60);
+    }
+
+    #[test]
+    fn a_start_counts_the_time_off_and_of_a_year_a_quarter_of_the_retention_time() {
+        let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+        let age = open(&home, 0, machine);
+        let came = now_s(&age, machine);
+        drop(age);
+        machine.pass(5 * DAY_S);
+        let age = open(&home, 0, machine);
+        assert_eq!(now_s(&age, machine), came + 5 * DAY_S);
+        drop(age);
+        machine.pass(365 * DAY_S);
+        let age = open(&home, 0, machine);
+        let quarter_s = u64::from(DAYS) * DAY_S / 4;
+        assert_eq!(now_s(&age, machine), came + 5 * DAY_S + quarter_s);
+    }
+
+    #[test]
+    fn a_board_without_a_battery_that_begins_in_1970_at_each_start_erases_nothing_early() {
+        let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+        for start in 0..50 {
+            let right_s = machine.says_s();
+            machine.set(10);
+            let age = open(&home, 0, machine);
+            machine.pass(20);
+            now_s(&age, machine);
+            // A server puts it right, and it runs for an hour.
+            machine.set(right_s + 30);
+            machine.pass(3570);
+            assert_eq!(now_s(&age, machine), (start + 1) * 3590);
+            drop(age);
+            machine.pass(3600);
         }
     }
 
     /// Shows RQ-60.
     #[test]
-    fn a_clock_that_jumps_back_only_keeps_longer() {
-        let home = TempDir::new().expect("a folder");
-        let age = open(&home, 0, day(0));
-        let came = age.now_s(clock(day(0))).expect("noted");
-        age.now_s(clock(0)).expect("noted");
-        assert_eq!(age.now_s(clock(DAY_S)).expect("noted"), came + DAY_S);
-    }
-
-    #[test]
-    fn a_restart_goes_on_and_counts_the_time_it_was_off_for() {
-        let home = TempDir::new().expect("a folder");
-        let age = open(&home, 0, day(0));
-        let came = age.now_s(clock(day(0))).expect("noted");
-        drop(age);
-        let age = open(&home, 0, day(5));
-        assert_eq!(age.now_s(clock(day(5))).expect("noted"), came + 5 * DAY_S);
-        drop(age);
-        // Off for a year: a quarter of the retention time is counted.
-        let age = open(&home, 0, day(370));
-        let quarter = u64::from(DAYS) * DAY_S / 4;
-        let now = age.now_s(clock(day(370))).expect("noted");
-        assert_eq!(now, came + 5 * DAY_S + quarter);
+    fn what_a_kill_left_unnoted_the_clock_gives_back() {
+        let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+        let age = open(&home, 0, machine);
+        let came = now_s(&age, machine);
+        machine.pass(STEP_S - 1);
+        now_s(&age, machine);
+        std::mem::forget(age);
+        let age = open(&home, 0, machine);
+        assert_eq!(now_s(&age, machine), came + STEP_S - 1);
     }
 
     #[test]
     fn a_lost_note_does_not_bring_time_back() {
-        let home = TempDir::new().expect("a folder");
+        let (home, machine) = (TempDir::new().expect("a folder"), Machine::new());
         for damage in [None, Some("no record")] {
             let path = home.path().join(FILE);
             match damage {
                 None => drop(std::fs::remove_file(&path)),
                 Some(text) => std::fs::write(&path, text).expect("written"),
             }
-            let age = open(&home, 12_345, day(0));
-            assert_eq!(age.now_s(clock(day(0))).expect("noted"), 12_345);
+            let age = open(&home, 12_345, machine);
+            assert_eq!(now_s(&age, machine), 12_345);
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_the_clock_says_time_goes_on_and_not_faster_than_it_may(
-            clocks in proptest::collection::vec(0..10_000_000_000u64, 1..50)
+        fn whatever_the_clock_says_time_goes_on_as_it_passes(
+            looks in proptest::collection::vec((0..10_000_000_000u64, 0..100_000u64), 1..50)
         ) {
-            let home = TempDir::new().expect("a folder");
-            let age = open(&home, 0, START_S);
-            let mut before = 0;
-            for clock_s in clocks {
-                let now = age.now_s(clock(clock_s)).expect("noted");
-                prop_assert!(now >= before && now - before <= u64::from(DAYS) * DAY_S / 4);
-                before = now;
+            let (home, mut machine) = (TempDir::new().expect("a folder"), Machine::new());
+            let age = open(&home, 0, machine);
+            let mut passed_s = 0;
+            for (says_s, seconds) in looks {
+                machine.set(says_s);
+                machine.pass(seconds);
+                passed_s += seconds;
+                prop_assert_eq!(now_s(&age, machine), passed_s);
             }
         }
     }

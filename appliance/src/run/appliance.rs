@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use nephrobox_dimse::server::Server;
 use nephrobox_objects::Device;
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::age::Age;
+use super::age::{Age, Clocks};
 use super::core::{Core, spool_settings};
 use super::ledger::{Ledger, held};
 use super::lines::Lines;
@@ -40,6 +40,10 @@ const SLOTS: &str = "slots";
 pub(super) const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
+/// Code of the fault once the panel could not be drawn.
+const NO_PANEL: &str = "panel";
+/// How long after that it is begun anew.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long a stopping box waits for a trial that is going on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -291,7 +295,7 @@ fn open_age(config: &Config, listing: &[Listed]) -> Result<Option<Age<Folder>>, 
     let known = listing.iter().filter_map(|listed| listed.record.age_from_s);
     let newest_s = known.max().unwrap_or(0);
     let opened =
-        Folder::open(state).and_then(|folder| Age::open(folder, days, newest_s, SystemTime::now()));
+        Folder::open(state).and_then(|folder| Age::open(folder, days, newest_s, Clocks::now()));
     opened.map(Some).map_err(|error| broken(&error, state))
 }
 
@@ -336,12 +340,26 @@ fn watch(vitals: &Vitals, shared: Shared) -> AbortHandle {
     .abort_handle()
 }
 
-/// Shows the panel. A box whose screen cannot be drawn goes on.
-fn show(core: &Core) -> AbortHandle {
-    let (shared, targets) = (core.shared.clone(), core.config.panel.targets.clone());
+/// Shows the panel. A box whose screen cannot be drawn goes on and says so; a screen that stood still would show an old result as the newest.
+fn show(core: &Arc<Core>) -> AbortHandle {
+    let core = Arc::clone(core);
     tokio::spawn(async move {
-        if let Err(error) = panel::run(shared, targets).await {
-            tracing::error!(%error, "the panel cannot be drawn");
+        loop {
+            let (shared, targets) = (core.shared.clone(), core.config.panel.targets.clone());
+            // A task in the task, which is aborted with it.
+            let mut drawing = JoinSet::new();
+            drawing.spawn(panel::run(shared, targets));
+            let why = match drawing.join_next().await {
+                None | Some(Ok(Ok(()))) => return,
+                Some(Ok(Err(error))) => error.to_string(),
+                Some(Err(_)) => "a fault in nephrobox, see its log".into(),
+            };
+            tracing::error!(why, "the panel cannot be drawn and is begun anew");
+            let message = format!(
+                "the panel cannot be drawn ({why}); it may show what is past: start the box again"
+            );
+            core.raise(NO_PANEL, message, false);
+            tokio::time::sleep(AGAIN).await;
         }
     })
     .abort_handle()

@@ -1,8 +1,8 @@
 //! Scans erased: when somebody asks for it, when their time is over, and what a kill left of either.
 
 use std::io;
-use std::time::SystemTime;
 
+use super::age::Clocks;
 use super::core::Core;
 use super::ledger::Ledger;
 use crate::audit::AuditError;
@@ -74,7 +74,7 @@ pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
         return Ok(());
     };
     let now_s = age
-        .now_s(SystemTime::now())
+        .now_s(Clocks::now())
         .map_err(|source| SpoolError::Storage {
             place: "age".into(),
             source,

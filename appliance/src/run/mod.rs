@@ -48,6 +48,7 @@ use crate::config::{self, Config};
 use crate::failure::{Exit, Failure, told};
 use crate::health::watchdog::{Notify, Systemd};
 use crate::logs::{self, LogError, Logs};
+use crate::panics;
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -81,6 +82,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = config::command::load(&args.config)?;
     let logs = start_logs(&config)?;
+    serve(config, logs)
+}
+
+/// The same once the log is written to: panics are told of there.
+///
+/// # Errors
+/// The box cannot start, or one of its parts has ended.
+pub fn serve(config: Config, logs: Logs) -> Result<(), Failure> {
+    panics::log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2) // what runs on it waits most of the time
         .enable_all()

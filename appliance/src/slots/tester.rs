@@ -1,5 +1,6 @@
 //! The self-test on the real executor.
 
+use std::any::Any;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use nephrobox_engine::package::Loaded;
 use nephrobox_engine::self_test::{self, SelfTestError};
 
 use super::Trial;
-use crate::worker::{Model, words};
+use crate::worker::Model;
 
 /// Why a model is not to be used.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,13 @@ fn within<E: Send + 'static, T: Send + 'static>(
             }
         }
     }
+}
+
+/// What a panic said. Nothing but a package and the device was there to be quoted.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let written = panic.downcast_ref::<&str>().copied();
+    let made = panic.downcast_ref::<String>().map(String::as_str);
+    written.or(made).unwrap_or("no words")
 }
 
 #[cfg(test)]

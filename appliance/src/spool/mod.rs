@@ -198,6 +198,14 @@ impl<S: Storage> Spool<S> {
         self.with(|disk, inner| room::recycle(disk, inner, &self.settings, false))
     }
 
+    /// Makes room for a scan of so many bytes, as its announcement would; or says why there is none.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn make_room(&self, bytes: u64) -> Result<Option<Refusal>, SpoolError> {
+        self.with(|disk, inner| room::make_room(disk, inner, &self.settings, bytes))
+    }
+
     /// What became of a scan; `None` if the box does not know it (any more).
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub use settings::{BadSetting, Peer, Settings};
 
 /// Connections beyond the limit that are heard only to be refused in words; further ones are closed at once.
 const REFUSED_IN_WORDS: usize = 8;
-/// How long the server waits after the system had no connection for it, so that it does not spin.
+/// How long the server waits after the system had no connection for it, or a fault, so that it does not spin.
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Why a server cannot start.
@@ -161,7 +161,14 @@ impl Server {
         });
         let listening = std::thread::Builder::new().name("dicom".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || listen(&shared, &listener, &asleep)
+            move || {
+                // A fault that a connection brings out must not make the server deaf for good.
+                while catch_unwind(AssertUnwindSafe(|| listen(&shared, &listener, &asleep)))
+                    .is_err()
+                {
+                    std::thread::sleep(BREATH);
+                }
+            }
         })?;
         Ok(Self {
             address,
@@ -190,7 +197,7 @@ impl Server {
         self.shared.stopping.store(true, Ordering::SeqCst);
         drop(self.awake.take());
         if let Some(listening) = self.listening.take() {
-            // It has no result, and a panic of it has been printed.
+            // It has no result, and no panic ends it.
             let _ = listening.join();
         }
         let mut connections = self.shared.connections();

@@ -20,7 +20,7 @@ mod series;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ pub use part::{Part, Refused};
 use series::{About, Object, Series};
 
 use super::{Put, put};
+use crate::panics::caught;
 use crate::spool::{Refusal, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
@@ -38,8 +39,8 @@ use crate::storage::Storage;
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long a series that is in the queue stays here for slices that come late.
 const LATE: Duration = Duration::from_hours(1);
-/// How long after a full queue the next series is packed for it.
-const AGAIN: Duration = Duration::from_secs(30);
+/// What packing adds to each object, in bytes: a block that names it, and filling up to a block.
+const PACKING_BYTES: u64 = 1024;
 /// Folder of objects that are being received.
 const PART: &str = "part";
 /// Folder of the series.
@@ -103,8 +104,6 @@ struct Inner {
     bytes: u64,
     /// Number of the next part.
     next: u64,
-    /// The queue was full; until then it is not asked again.
-    full_until: Option<Instant>,
 }
 
 /// Gathers objects into series. All its calls may come from any thread.
@@ -156,7 +155,7 @@ impl Gatherer {
     /// [`Refused::NoRoom`], and a disk that refuses.
     pub fn begin(&self) -> Result<Part, Refused> {
         let mut inner = self.lock();
-        self.room(&inner)?;
+        self.make_room(&mut inner)?;
         inner.next += 1;
         let path = self.folder.join(PART).join(inner.next.to_string());
         drop(inner);
@@ -180,7 +179,7 @@ impl Gatherer {
         let folder = self.folder.join(SERIES).join(&key);
 
         let mut inner = self.lock();
-        self.room(&inner)?;
+        self.make_room(&mut inner)?;
         let now = Instant::now();
         let Inner {
             series, bytes: all, ..
@@ -229,17 +228,20 @@ impl Gatherer {
             self.remove(&key).map_err(|error| self.here(error))?;
         }
         let mut gathered = Vec::new();
-        if self.lock().full_until.is_some_and(|until| now < until) {
-            return Ok(gathered);
-        }
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
-            let told = self.hand_over(spool, &key)?;
-            let full = matches!(told, Some(Gathered::Waits(_)));
+            // Asked first, since packing costs.
+            let full = match spool.make_room(self.packed_bytes(&key))? {
+                Some(refusal @ Refusal::Full { .. }) => Some(Gathered::Waits(refusal)),
+                _ => None,
+            };
+            let told = match full {
+                None => self.hand_over(spool, &key)?,
+                full => full,
+            };
+            let waits = matches!(told, Some(Gathered::Waits(_)));
             gathered.extend(told);
-            if full {
-                // The others would not find room either, and packing costs.
-                self.lock().full_until = Some(now + AGAIN);
-                break;
+            if waits {
+                break; // the others come after it
             }
         }
         Ok(gathered)
@@ -265,6 +267,15 @@ impl Gatherer {
         let scan = scan.to_string();
         let keys = self.keys(|series| series.about.scan.as_deref() == Some(scan.as_str()));
         keys.iter().try_for_each(|key| self.remove(key))
+    }
+
+    /// Bytes of a series once it is packed, about.
+    fn packed_bytes(&self, key: &str) -> u64 {
+        let inner = self.lock();
+        let series = inner.series.get(key);
+        series.map_or(0, |series| {
+            series.bytes() + (series.objects.len() as u64 + 1) * PACKING_BYTES
+        })
     }
 
     fn keys(&self, is: impl Fn(&Series) -> bool) -> Vec<Key> {
@@ -297,16 +308,25 @@ impl Gatherer {
             .open(&pack)
             .map_err(|error| self.here(error))?;
         // What cannot be sorted out goes into the queue as it is: its error report says why to whoever asks for the result.
-        let sorted = sort_out(&paths);
-        let packed = match sorted.as_deref() {
-            Err(DicomError::NoCt { .. }) => {
-                self.remove(key).map_err(|error| self.here(error))?;
-                return Ok(Some(Gathered::NoScan { peer }));
+        let packed = caught(|| match sort_out(&paths).as_deref() {
+            Err(DicomError::NoCt { .. }) => Ok(None),
+            Ok([series]) => series.pack(&mut file).map(|packed| Some(packed.bytes)),
+            _ => pack_as_they_are(&paths, &mut file).map(Some),
+        });
+        let packed = match packed {
+            Ok(packed) => packed,
+            // So does what brings out a fault, which must not do so again in the next turn or process.
+            Err(_) => {
+                let begun = file.rewind().and_then(|()| file.set_len(0));
+                begun.map_err(|error| self.here(error))?;
+                pack_as_they_are(&paths, &mut file).map(Some)
             }
-            Ok([series]) => series.pack(&mut file).map(|packed| packed.bytes),
-            _ => pack_as_they_are(&paths, &mut file),
         };
-        packed.map_err(|error| self.here(io::Error::other(error)))?;
+        let packed = packed.map_err(|error| self.here(io::Error::other(error)))?;
+        if packed.is_none() {
+            self.remove(key).map_err(|error| self.here(error))?;
+            return Ok(Some(Gathered::NoScan { peer }));
+        }
         let put = put(
             spool,
             &mut file,
@@ -350,7 +370,10 @@ impl Gatherer {
     }
 
     fn remove(&self, key: &str) -> io::Result<()> {
-        let mut inner = self.lock();
+        self.remove_from(&mut self.lock(), key)
+    }
+
+    fn remove_from(&self, inner: &mut Inner, key: &str) -> io::Result<()> {
         remove(&self.folder.join(SERIES).join(key))?;
         sync(&self.folder.join(SERIES))?;
         if let Some(series) = inner.series.remove(key) {
@@ -359,13 +382,29 @@ impl Gatherer {
         Ok(())
     }
 
-    fn room(&self, inner: &Inner) -> Result<(), Refused> {
-        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if inner.bytes >= self.settings.most_bytes || free <= self.settings.floor_bytes {
-            return Err(Refused::NoRoom);
+    /// Sees to it that one more object fits. A series that is in the queue waits here only for slices that come late, and gives way to what
+    /// is not, the longest there first.
+    fn make_room(&self, inner: &mut Inner) -> Result<(), Refused> {
+        loop {
+            let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let Settings {
+                most_bytes,
+                floor_bytes,
+                ..
+            } = self.settings;
+            let fits = inner.bytes < most_bytes && free > floor_bytes;
+            if fits && inner.series.len() < MOST_SERIES {
+                return Ok(());
+            }
+            let in_queue = inner.series.iter();
+            let in_queue = in_queue.filter_map(|(key, series)| Some((series.taken?, key)));
+            let Some(key) = in_queue.min().map(|(_, key)| key.clone()) else {
+                // With too many series, those that are known still get their objects.
+                return if fits { Ok(()) } else { Err(Refused::NoRoom) };
+            };
+            self.remove_from(inner, &key)?;
         }
-        Ok(())
     }
 
     fn here(&self, source: io::Error) -> SpoolError {

@@ -9,13 +9,18 @@ mod phantom;
 #[path = "../../../../imaging/tests/dicom/series.rs"]
 mod series;
 
+mod arrivals;
 mod clinic;
+mod clock;
 mod crowd;
 mod demo;
 mod disk;
 mod kills;
+mod load;
 mod packages;
+mod process;
 mod road;
+mod site;
 mod soak;
 mod support;
 mod unplugged;

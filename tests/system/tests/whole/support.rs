@@ -202,7 +202,12 @@ pub(crate) fn scan_object() -> Object {
 
 /// Waits until the box is done with a scan.
 pub(crate) fn ended(client: &mut Client, id: &str) -> ScanState {
-    let until = Instant::now() + PATIENCE;
+    ended_within(client, id, PATIENCE)
+}
+
+/// The same with more patience, for a large scan.
+pub(crate) fn ended_within(client: &mut Client, id: &str, patience: Duration) -> ScanState {
+    let until = Instant::now() + patience;
     loop {
         match client.ask(&Request::Scan { scan: cut(id) }) {
             Ok(Reply::Scan(

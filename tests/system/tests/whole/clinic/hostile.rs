@@ -8,7 +8,7 @@ use nephrobox_dimse::client::{Association, Context, Object};
 
 use super::{Clinic, open, phantom};
 use crate::phantom::SHAPE;
-use crate::soak::resident_kib;
+use crate::process::Vitals;
 use crate::support::{PATIENCE, long, status};
 
 /// The request of an association for an echo, as a peer writes it.
@@ -91,9 +91,9 @@ fn associations_that_break_off_leave_memory_flat_and_the_box_at_work() {
     };
     run(0..count / 5);
     let pid = clinic.home.rig.pid().expect("it runs");
-    let before = resident_kib(pid);
+    let before = Vitals::of(pid).resident_kib;
     run(count / 5..count);
-    let after = resident_kib(pid);
+    let after = Vitals::of(pid).resident_kib;
     println!(
         "{count} associations broken off: {before} KiB after a fifth of them, {after} KiB in the end"
     );

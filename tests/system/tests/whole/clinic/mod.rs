@@ -1,7 +1,7 @@
 //! The box on a hospital's network: series in, objects out.
 
 mod hostile;
-mod network;
+pub(crate) mod network;
 mod peers;
 mod secure;
 

@@ -25,7 +25,7 @@ fn text(object: &InMemDicomObject, tag: dicom_core::Tag) -> String {
 }
 
 /// One page of the box over HTTP.
-fn page(port: u16, path: &str) -> String {
+pub(crate) fn page(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a page");
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("asked");
     let mut answer = Vec::new();

@@ -1,22 +1,14 @@
-//! Many scans in a row, with flat memory.
+//! Many scans in a row over one line, through a queue so small that old results give way to new ones.
 
-use std::fs;
 use std::io::Cursor;
 
 use nephrobox_link::cable::Quality;
 use nephrobox_link::message::{Reply, Request, cut};
 
+use crate::process::{Vitals, figure};
 use crate::support::{Home, Kind, ended, flash, long, result, scan_bytes, scan_object, status};
 
-/// Resident memory of a process in KiB.
-pub(crate) fn resident_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.expect("a number").parse().expect("a number")
-}
-
-/// Scans go in one after the other, results come out and are confirmed. The queue is small, so old ones are recycled on the way.
+/// Scans go in one after the other, results come out and are confirmed.
 #[test]
 fn memory_is_flat_over_many_scans() {
     let scans = if long() { 500 } else { 60 };
@@ -46,7 +38,7 @@ fn memory_is_flat_over_many_scans() {
         let confirmed = client.ask(&Request::Confirm { scan: cut(&id) });
         assert!(matches!(confirmed, Ok(Reply::Done)), "{confirmed:?}");
         if number >= warm {
-            sizes.push(resident_kib(pid));
+            sizes.push(Vitals::of(pid).resident_kib);
         }
     }
     // The allocator and the caches of the system breathe; what leaks grows with each scan.
@@ -57,7 +49,9 @@ fn memory_is_flat_over_many_scans() {
         sorted[sorted.len() / 2]
     };
     let (early, late) = (middle(&sizes[..half]), middle(&sizes[half..]));
-    println!("{scans} scans: {early} KiB in the first half, {late} KiB in the second");
+    figure(format_args!(
+        "{scans} scans, old ones recycled: {early} KiB in the first half, {late} KiB in the second"
+    ));
     assert!(late < early + early / 20, "{sizes:?}");
     let state = status(&mut client);
     assert_eq!((&state["aside"], &state["queued"]), (&0.into(), &0.into()));
