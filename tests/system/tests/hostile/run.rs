@@ -12,7 +12,7 @@ use crate::row::{Row, Section, Told, Way};
 
 /// Private memory of a command that refuses, in KiB: heap, stacks and anonymous mappings together, as `RLIMIT_DATA` counts them.
 ///
-/// The programs need about 20 MiB to start, 2 MiB a thread. Whatever a file claims, a refusal must fit into this.
+/// A refusal of `nephroctl` does with 4 MiB, a thread has 2 MiB of stack. Whatever a file claims, a refusal must fit into this.
 pub(crate) const REFUSAL_KIB: u64 = 64 << 10;
 /// The same of a command that goes on to segment the phantom, and draws the page of the report: fonts, picture and document take most of it.
 pub(crate) const WORK_KIB: u64 = 192 << 10;
