@@ -84,7 +84,8 @@ install -d "$tree/DEBIAN" "$docs" "$tree/usr/share/nephrobox/demo/sample"
 install -m 644 models/demo-resnet18.nbx "$tree/usr/share/nephrobox/demo/"
 install -m 644 models/sample/*.nii.gz "$tree/usr/share/nephrobox/demo/sample/"
 install -D -m 644 packaging/debian/nephrobox-demo/lintian-overrides "$tree/usr/share/lintian/overrides/nephrobox-demo"
-install -m 644 models/LICENSE.md packaging/debian/nephrobox-demo/copyright "$docs/"
+install -m 644 models/LICENSE.md "$docs/model.md"
+install -m 644 packaging/debian/nephrobox-demo/copyright "$docs/"
 gzip -9n < packaging/debian/changelog > "$docs/changelog.Debian.gz"
 (cd "$tree" && find usr -type f | sort | xargs md5sum > DEBIAN/md5sums)
 size=$(du -sk --apparent-size "$tree/usr" | cut -f1)

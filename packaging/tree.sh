@@ -13,7 +13,8 @@ make_tree() {
         rm -rf "$fresh"
         mkdir -p "$fresh"
         # systemd for its users and tmpfiles, which the package needs; socat to be the cable.
-        debootstrap --variant=minbase --include=systemd,udev,socat bookworm "$fresh" "${NEPHROBOX_MIRROR:-http://deb.debian.org/debian}" \
+        # What it mounts goes with its mount namespace, also when it fails.
+        unshare --mount debootstrap --variant=minbase --include=systemd,udev,socat bookworm "$fresh" "${NEPHROBOX_MIRROR:-http://deb.debian.org/debian}" \
             > target/package-test/debootstrap.log || { tail target/package-test/debootstrap.log; exit 1; }
         tar -C "$fresh" -cf "$pristine.part" . && mv "$pristine.part" "$pristine"
         rm -rf "$fresh"
