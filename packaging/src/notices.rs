@@ -85,7 +85,8 @@ struct Package {
 pub fn notices(tree: &str, metadata: &str) -> Result<String, NoticeError> {
     let metadata: Metadata = serde_json::from_str(metadata)?;
     let mut list = String::from(
-        "The program holds the following crates, each under the licence named. The texts stand below, each with the crates that carry it.\n\n",
+        "The program holds the following crates, each under the licence named. Their sources, unchanged, are at\n\
+         https://crates.io/crates/NAME/VERSION. The texts of the licences stand below, each with the crates that carry it.\n\n",
     );
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, version, licence) in crates(tree)? {
