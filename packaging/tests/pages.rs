@@ -19,7 +19,12 @@ fn rendered(page: &str) -> Option<(String, String)> {
     stdin.write_all(page.as_bytes()).expect("it reads");
     drop(stdin);
     let output = formatter.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    // Not every system sets the hyphen of an option as the one on the keyboard.
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8(bytes)
+            .expect("UTF-8")
+            .replace(['\u{2212}', '\u{2010}'], "-")
+    };
     Some((text(output.stdout), text(output.stderr)))
 }
 
@@ -75,7 +80,7 @@ fn the_formatter_has_nothing_to_say_about_any_page() {
             "{}",
             page.name
         );
-        // A line that begins with a dot would be taken for a request and vanish.
+        // Each of the pieces that it is put together from comes with a preamble.
         assert_eq!(page.text.matches(".ie \\n(.g").count(), 1, "{}", page.name);
     }
 }
@@ -139,9 +144,9 @@ fn shells_take_the_completions() {
                     command.get_name()
                 );
             }
-            let mut folder = tempfile::NamedTempFile::new().expect("a file");
-            folder.write_all(file.text.as_bytes()).expect("written");
-            match Command::new(shell).arg("-n").arg(folder.path()).output() {
+            let mut script = tempfile::NamedTempFile::new().expect("a file");
+            script.write_all(file.text.as_bytes()).expect("written");
+            match Command::new(shell).arg("-n").arg(script.path()).output() {
                 Ok(said) => assert!(
                     said.status.success() && said.stderr.is_empty(),
                     "{shell}: {said:?}"
