@@ -17,7 +17,7 @@ else
     [ -d "$(rustc +deb --print sysroot)/lib/rustlib/src/rust/library/core" ] ||
         fail "the sources of Rust's standard library are not here" "apt-get install rust-web-src"
     export RUSTC_BOOTSTRAP=1
-    build=(cargo +deb build -Zbuild-std=core,alloc)
+    build=(cargo +deb build "-Zbuild-std=core,alloc")
 fi
 for what in "nephrobox-shared --no-default-features" "nephrobox-shared --no-default-features --features alloc" nephrobox-no-std-proof; do
     echo "== $what, for $BARE"

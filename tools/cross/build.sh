@@ -7,10 +7,10 @@
 # Says where the programs lie, which libraries they want, and from which glibc on they run.
 source "$(dirname "$0")/common.sh"
 
-packages=(nephrobox nephroctl)
+programs=(nephrobox nephroctl)
 case ${1-} in
     "") ;;
-    trainer) packages+=(nephrotrain) ;;
+    trainer) programs+=(nephrotrain) ;;
     *)
         usage
         exit 2
@@ -19,14 +19,14 @@ esac
 choose_cargo
 need aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump
 
-# One at a time: together they would choose other features of what they share, and the box would not be the one that is built alone.
-"${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrobox -p nephroctl
-if [ ${#packages[@]} -gt 2 ]; then
+for_target build --bins
+if [ ${#programs[@]} -gt 2 ]; then
+    # By itself: beside it, the box would be built with features that only the trainer wants.
     "${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrotrain
 fi
 
-for program in "${packages[@]}"; do
-    file=$(target_folder)/$TARGET/release/$program
+for program in "${programs[@]}"; do
+    file=$THERE/$program
     libraries=$(aarch64-linux-gnu-objdump -p "$file" | awk '$1 == "NEEDED" { print $2 }' | paste -sd' ')
     glibc=$(aarch64-linux-gnu-objdump -T "$file" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n1)
     printf '%s: %s bytes, needs %s of at least %s\n' "$file" "$(stat -c %s "$file")" "$libraries" "$glibc"

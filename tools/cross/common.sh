@@ -1,10 +1,16 @@
+# shellcheck shell=bash disable=SC2034 # what is set here, the scripts use
 # What the scripts in this folder share; they source it. Not a program.
 
 set -euo pipefail
+SCRIPT=$(realpath "$0")
+readonly SCRIPT
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly TARGET=aarch64-unknown-linux-gnu
 readonly BARE=thumbv7em-none-eabihf
+
+# What these scripts build, always named together: cargo then chooses the same features each time, and builds what they share once.
+readonly PACKAGES=(-p nephrobox -p nephroctl -p nephrobox-engine -p nephrobox-shared)
 
 # Says what is wrong and what to do, and ends.
 fail() {
@@ -13,7 +19,14 @@ fail() {
 }
 
 # The comment at the head of a script is its help.
-usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$SCRIPT"; }
+
+case ${1-} in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+esac
 
 # need PROGRAM...: ends unless all are there.
 need() {
@@ -43,5 +56,11 @@ choose_cargo() {
     fi
 }
 
-# Where cargo puts what it builds.
-target_folder() { printf '%s\n' "${CARGO_TARGET_DIR:-target}"; }
+# for_target build|test ARGUMENTS...: builds or tests PACKAGES for aarch64 as they are delivered.
+for_target() { "${CARGO[@]}" "$1" --release --locked --target "$TARGET" "${PACKAGES[@]}" "${@:2}"; }
+
+# Where cargo puts what it builds: for this machine, and for aarch64.
+readonly HERE=${CARGO_TARGET_DIR:-target}/release
+readonly THERE=${CARGO_TARGET_DIR:-target}/$TARGET/release
+# Where the scripts put what they find.
+readonly FOUND=${CARGO_TARGET_DIR:-target}/cross

@@ -44,16 +44,15 @@ choose_cargo
 need aarch64-linux-gnu-gcc qemu-aarch64 python3
 
 model=models/demo-resnet18.nbx
-folder=$(target_folder)
-out=$folder/cross/compare
+out=$FOUND/compare
 mkdir -p "$out"
 if [ -z "$here" ]; then
     cargo build --release --locked -p nephrobox
-    here=$folder/release/nephrobox
+    here=$HERE/nephrobox
 fi
 if [ -z "$there" ]; then
-    "${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrobox
-    there=$folder/$TARGET/release/nephrobox
+    for_target build --bin nephrobox
+    there=$THERE/nephrobox
 fi
 # Nothing of an earlier run, and nothing of the person's own.
 NEPHROBOX_STATE=$(mktemp -d)
@@ -114,11 +113,11 @@ done
 if $network; then
     echo "== ResNet101 U-Net with random weights, one slice of 256 x 256"
     cargo build --release --locked -p nephrobox-engine --example int8
-    "${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrobox-engine --example int8
-    wanted=$("$folder/release/examples/int8" 1 0 | tail -n1)
+    for_target build --example int8
+    wanted=$("$HERE/examples/int8" 1 0 | tail -n1)
     echo "here: $wanted"
     for processor in "${processors[@]}"; do
-        found=$(under "${processor%:*}" "${processor#*:}" "$folder/$TARGET/release/examples/int8" 1 0 | tail -n1)
+        found=$(under "${processor%:*}" "${processor#*:}" "$THERE/examples/int8" 1 0 | tail -n1)
         if [ "$found" = "$wanted" ]; then
             echo "${processor#*:}: the same"
         else

@@ -18,9 +18,7 @@ for network in "${networks[@]}"; do
 done
 choose_cargo
 need aarch64-linux-gnu-gcc qemu-aarch64 gcc python3
-folder=$(target_folder)
-programs=$folder/$TARGET/release
-work=$folder/cross/instructions
+work=$FOUND/instructions
 mkdir -p "$work"
 
 gcc -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden -o "$work/counter.so" tools/cross/instructions.c
@@ -44,12 +42,7 @@ start = found["vector_memory"] - 200_000, found["vector"] - 150_000
 sys.exit(found["dot"] != 200_000 or found["multiply"] != 250_000 or not all(0 <= more < 2_000 for more in start))
 PYTHON
 
-if [[ " ${networks[*]} " = *" demo "* ]]; then
-    "${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrobox
-fi
-if [[ " ${networks[*]} " = *" resnet101 "* ]]; then
-    "${CARGO[@]}" build --release --locked --target "$TARGET" -p nephrobox-engine --example int8
-fi
+for_target build --bin nephrobox --example int8
 
 # Two slices of the same pattern, as f32 in 0 to 1.
 python3 - "$work/one.f32" "$work/two.f32" <<'PYTHON'
@@ -62,9 +55,9 @@ for name, slices in zip(sys.argv[1:], (1, 2)):
 PYTHON
 demo() {
     local name=$1 slices=(one two)
-    count "$name" "$programs/nephrobox" bench models/demo-resnet18.nbx --threads 1 --slices "$work/${slices[$2]}.f32" --labels "$work/labels"
+    count "$name" "$THERE/nephrobox" bench models/demo-resnet18.nbx --threads 1 --slices "$work/${slices[$2]}.f32" --labels "$work/labels"
 }
-resnet101() { count "$1" "$programs/examples/int8" 1 "$2" 256; }
+resnet101() { count "$1" "$THERE/examples/int8" 1 "$2" 256; }
 
 echo "| network | kernels | million instructions | of them products | other vector | vector memory | memory | integers | branches |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"

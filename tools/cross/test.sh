@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests on aarch64: natively on such a machine, else under qemu on two processors, with the dot product extension and without it.
 #
-#   tools/cross/test.sh            `shared`, `engine`, and the box's way from a scan to its report
+#   tools/cross/test.sh            `shared`, `engine`, the box's way from a scan to its report, unit tests of box and tools
 #   tools/cross/test.sh kernels    only that every kernel computes what the portable one does, on three processors
 #
 # The release profile, as delivered, so that nothing is built a second time for it.
@@ -10,27 +10,28 @@ source "$(dirname "$0")/common.sh"
 choose_cargo
 need aarch64-linux-gnu-gcc
 [ "$(uname -m)" = aarch64 ] || need qemu-aarch64
-suite() { "${CARGO[@]}" test --release --locked --target "$TARGET" "$@"; }
 # on PROCESSOR:KERNELS COMMAND...
 on() {
-    printf '\n== aarch64, %s, kernels %s: %s\n' "${1%:*}" "${1#*:}" "${*:3}"
+    printf '\n== aarch64, %s, kernels %s\n' "${1%:*}" "${1#*:}"
     QEMU_CPU=${1%:*} NEPHROBOX_KERNELS=${1#*:} "${@:2}"
 }
 
 case ${1-} in
     "")
-        # Two of the engine's tests measure this machine and not the code: those that a slow translator would fail stand below.
+        # Of the box what runs in one process: what starts other programs cannot, since the kernel here does not know aarch64's.
+        tests=(--lib --test class --test diameters --test link --test measure --test metrics --test package --test preprocess
+            --test report --test sided --test allocations --test confidence --test demo --test programs --test scans
+            --test road --test refusals --test page --test sheet)
         for processor in cortex-a76:neon-dot cortex-a72:neon; do
-            on "$processor" suite -p nephrobox-shared -p nephrobox-engine
+            on "$processor" for_target test "${tests[@]}" -- --skip the_program_ends_with_the_documented_codes
         done
-        # The box, in this process: what starts other programs cannot, since the kernel here does not know aarch64's.
-        on cortex-a76:neon-dot suite -p nephrobox --test road --test refusals --test page --test sheet -- \
-            --skip the_program_ends_with_the_documented_codes
         ;;
     kernels)
+        # The engine alone, which needs less built.
+        engine=("${CARGO[@]}" test --release --locked --target "$TARGET" -p nephrobox-engine)
         for processor in cortex-a76:neon-dot cortex-a72:neon max:neon-dot; do
-            on "$processor" suite -p nephrobox-engine --lib kernels::
-            on "$processor" suite -p nephrobox-engine --test programs integers::all_processors
+            on "$processor" "${engine[@]}" --lib kernels::
+            on "$processor" "${engine[@]}" --test programs integers::all_processors
         done
         ;;
     *)
