@@ -1,16 +1,18 @@
-//! Times the integer executor on the ResNet101 U-Net with random weights.
+//! Times the integer executor on the ResNet101 U-Net with random weights, or on a package.
 //!
 //! ```text
-//! cargo run --release -p nephrobox-engine --example int8 -- [threads 1] [runs 20] [side 256]
+//! cargo run --release -p nephrobox-engine --example int8 -- [threads 1] [runs 20] [side 256] [package]
 //! ```
 //!
-//! Its last line is a fingerprint of the logits and labels of one more slice, which is the same on every processor. With 0 runs it is all.
+//! The last line is a fingerprint of the logits and labels of one more slice, the same on every processor; with 0 runs only that slice is
+//! computed. Between the first line and the second a program does the runs and nothing else, for `tools/cross/instructions.sh` to count.
 
 use std::error::Error;
 use std::time::Instant;
 
 use nephrobox_engine::cpu::int8::{KERNELS, Network, Options};
 use nephrobox_engine::model::{LogitsModel as _, SliceModel as _};
+use nephrobox_engine::package::Model;
 use nephrobox_engine::program::{
     Op, Precision, Program, Rewrites, Site, Tensors, ValueId, argmax, quantised, rewrite, sites,
 };
@@ -53,32 +55,37 @@ fn fingerprint(bytes: impl IntoIterator<Item = u8>) -> u64 {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).map(|a| a.parse::<usize>());
-    let threads = arguments.next().unwrap_or(Ok(1))?;
-    let runs = arguments.next().unwrap_or(Ok(20))?;
-    let side = arguments.next().unwrap_or(Ok(256))?;
-    let (program, tensors) = resnet101()?;
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise: usize| arguments.next().map_or(Ok(otherwise), |a| a.parse());
+    let (threads, runs, side) = (number(1)?, number(20)?, number(256)?);
+    let (program, tensors, input_scale) = if let Some(package) = arguments.next() {
+        let (manifest, program, tensors) = Model::load(package)?.model.into_parts();
+        (program, tensors, manifest.input.scale.into())
+    } else {
+        let (program, tensors) = resnet101()?;
+        (program, tensors, 1.0)
+    };
+    let image: Vec<f32> = (0..side * side)
+        .map(|i| (i * 7919 % 1000) as f32 / 1000.0)
+        .collect();
     let start = Instant::now();
     let options = Options {
         size: [side, side],
-        input_scale: 1.0,
+        input_scale,
         threads,
         kernels: KERNELS.choose()?,
     };
     let mut network = Network::new(&program, tensors, options)?;
+    let packed_ms = start.elapsed().as_secs_f64() * 1e3;
     let footprint = network.footprint();
+    let mut labels = vec![0; side * side];
     println!(
-        "{}: packed in {:.0} ms, {:.1} MiB of weights, {:.1} MiB of values, {:.2} GMAC",
+        "{}: packed in {packed_ms:.0} ms, {:.1} MiB of weights, {:.1} MiB of values, {:.2} GMAC",
         network.kernels(),
-        start.elapsed().as_secs_f64() * 1e3,
         mib(footprint.weights as u64),
         mib(footprint.values as u64),
         footprint.macs as f64 / 1e9
     );
-    let image: Vec<f32> = (0..side * side)
-        .map(|i| (i * 7919 % 1000) as f32 / 1000.0)
-        .collect();
-    let mut labels = vec![0; side * side];
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
         let start = Instant::now();

@@ -1,5 +1,6 @@
 // Counts the instructions that a program executes under qemu-aarch64, by kind: a plugin for qemu's translator, which instructions.sh
-// compiles and loads. When the program ends it writes one JSON object to the file that the argument `out` names.
+// compiles and loads. Whenever the program writes to its standard output, and when it ends, a JSON object with the numbers so far is added
+// as a line to the file that the argument `out` names: so a line that the program prints before its work and one after it bound the work.
 //
 // qemu translates a program in blocks. Each is taken apart when it is translated and counted each time it begins, so numbers are exact and
 // the program runs hardly slower. Only a block that a signal or a fault leaves half-way is counted whole.
@@ -20,6 +21,9 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *instruction);
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, void (*call)(uint64_t plugin, struct qemu_plugin_tb *block));
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, void (*call)(unsigned processor, void *data), int registers,
                                           void *data);
+void qemu_plugin_register_vcpu_syscall_cb(uint64_t plugin, void (*call)(uint64_t plugin, unsigned processor, int64_t number, uint64_t a,
+                                                                        uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+                                                                        uint64_t g, uint64_t h));
 void qemu_plugin_register_atexit_cb(uint64_t plugin, void (*call)(uint64_t plugin, void *data), void *data);
 enum { NO_REGISTERS = 0 };
 EXPORT int qemu_plugin_version = 1;
@@ -50,7 +54,7 @@ struct block {
     struct block *next;
 };
 static struct block *blocks;
-static const char *out;
+static FILE *out;
 
 static enum kind kind_of(uint32_t bits) {
     size_t row = 0;
@@ -83,26 +87,36 @@ static void translated(uint64_t plugin, struct qemu_plugin_tb *code) {
     qemu_plugin_register_vcpu_tb_exec_cb(code, begins, NO_REGISTERS, block);
 }
 
+static void write_down(void) {
+    uint64_t counts[KINDS] = {0};
+    uint64_t all = 0;
+    for (const struct block *block = __atomic_load_n(&blocks, __ATOMIC_ACQUIRE); block; block = block->next) {
+        uint64_t runs = __atomic_load_n(&block->runs, __ATOMIC_RELAXED);
+        for (int kind = 0; kind < KINDS; kind++) {
+            counts[kind] += runs * block->of[kind];
+            all += runs * block->of[kind];
+        }
+    }
+    fprintf(out, "{\"all\": %" PRIu64, all);
+    for (int kind = 0; kind < KINDS; kind++)
+        fprintf(out, ", \"%s\": %" PRIu64, NAMES[kind], counts[kind]);
+    fputs("}\n", out);
+    fflush(out);
+}
+
+static void called(uint64_t plugin, unsigned processor, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                   uint64_t f, uint64_t g, uint64_t h) {
+    (void)plugin, (void)processor, (void)b, (void)c, (void)d, (void)e, (void)f, (void)g, (void)h;
+    enum { WRITE = 64, STANDARD_OUTPUT = 1 }; // of Linux on aarch64
+    if (number == WRITE && a == STANDARD_OUTPUT)
+        write_down();
+}
+
 static void ended(uint64_t plugin, void *data) {
     (void)plugin;
     (void)data;
-    uint64_t counts[KINDS] = {0};
-    uint64_t all = 0;
-    for (const struct block *block = blocks; block; block = block->next)
-        for (int kind = 0; kind < KINDS; kind++) {
-            counts[kind] += block->runs * block->of[kind];
-            all += block->runs * block->of[kind];
-        }
-    FILE *file = fopen(out, "w");
-    if (!file) {
-        fprintf(stderr, "instructions: %s cannot be written\n", out);
-        return;
-    }
-    fprintf(file, "{\"all\": %" PRIu64, all);
-    for (int kind = 0; kind < KINDS; kind++)
-        fprintf(file, ", \"%s\": %" PRIu64, NAMES[kind], counts[kind]);
-    fputs("}\n", file);
-    fclose(file);
+    write_down();
+    fclose(out);
 }
 
 EXPORT int qemu_plugin_install(uint64_t plugin, const void *machine, int count, char **arguments);
@@ -113,10 +127,13 @@ EXPORT int qemu_plugin_install(uint64_t plugin, const void *machine, int count, 
         fputs("instructions: give the plugin one argument, out=FILE\n", stderr);
         return 1;
     }
-    out = strdup(arguments[0] + strlen(name));
-    if (!out)
+    out = fopen(arguments[0] + strlen(name), "w");
+    if (!out) {
+        fprintf(stderr, "instructions: %s cannot be written\n", arguments[0] + strlen(name));
         return 1;
+    }
     qemu_plugin_register_vcpu_tb_trans_cb(plugin, translated);
+    qemu_plugin_register_vcpu_syscall_cb(plugin, called);
     qemu_plugin_register_atexit_cb(plugin, ended, NULL);
     return 0;
 }

@@ -4,11 +4,12 @@
 #
 #   tools/cross/instructions.sh [demo|resnet101...]
 #
-#   demo        the bundled model: the box's `nephrobox bench` on one slice and on two
-#   resnet101   a ResNet101 U-Net with random weights: engine/examples/int8.rs with no slice and with one
+#   demo        the bundled model
+#   resnet101   a ResNet101 U-Net with random weights
 #
-# Both if none is named. Two runs that differ by one slice are counted, so that what a start takes is in neither difference. One thread,
-# 256 x 256, the release build. Prints rows for the table in docs/target.md. The counter is instructions.c, a plugin for qemu 4.2 to 8.1.
+# Both if none is named. The program is engine/examples/int8.rs, release build, one thread, a slice of 256 x 256. The counter, instructions.c, is a
+# plugin for qemu 4.2 to 8.1; it writes down what has been executed whenever the program prints a line, and the program prints one right
+# before the slice and one right after it: no start is in the numbers. Prints a table, and whether all kernels have computed the same.
 source "$(dirname "$0")/common.sh"
 
 networks=("$@")
@@ -42,38 +43,29 @@ start = found["vector_memory"] - 200_000, found["vector"] - 150_000
 sys.exit(found["dot"] != 200_000 or found["multiply"] != 250_000 or not all(0 <= more < 2_000 for more in start))
 PYTHON
 
-for_target build --bin nephrobox --example int8
+for_target build --example int8
 
-# Two slices of the same pattern, as f32 in 0 to 1.
-python3 - "$work/one.f32" "$work/two.f32" <<'PYTHON'
-import array, sys
-slice = array.array("f", ((i * 7919 % 1000) / 1000 for i in range(256 * 256)))
-for name, slices in zip(sys.argv[1:], (1, 2)):
-    with open(name, "wb") as file:
-        for _ in range(slices):
-            slice.tofile(file)
-PYTHON
-demo() {
-    local name=$1 slices=(one two)
-    count "$name" "$THERE/nephrobox" bench models/demo-resnet18.nbx --threads 1 --slices "$work/${slices[$2]}.f32" --labels "$work/labels"
-}
-resnet101() { count "$1" "$THERE/examples/int8" 1 "$2" 256; }
-
-echo "| network | kernels | million instructions | of them products | other vector | vector memory | memory | integers | branches |"
-echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+echo "| network | GMAC | kernels | million instructions | for a MAC | products | other vector | vector memory | other memory | integers | branches |"
+echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 for network in "${networks[@]}"; do
+    package=()
+    [ "$network" = resnet101 ] || package=(models/demo-resnet18.nbx)
     for processor in cortex-a76:neon-dot cortex-a72:neon cortex-a72:portable; do
         export QEMU_CPU=${processor%:*} NEPHROBOX_KERNELS=${processor#*:}
-        for slices in 0 1; do
-            "$network" "$work/$network-$NEPHROBOX_KERNELS-$slices.json" "$slices"
-        done
-        python3 - "$network" "$NEPHROBOX_KERNELS" "$work/$network-$NEPHROBOX_KERNELS" <<'PYTHON'
-import json, sys
-network, kernels, files = sys.argv[1:]
-less, more = (json.load(open(f"{files}-{slices}.json")) for slices in (0, 1))
-of = {kind: (more[kind] - less[kind]) / 1e6 for kind in more}
-cells = of["all"], of["dot"] + of["multiply"], of["vector"], of["vector_memory"], of["memory"], of["rest"], of["branch"]
-print(f"| {network} | {kernels} |", " | ".join(f"{cell:,.1f}" for cell in cells), "|")
+        run=$work/$network-$NEPHROBOX_KERNELS
+        count "$run.json" "$THERE/examples/int8" 1 1 256 "${package[@]}"
+        cp "$work/said" "$run.txt"
+        python3 - "$network" "$NEPHROBOX_KERNELS" "$run" <<'PYTHON'
+import json, re, sys
+network, kernels, run = sys.argv[1:]
+before, after = map(json.loads, open(f"{run}.json").readlines()[:2])
+of = {kind: (after[kind] - before[kind]) / 1e6 for kind in after}
+gmac = float(re.search(r"([0-9.]+) GMAC", open(f"{run}.txt").readline())[1])
+cells = of["dot"] + of["multiply"], of["vector"], of["vector_memory"], of["memory"], of["rest"], of["branch"]
+print(f"| {network} | {gmac:.2f} | {kernels} | {of['all']:,.0f} | {of['all'] / 1e3 / gmac:.3f} |", " | ".join(f"{cell:,.0f}" for cell in cells), "|")
 PYTHON
     done
+    [ "$(tail -qn1 "$work/$network"-*.txt | uniq | wc -l)" = 1 ] ||
+        fail "kernels computed different logits on $network" "compare the last lines of $work/$network-*.txt"
+    echo "$network, all kernels: $(tail -n1 "$run.txt")" >&2
 done
