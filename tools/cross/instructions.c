@@ -39,8 +39,12 @@ static const struct {
     {0x9fe0fc00, 0x0e809400, DOT},           // SDOT and UDOT by a vector
     {0x9fc0f400, 0x0f80e000, DOT},           // SDOT and UDOT by an element
     {0x9f20bc00, 0x0e208000, MULTIPLY},      // SMULL, UMULL, SMLAL, UMLAL and their second halves, by a vector
-    {0x9f007400, 0x0f002000, MULTIPLY},      // SMLAL, UMLAL, by an element; SMULL and UMULL in the next row
-    {0x9f00f400, 0x0f00a000, MULTIPLY},
+    {0x9f007400, 0x0f002000, MULTIPLY},      // the same by an element: SMLAL, UMLAL
+    {0x9f00f400, 0x0f00a000, MULTIPLY},      //   and SMULL, UMULL
+    {0x9f20fc00, 0x0e209400, MULTIPLY},      // MLA, MLS
+    {0xbf20fc00, 0x0e209c00, MULTIPLY},      // MUL
+    {0xbf00b400, 0x2f000000, MULTIPLY},      // MLA, MLS by an element
+    {0xbf00f400, 0x0f008000, MULTIPLY},      // MUL by an element
     {0x0e000000, 0x0c000000, VECTOR_MEMORY}, // loads and stores of vector registers
     {0x0e000000, 0x0e000000, VECTOR},        // anything else with vector or floating-point registers
     {0x0a000000, 0x08000000, MEMORY},        // other loads and stores, prefetches, atomic ones

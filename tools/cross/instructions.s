@@ -1,5 +1,5 @@
 // A program whose instructions are known, for instructions.sh to see that they are counted right: 50,000 rounds of 4 products of the kind
-// that SDOT is, 5 multiplications, 3 other vector instructions, 4 loads of vectors.
+// that SDOT is, 8 multiplications, 2 other vector instructions, 4 loads of vectors.
     .arch armv8.2-a+dotprod
     .text
     .global main
@@ -14,9 +14,11 @@ main:
     smull v0.4s, v1.4h, v2.h[1]
     smlal v0.4s, v1.4h, v2.h[1]
     umlal v0.4s, v1.4h, v2.h[1]
-    sadalp v0.4s, v1.8h
     mul v0.4s, v1.4s, v2.4s
     mla v0.4s, v1.4s, v2.s[1]
+    mul v0.8h, v1.8h, v2.h[1]
+    sadalp v0.4s, v1.8h
+    fmul v0.4s, v1.4s, v2.4s
     ldr q3, [sp]
     ldp q3, q4, [sp]
     ld1 {v3.16b}, [sp]
