@@ -1,16 +1,20 @@
-//! Times the integer executor on the ResNet101 U-Net with random weights.
+//! Times the integer executor on the ResNet101 U-Net with random weights, or on a package.
 //!
 //! ```text
-//! cargo run --release -p nephrobox-engine --example int8 -- [threads 1] [runs 20] [side 256]
+//! cargo run --release -p nephrobox-engine --example int8 -- [threads 1] [runs 20] [side 256] [package]
 //! ```
+//!
+//! The last line is a fingerprint of the logits and labels of one more slice, the same on every processor; with 0 runs only that slice is
+//! computed. Between the first line and the second a program does the runs and nothing else, for `tools/cross/instructions.sh` to count.
 
 use std::error::Error;
 use std::time::Instant;
 
 use nephrobox_engine::cpu::int8::{KERNELS, Network, Options};
-use nephrobox_engine::model::SliceModel as _;
+use nephrobox_engine::model::{LogitsModel as _, SliceModel as _};
+use nephrobox_engine::package::Model;
 use nephrobox_engine::program::{
-    Op, Precision, Program, Rewrites, Site, Tensors, ValueId, quantised, rewrite, sites,
+    Op, Precision, Program, Rewrites, Site, Tensors, ValueId, argmax, quantised, rewrite, sites,
 };
 
 mod support;
@@ -43,33 +47,45 @@ fn resnet101() -> Result<(Program, Tensors), Box<dyn Error>> {
     Ok(quantised(&program, &tensors, &grids, &wide)?)
 }
 
+/// FNV-1a in 64 bits: finds any difference between two runs, and wants no crate.
+fn fingerprint(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).map(|a| a.parse::<usize>());
-    let threads = arguments.next().unwrap_or(Ok(1))?;
-    let runs = arguments.next().unwrap_or(Ok(20))?;
-    let side = arguments.next().unwrap_or(Ok(256))?;
-    let (program, tensors) = resnet101()?;
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise: usize| arguments.next().map_or(Ok(otherwise), |a| a.parse());
+    let (threads, runs, side) = (number(1)?, number(20)?, number(256)?);
+    let (program, tensors, input_scale) = if let Some(package) = arguments.next() {
+        let (manifest, program, tensors) = Model::load(package)?.model.into_parts();
+        (program, tensors, manifest.input.scale.into())
+    } else {
+        let (program, tensors) = resnet101()?;
+        (program, tensors, 1.0)
+    };
+    let image: Vec<f32> = (0..side * side)
+        .map(|i| (i * 7919 % 1000) as f32 / 1000.0)
+        .collect();
     let start = Instant::now();
     let options = Options {
         size: [side, side],
-        input_scale: 1.0,
+        input_scale,
         threads,
         kernels: KERNELS.choose()?,
     };
     let mut network = Network::new(&program, tensors, options)?;
+    let packed_ms = start.elapsed().as_secs_f64() * 1e3;
     let footprint = network.footprint();
+    let mut labels = vec![0; side * side];
     println!(
-        "{}: packed in {:.0} ms, {:.1} MiB of weights, {:.1} MiB of values, {:.2} GMAC",
+        "{}: packed in {packed_ms:.0} ms, {:.1} MiB of weights, {:.1} MiB of values, {:.2} GMAC",
         network.kernels(),
-        start.elapsed().as_secs_f64() * 1e3,
         mib(footprint.weights as u64),
         mib(footprint.values as u64),
         footprint.macs as f64 / 1e9
     );
-    let image: Vec<f32> = (0..side * side)
-        .map(|i| (i * 7919 % 1000) as f32 / 1000.0)
-        .collect();
-    let mut labels = vec![0; side * side];
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
         let start = Instant::now();
@@ -77,16 +93,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
+    if let (Some(least), Some(median)) = (times.first(), times.get(runs / 2)) {
+        println!(
+            "{threads} threads: least {least:.2} ms, median {median:.2} ms, {:.0} Gop/s",
+            2.0 * footprint.macs as f64 / least / 1e6
+        );
+        println!("{}", peak_memory());
+    }
+    let logits = network.logits(&image, 1)?;
+    argmax(&logits, &mut labels)?;
     let mut counts = [0; 3];
     for &label in &labels {
         counts[usize::from(label)] += 1;
     }
+    let bytes = logits.iter().flat_map(|logit| logit.to_le_bytes());
     println!(
-        "{threads} threads: least {:.2} ms, median {:.2} ms, {:.0} Gop/s; labels {counts:?}",
-        times[0],
-        times[runs / 2],
-        2.0 * footprint.macs as f64 / times[0] / 1e6
+        "{} logits, fingerprint {:016x}; pixels of each class {counts:?}",
+        logits.len(),
+        fingerprint(bytes.chain(labels.iter().copied()))
     );
-    println!("{}", peak_memory());
     Ok(())
 }
