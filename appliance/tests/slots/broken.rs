@@ -116,9 +116,20 @@ fn a_signed_and_broken_package_leaves_both_slots_as_they_were() {
             matches!(refused, SlotsError::Refused(Refusal::Model(_))),
             "{name}: {refused}"
         );
-        assert!(refused.to_string().starts_with(sentence), "{name}: {refused}");
-        assert_eq!(disk.len("b.nbx").expect("a length"), None, "{name}: it is gone");
-        assert_eq!(disk.read("a.nbx", u64::MAX).expect("a file"), before, "{name}");
+        assert!(
+            refused.to_string().starts_with(sentence),
+            "{name}: {refused}"
+        );
+        assert_eq!(
+            disk.len("b.nbx").expect("a length"),
+            None,
+            "{name}: it is gone"
+        );
+        assert_eq!(
+            disk.read("a.nbx", u64::MAX).expect("a file"),
+            before,
+            "{name}"
+        );
         assert_eq!(version(&slots).expect("slots"), Some(6), "{name}");
     }
     drop(slots);
