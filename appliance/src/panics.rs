@@ -86,11 +86,9 @@ mod tests {
         for quotes in [
             (|| panic!("no spacing in {}", "Zzyzx^Quentin")) as fn(),
             || {
-                drop(
-                    str::parse::<u8>(&"Zzyzx^Quentin".to_owned())
-                        .map_err(|_| "Zzyzx")
-                        .unwrap(),
-                )
+                let _ = str::parse::<u8>("Zzyzx^Quentin")
+                    .map_err(|_| "Zzyzx")
+                    .unwrap();
             },
             || drop("Zzyzx^Quént"[..9].to_owned()),
             || assert_eq!("Zzyzx", "Quentin"),

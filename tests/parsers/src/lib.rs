@@ -4,7 +4,10 @@
 //! is used as the programs would. The fuzzer in `fuzz/` calls these functions with bytes of its own making; `tests/replay.rs` calls them on a
 //! stable compiler with the seeds, with damaged seeds, and with everything the fuzzer has ever found (`fixtures/TARGET/`).
 
-#![expect(clippy::missing_panics_doc, reason = "a panic is what they are there to look for")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a panic is what they are there to look for"
+)]
 
 mod line;
 mod network;
