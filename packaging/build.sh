@@ -97,7 +97,7 @@ dpkg-deb --root-owner-group -Zxz --threads-max=1 --build "$tree" "${made[2]}" >/
 {
     echo "Commit: $(git rev-parse HEAD)$(git diff --quiet HEAD || echo ', changed')"
     echo "Compiler: $(rustc --version), $(cargo --version)"
-    echo "Packager: cargo-deb $(cargo deb --version), $(dpkg-deb --version | head -n 1)"
+    echo "Packager: $(cargo deb --version), dpkg $(dpkg-query -W -f '${Version}' dpkg)"
     echo "Sha256:"
     (cd "$debs" && sha256sum "${made[@]##*/}" | sed 's/^/ /')
 } > "$debs/BUILDINFO-$version-$arch"

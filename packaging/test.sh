@@ -71,6 +71,12 @@ unit=usr/lib/systemd/system/nephrobox.service
 unit_is() { [ "$(inside systemctl "$1" nephrobox.service 2> /dev/null)" = "$2" ]; }
 box_pid() { inside systemctl show -P MainPID nephrobox.service; }
 restarted() { [ "$(box_pid)" != "$1" ] && [ "$(box_pid)" != 0 ] && unit_is is-active active; }
+# The cable, with what the udev rule gives the gadget's port: group dialout, 0660. Called again, another one.
+plug() {
+    inside sh -c '[ ! -f /run/cable ] || kill "$(cat /run/cable)"; rm -f /dev/ttyGS0 /dev/ttyCable'
+    inside sh -c 'echo $$ > /run/cable; exec socat pty,raw,echo=0,link=/dev/ttyGS0,group=dialout,mode=660 pty,raw,echo=0,link=/dev/ttyCable' &
+    check "the cable is there" until_true inside test -e /dev/ttyCable
+}
 answers() { check "the box answers on the cable" until_true inside nephroctl status --patience 1; }
 
 amd64() {
@@ -105,9 +111,7 @@ amd64() {
     inside sed -i -e 's/^#\[serial\]/[serial]/' -e 's|^#device = "/dev/ttyGS0"|device = "/dev/ttyGS0"|' \
         -e "s|^#trusted_keys = .*|$(grep trusted_keys "$logs/key")|" /etc/nephrobox/nephrobox.toml
     edited=$(sha256sum < "$tree/etc/nephrobox/nephrobox.toml")
-    # What the udev rule gives the gadget's port: group dialout, 0660.
-    inside socat pty,raw,echo=0,link=/dev/ttyGS0,group=dialout,mode=660 pty,raw,echo=0,link=/dev/ttyCable &
-    check "the cable is there" until_true inside test -e /dev/ttyCable
+    plug
     check "the configuration has no mistake" inside nephrobox config check /etc/nephrobox/nephrobox.toml
     check "the service is enabled, starts and says that it is ready" inside systemctl enable --now nephrobox
     check "it runs as its user" equal "$(inside stat -c %U "/proc/$(box_pid)")" nephrobox
@@ -140,6 +144,8 @@ amd64() {
     before=$(box_pid)
     inside systemctl kill --signal KILL nephrobox
     check "killed, it is started again by systemd" until_true restarted "$before"
+    # A port forgets with its last close that the killed box had it alone. A pseudo-terminal does not, as its other end is open.
+    plug
     answers
     says "the scan is still there" "$scan" inside nephroctl scans
     check "its results can be fetched" inside nephroctl fetch "$scan" --out /root/work/again
