@@ -82,16 +82,11 @@ mod tests {
     fn words_that_stand_in_the_program_are_told_and_those_it_made_of_a_scan_are_not() {
         let told = |panic: fn()| caught(panic).expect_err("it panics");
         assert!(told(|| panic!("no spacing")).ends_with("log: no spacing"));
-        assert!(told(|| assert!(1 > 2)).ends_with("assertion failed: 1 > 2"));
         for quotes in [
             (|| panic!("no spacing in {}", "Zzyzx^Quentin")) as fn(),
-            || {
-                let _ = str::parse::<u8>("Zzyzx^Quentin")
-                    .map_err(|_| "Zzyzx")
-                    .unwrap();
-            },
-            || drop("Zzyzx^Quént"[..9].to_owned()),
-            || assert_eq!("Zzyzx", "Quentin"),
+            || std::hint::black_box(Err("Zzyzx^Quentin")).unwrap(),
+            || assert!("Zzyzx^Qu\u{e9}ntin"[..10].is_empty()),
+            || assert_eq!("Zzyzx", std::hint::black_box("Quentin")),
             || std::panic::panic_any(7),
         ] {
             let words = told(quotes);

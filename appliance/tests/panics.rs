@@ -318,7 +318,7 @@ impl Faulty {
     }
 
     /// What holds after every fault: it stands in the log with its place and without its words, and the audit log is whole.
-    fn is_well(mut self) {
+    fn ends_well(mut self) {
         self.kill();
         let log = fs::read_to_string(self.home.path("state/logs/nephrobox.log")).expect("a log");
         let told = log
@@ -351,7 +351,7 @@ fn a_part_that_panics_ends_the_process_with_1_and_the_next_one_goes_on_where_it_
         let taken = faulty.home.path("inbox/taken/case.nii");
         faulty.until("put away", || taken.exists());
         assert_eq!(faulty.delivered(1).len(), 1, "{part}: once");
-        faulty.is_well();
+        faulty.ends_well();
     }
 }
 
@@ -366,7 +366,7 @@ fn a_panic_where_a_series_is_taken_costs_none_of_its_slices() {
         delivered[0].1.contains(&"segmentation.dcm".into()),
         "{delivered:?}"
     );
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_panic_on_the_serial_line_ends_the_process() {
     faulty.start();
     faulty.home.drop_in("case.nii", &faulty.home.phantom(1));
     faulty.delivered(1);
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_scan_that_makes_the_work_panic_is_set_aside_after_two_tries_and_the_box_goe
     assert!(faulty.runs(), "the process is the same");
     let state = faulty.page("/status.json");
     assert!(state.contains("\"aside\":1"), "{state}");
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 #[test]
@@ -416,7 +416,7 @@ fn a_scan_that_brings_the_process_down_does_so_twice() {
         "{delivered:?}"
     );
     assert!(faulty.runs());
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn a_panel_that_panics_is_begun_anew_and_the_box_says_so() {
     faulty.home.drop_in("case.nii", &faulty.home.phantom(1));
     faulty.delivered(1);
     assert!(faulty.runs());
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn a_panic_where_connections_are_taken_leaves_the_dicom_port_open() {
     faulty.until("stored", || faulty.store().is_ok());
     faulty.delivered(1);
     assert!(faulty.runs());
-    faulty.is_well();
+    faulty.ends_well();
 }
 
 /// Holds twelve connections that say nothing, for a moment.

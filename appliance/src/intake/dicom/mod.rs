@@ -313,14 +313,13 @@ impl Gatherer {
             Ok([series]) => series.pack(&mut file).map(|packed| Some(packed.bytes)),
             _ => pack_as_they_are(&paths, &mut file).map(Some),
         });
-        let packed = match packed {
-            Ok(packed) => packed,
+        let packed = if let Ok(packed) = packed {
+            packed
+        } else {
             // So does what brings out a fault, which must not do so again in the next turn or process.
-            Err(_) => {
-                let begun = file.rewind().and_then(|()| file.set_len(0));
-                begun.map_err(|error| self.here(error))?;
-                pack_as_they_are(&paths, &mut file).map(Some)
-            }
+            let begun = file.rewind().and_then(|()| file.set_len(0));
+            begun.map_err(|error| self.here(error))?;
+            pack_as_they_are(&paths, &mut file).map(Some)
         };
         let packed = packed.map_err(|error| self.here(io::Error::other(error)))?;
         if packed.is_none() {

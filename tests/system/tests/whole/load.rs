@@ -109,15 +109,14 @@ fn send(site: &Site, tallies: &Tallies, way: Way, numbers: &[u32], cable: Option
         }
         Way::Cable | Way::Tls => {
             let mut own = None;
-            let client = match cable {
-                Some(client) => client,
-                None => {
-                    insist(tallies, way, || {
-                        own = Some(site.tls().map_err(|error| error.to_string())?);
-                        Ok(())
-                    });
-                    own.as_mut().expect("it is in")
-                }
+            let client = if let Some(client) = cable {
+                client
+            } else {
+                insist(tallies, way, || {
+                    own = Some(site.tls().map_err(|error| error.to_string())?);
+                    Ok(())
+                });
+                own.as_mut().expect("it is in")
             };
             for &number in numbers {
                 insist(tallies, way, || match put(client, number) {
