@@ -83,7 +83,7 @@ mod tests {
         let told = |panic: fn()| caught(panic).expect_err("it panics");
         assert!(told(|| panic!("no spacing")).ends_with("log: no spacing"));
         for quotes in [
-            (|| panic!("no spacing in {}", "Zzyzx^Quentin")) as fn(),
+            (|| panic!("no spacing in {}", std::hint::black_box("Zzyzx^Quentin"))) as fn(),
             || std::hint::black_box(Err("Zzyzx^Quentin")).unwrap(),
             || assert!("Zzyzx^Qu\u{e9}ntin"[..10].is_empty()),
             || assert_eq!("Zzyzx", std::hint::black_box("Quentin")),

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use nephrobox_engine::burn::{Executor, ExecutorError};
 use nephrobox_engine::model::{EngineError, SliceModel as _};
 use nephrobox_engine::program::{
-    ArgmaxError, Builder, Op, Precision, Program, Tensor, Tensors, argmax,
+    ArgmaxError, Builder, FitError, Op, Precision, Program, Tensor, Tensors, argmax,
 };
 use proptest::prelude::*;
 
@@ -198,7 +198,12 @@ fn sizes_and_lengths_that_do_not_fit_are_refused_before_work_starts() {
         cols: 6,
         multiple: 4,
     };
-    assert!(matches!(odd, Err(ExecutorError::Engine(e)) if e == size));
+    let unfit = FitError::Size {
+        rows: 4,
+        cols: 6,
+        multiple: 4,
+    };
+    assert!(matches!(odd, Err(ExecutorError::Fit(e)) if e == unfit));
 
     let mut executor = executor(&program, &tensors, [4, 4]);
     assert_eq!(executor.logits(&[0.0; 24], 1, 4, 6), Err(size));

@@ -14,8 +14,8 @@ const WRITE: &str = "NEPHROBOX_WRITE_DOCS";
 fn head(rows: usize) -> String {
     format!(
         "# Hostile inputs\n\n\
-         {rows} inputs that nobody should send, by every way in, and what comes of them. Every row is run, as a process, by\n\n    \
-         cargo test --workspace --test hostile\n\n\
+         {rows} inputs that nobody should send, by every way in, and what comes of them. Every row is run, as a process, by\n\n\
+         <!-- not run: it is an ordinary test -->\n```sh\ncargo test --workspace --test hostile\n```\n\n\
          which also compares this page with what the programs say; `{WRITE}=1` in front of it writes the page anew.\n\n\
          Besides code and sentence, each row checks: no panic, no backtrace, no control character to the terminal, no word of the patient, \
          nothing left in the folder of the results or of temporary files, an end within two minutes, and private memory (heap, stacks, \

@@ -42,7 +42,7 @@ const ROWS: &[Row] = &[
     refused("a scale of 0", |p| manifest(p, |m| m.input.scale = 0), 4, "scale"),
     refused("slices of 0 rows", |p| manifest(p, |m| m.input.preprocess.rows = 0), 4, "preprocessing"),
     refused("slices of 2^60 rows", |p| manifest(p, |m| m.input.preprocess.rows = 1 << 60), 4, "preprocessing|bytes|multiples|pixels"),
-    refused("slices of 1 million rows and columns", |p| manifest(p, |m| { m.input.preprocess.rows = 1 << 20; m.input.preprocess.cols = 1 << 20; }), 4, "17592186044416 bytes for one slice"),
+    refused("slices of 1 million rows and columns", |p| manifest(p, |m| { m.input.preprocess.rows = 1 << 20; m.input.preprocess.cols = 1 << 20; }), 4, "more than 4096 pixels a side"),
     refused("slices that the network does not take", |p| manifest(p, |m| m.input.preprocess.rows = 65), 4, "multiples of 32"),
     refused("a window without width", |p| manifest(p, |m| m.input.preprocess.window.high_hu = m.input.preprocess.window.low_hu), 4, "preprocessing"),
     refused("a self-test of 4 billion rows", |p| self_test(p, u32::MAX, SHAPE[2] as u32, 0), 4, "self-test"),
@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
 
 #[rustfmt::skip]
 const SHOWN_ROWS: &[Row] = &[
-    taken("a name with commands to the terminal", |p| manifest(p, |m| m.name = "kidney\u{1b}[2J\u{7}\r\u{9b}31m".into()), "kidney"),
+    refused("a name with commands to the terminal", |p| manifest(p, |m| m.name = "kidney\u{1b}[2J\u{7}\r\u{9b}31m".into()), 4, "control characters"),
     taken("a licence with line breaks and commands to the terminal", |p| manifest(p, |m| m.training.licence_notice = "free\n\u{1b}]0;owned\u{7}\nfor all".into()), "free"),
     taken("settings with markup and text from right to left", |p| manifest(p, |m| m.training.source_revision = "</td><script>alert(1)</script>\u{202e}".into()), "script"),
     taken("a version of 2^64 less one", |p| manifest(p, |m| m.version = u64::MAX), "18446744073709551615"),
