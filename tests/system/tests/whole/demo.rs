@@ -18,7 +18,7 @@ fn the_demo_flashes_sends_and_leaves_report_overlays_and_the_panels_pictures() {
         String::from_utf8_lossy(&shown.stderr)
     );
     for words in [
-        "passed its self-test",
+        "is in use",
         "KIDNEY AND KIDNEY TUMOUR REPORT",
         "the chain is whole",
     ] {
