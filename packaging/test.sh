@@ -71,6 +71,8 @@ unit=usr/lib/systemd/system/nephrobox.service
 unit_is() { [ "$(inside systemctl "$1" nephrobox.service 2> /dev/null)" = "$2" ]; }
 box_pid() { inside systemctl show -P MainPID nephrobox.service; }
 restarted() { [ "$(box_pid)" != "$1" ] && [ "$(box_pid)" != 0 ] && unit_is is-active active; }
+# The slots, without how the model came to be in use: by a flash, later by a start.
+models() { inside nephroctl slots | grep -v '^last installation'; }
 # The cable, with what the udev rule gives the gadget's port: group dialout, 0660. Called again, another one.
 plug() {
     inside sh -c '[ ! -f /run/cable ] || kill "$(cat /run/cable)"; rm -f /dev/ttyGS0 /dev/ttyCable'
@@ -129,7 +131,7 @@ amd64() {
     grep -iE '^ *(kidney|tumour)' "$logs/said" || true
     scan=$(inside nephroctl scans --json | sed -n 's/.*"id": *"\([0-9a-f-]*\)".*/\1/p' | head -n 1)
     [ -n "$scan" ] || fail "no scan is listed"
-    inside nephroctl slots > "$logs/slots-before"
+    models > "$logs/slots-before"
 
     step "upgrade, with the box running"
     before=$(box_pid)
@@ -150,7 +152,7 @@ amd64() {
     says "the scan is still there" "$scan" inside nephroctl scans
     check "its results can be fetched" inside nephroctl fetch "$scan" --out /root/work/again
     check "they are the same label map" cmp "$tree/root/work/results/labels.nii.gz" "$tree/root/work/again/labels.nii.gz"
-    inside nephroctl slots > "$logs/slots-after"
+    models > "$logs/slots-after"
     check "the models are in their slots" cmp "$logs/slots-before" "$logs/slots-after"
     check "the audit log is whole" inside nephroctl audit --verify
 

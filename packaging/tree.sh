@@ -48,7 +48,7 @@ stop_tree() {
     until_true ungrouped || echo "$group is left" >&2
 }
 # The last processes of a tree take their time to go.
-ungrouped() { find "$group" -depth -type d -exec rmdir {} \; 2> /dev/null || [ ! -d "$group" ]; }
+ungrouped() { find "$group" -depth -type d -exec rmdir {} \; 2> /dev/null; [ ! -d "$group" ]; }
 
 # What systemd expects of a machine; only in its own mount namespace, with which it goes.
 mount_tree() {
