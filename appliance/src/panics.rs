@@ -82,10 +82,11 @@ mod tests {
     fn words_that_stand_in_the_program_are_told_and_those_it_made_of_a_scan_are_not() {
         let told = |panic: fn()| caught(panic).expect_err("it panics");
         assert!(told(|| panic!("no spacing")).ends_with("log: no spacing"));
+        // Texts that the compiler sees through are written into the program.
         for quotes in [
             (|| panic!("no spacing in {}", std::hint::black_box("Zzyzx^Quentin"))) as fn(),
             || std::hint::black_box(Err("Zzyzx^Quentin")).unwrap(),
-            || assert!("Zzyzx^Qu\u{e9}ntin"[..10].is_empty()),
+            || assert!("Zzyzx^Qu\u{e9}ntin"[..9].is_empty()),
             || assert_eq!("Zzyzx", std::hint::black_box("Quentin")),
             || std::panic::panic_any(7),
         ] {
