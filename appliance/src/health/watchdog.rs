@@ -9,6 +9,9 @@ use sd_notify::NotifyState;
 
 use crate::snapshot::{Activity, Shared, Snapshot};
 
+/// How often is looked whether the box is ready.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Where the messages go; systemd, or a test.
 pub trait Notify {
     /// Sends messages; a lost one is no reason to stop.
@@ -81,14 +84,14 @@ impl<N: Notify> Watchdog<N> {
         self.to.notify(&[NotifyState::Stopping]);
     }
 
-    /// Rounds for ever, a quarter of the watchdog's time apart. Drop the future to end it.
+    /// Rounds for ever, a quarter of the watchdog's time apart; every second until the box is ready, for which `systemctl start` waits. Drop the
+    /// future to end it.
     pub async fn run(&mut self, limit: Option<Duration>) {
-        let mut ticks =
-            tokio::time::interval(limit.map_or(Duration::from_secs(5), |limit| limit / 4));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let period = limit.map_or(Duration::from_secs(5), |limit| limit / 4);
         loop {
-            ticks.tick().await;
             self.round();
+            let pause = if self.ready { period } else { period.min(SOON) };
+            tokio::time::sleep(pause).await;
         }
     }
 }
@@ -182,5 +185,37 @@ mod tests {
         shared.change(|state| state.started = true);
         dog.round();
         assert!(dog.to.0.iter().any(|message| message.contains("READY=1")));
+    }
+
+    /// `systemctl start` waits for it, and a quarter of the watchdog's time is half a minute.
+    #[tokio::test]
+    async fn ready_is_told_soon_after_the_start() {
+        struct Tell(tokio::sync::mpsc::UnboundedSender<String>);
+        impl Notify for Tell {
+            fn notify(&mut self, messages: &[NotifyState<'_>]) {
+                for message in messages {
+                    let _ = self.0.send(message.to_string());
+                }
+            }
+        }
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let shared = Shared::new(Snapshot::default());
+        let mut dog = Watchdog::new(shared.clone(), Tell(tell));
+        let ready = async {
+            while let Some(message) = told.recv().await {
+                shared.change(|state| state.started = true);
+                if message.contains("READY=1") {
+                    return;
+                }
+            }
+        };
+        let hour = Some(Duration::from_hours(1));
+        let all = tokio::time::timeout(Duration::from_mins(5), async {
+            tokio::select! {
+                () = dog.run(hour) => (),
+                () = ready => (),
+            }
+        });
+        assert!(all.await.is_ok(), "not ready within minutes");
     }
 }
