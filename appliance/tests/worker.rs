@@ -268,7 +268,6 @@ fn a_file_that_is_no_scan_is_refused_with_a_text_beside_it() {
     assert!(spool.listing().expect("a list").is_empty());
 }
 
-/// Shows RQ-61.
 #[test]
 fn a_file_that_brings_a_fault_out_is_put_away_and_the_next_one_is_taken() {
     let home = TempDir::new().expect("a folder");
@@ -294,6 +293,7 @@ fn a_file_that_brings_a_fault_out_is_put_away_and_the_next_one_is_taken() {
     assert_eq!(listing.len(), 1, "half a scan is gone on with: {listing:?}");
 }
 
+/// Shows RQ-61.
 #[test]
 fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     let home = TempDir::new().expect("a folder");

@@ -19,7 +19,7 @@ use house::{ROLES, role, said};
 use page::{Page, root};
 
 /// Programs of others that the docs call.
-const FOREIGN: [&str; 28] = [
+const FOREIGN: [&str; 31] = [
     "apt",
     "apt-get",
     "chromium",
@@ -31,11 +31,13 @@ const FOREIGN: [&str; 28] = [
     "dpkg",
     "dsrdump",
     "echoscu",
+    "editor",
     "git",
     "grep",
     "install",
     "journalctl",
     "less",
+    "ls",
     "man",
     "openssl",
     "python",
@@ -44,6 +46,7 @@ const FOREIGN: [&str; 28] = [
     "sha256sum",
     "ssh",
     "storescu",
+    "sudo",
     "systemctl",
     "systemd-sysusers",
     "systemd-tmpfiles",
