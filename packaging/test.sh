@@ -108,8 +108,8 @@ amd64() {
     says "the tools tell theirs" "nephroctl $version" inside nephroctl --version
 
     step "set up as the guide says"
-    inside mkdir -m 700 /root/work
-    inside sh -c 'cd /root/work && nephroctl keygen clinic' > "$logs/key"
+    inside mkdir -m 700 /root/trial
+    inside sh -c 'cd /root/trial && nephroctl keygen clinic' > "$logs/key"
     inside sed -i -e 's/^#\[serial\]/[serial]/' -e 's|^#device = "/dev/ttyGS0"|device = "/dev/ttyGS0"|' \
         -e "s|^#trusted_keys = .*|$(grep trusted_keys "$logs/key")|" /etc/nephrobox/nephrobox.toml
     edited=$(sha256sum < "$tree/etc/nephrobox/nephrobox.toml")
@@ -120,14 +120,14 @@ amd64() {
     answers
 
     step "the demonstration"
-    inside sh -c 'cd /root/work && nephroctl sign /usr/share/nephrobox/demo/demo-resnet18.nbx --key clinic.secret --out demo.nbx' > "$logs/said" 2>&1 || fail sign
-    check "the model is flashed and passes its self-test on the box" inside nephroctl flash /root/work/demo.nbx --verify-key /root/work/clinic.public
-    check "a scan goes there and its results come back" inside nephroctl send /usr/share/nephrobox/demo/sample/imaging.nii.gz --out /root/work/results
+    inside sh -c 'cd /root/trial && nephroctl sign /usr/share/nephrobox/demo/demo-resnet18.nbx --key clinic.secret --out demo.nbx' > "$logs/said" 2>&1 || fail sign
+    check "the model is flashed and passes its self-test on the box" inside nephroctl flash /root/trial/demo.nbx --verify-key /root/trial/clinic.public
+    check "a scan goes there and its results come back" inside nephroctl send /usr/share/nephrobox/demo/sample/imaging.nii.gz --out /root/trial/results
     for file in report.json report.txt report.pdf report.png labels.nii.gz; do
-        check "the results hold $file" test -s "$tree/root/work/results/$file"
+        check "the results hold $file" test -s "$tree/root/trial/results/$file"
     done
-    says "the report is for research use" "esearch use only" inside cat /root/work/results/report.txt
-    says "its outlines are good" "kidney" inside nephroctl score /root/work/results/labels.nii.gz --truth /usr/share/nephrobox/demo/sample/segmentation.nii.gz
+    says "the report is for research use" "esearch use only" inside cat /root/trial/results/report.txt
+    says "its outlines are good" "kidney" inside nephroctl score /root/trial/results/labels.nii.gz --truth /usr/share/nephrobox/demo/sample/segmentation.nii.gz
     grep -iE '^ *(kidney|tumour)' "$logs/said" || true
     scan=$(inside nephroctl scans --json | sed -n 's/.*"id": *"\([0-9a-f-]*\)".*/\1/p' | head -n 1)
     [ -n "$scan" ] || fail "no scan is listed"
@@ -150,8 +150,8 @@ amd64() {
     plug
     answers
     says "the scan is still there" "$scan" inside nephroctl scans
-    check "its results can be fetched" inside nephroctl fetch "$scan" --out /root/work/again
-    check "they are the same label map" cmp "$tree/root/work/results/labels.nii.gz" "$tree/root/work/again/labels.nii.gz"
+    check "its results can be fetched" inside nephroctl fetch "$scan" --out /root/trial/again
+    check "they are the same label map" cmp "$tree/root/trial/results/labels.nii.gz" "$tree/root/trial/again/labels.nii.gz"
     models > "$logs/slots-after"
     check "the models are in their slots" cmp "$logs/slots-before" "$logs/slots-after"
     check "the audit log is whole" inside nephroctl audit --verify
@@ -174,7 +174,7 @@ amd64() {
     check "nothing of the box is left" gone var/lib/nephrobox
     check "nor of its configuration" gone etc/nephrobox
     silent "nor of the packages" inside find / -xdev -name "*nephro*" -not -path "/root/*" -print
-    cp "$tree/root/work/results/labels.nii.gz" "$logs/labels-amd64.nii.gz"
+    cp "$tree/root/trial/results/labels.nii.gz" "$logs/labels-amd64.nii.gz"
 }
 
 arm64() {
