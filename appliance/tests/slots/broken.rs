@@ -1,15 +1,14 @@
 //! Packages that a trusted key has signed and that no box can run: refused when they are whole, and the model in use stays.
 
-use std::time::Duration;
-
-use nephrobox::slots::{Outcome, Refusal, SelfTester, Slots, SlotsError};
+use nephrobox::slots::{Outcome, Refusal, Slots, SlotsError};
 use nephrobox::storage::{Folder, Storage};
-use nephrobox_engine::executor::{self, Event};
 use nephrobox_engine::program::{Op, Precision, Program, TensorId, ValueId};
 use nephrobox_shared::package::{Dtype, Manifest, TensorSource, signing, write};
 use tempfile::TempDir;
 
-use crate::packages::{MAKER, installed, key, manifest, open, package, send, settings, version};
+use crate::packages::{
+    MAKER, installed, key, manifest, open, package, send, settings, tester, version,
+};
 
 /// A package of any program over some tensors `[3, 1, 1, 1]` and one `[1]`, signed.
 fn forged(manifest: &Manifest, ops: Vec<Op>, output: u32, scales: &[f32]) -> Vec<u8> {
@@ -149,16 +148,7 @@ fn what_the_executor_refuses_is_told_by_the_verdict_and_the_model_before_stays()
         .chain(doubling)
         .collect();
     let endless = forged(&manifest(7), ops, 42, &[0.01; 3]);
-    let tester = SelfTester {
-        settings: executor::Settings {
-            device: "cpu".into(),
-            threads: Some(1),
-            ..executor::Settings::default()
-        },
-        allow_without_self_test: false,
-        limit: Duration::from_mins(10),
-        hear: |_: Event| (),
-    };
+    let tester = tester();
     let home = TempDir::new().expect("a folder");
     let folder = Folder::open(home.path()).expect("a folder");
     let (slots, _) = Slots::open(folder, settings()).expect("a start");

@@ -1,10 +1,14 @@
 //! Small packages, who signs them, and a self-test that ends as the test wants.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use nephrobox::slots::{Announced, Begin, Letter, Settings, Slots, SlotsError, Trial, TrialError};
+use nephrobox::slots::{
+    Announced, Begin, Letter, SelfTester, Settings, Slots, SlotsError, Trial, TrialError,
+};
 use nephrobox::storage::Storage;
 use nephrobox::storage::faulty::{Fault, Faulty};
+use nephrobox_engine::executor::{self, Event};
 use nephrobox_engine::package::{Loaded, Model};
 use nephrobox_engine::program::{Builder, Tensor};
 use nephrobox_shared::package::{
@@ -188,4 +192,18 @@ pub(crate) fn installed(versions: &[u64]) -> Faulty {
         assert_eq!(now, Some(wanted));
     }
     disk
+}
+
+/// What tries a package on this machine's CPU, with one thread.
+pub(crate) fn tester() -> SelfTester<fn(Event)> {
+    SelfTester {
+        settings: executor::Settings {
+            device: "cpu".into(),
+            threads: Some(1),
+            ..executor::Settings::default()
+        },
+        allow_without_self_test: false,
+        limit: Duration::from_mins(10),
+        hear: |_| (),
+    }
 }

@@ -1,32 +1,16 @@
 //! The self-test on the real executor, on a disk.
 
-use std::time::Duration;
-
 use nephrobox::slots::{Outcome, SelfTester, Settings, Slots, Trial, TrialError};
 use nephrobox::storage::Folder;
-use nephrobox_engine::executor::{self, Event};
 use nephrobox_engine::package::Model;
 use tempfile::TempDir;
 
-use crate::packages::{MAKER, manifest, model, package, send, settings, signed, version};
+use crate::packages::{MAKER, manifest, model, package, send, settings, signed, tester, version};
 
 fn box_settings() -> Settings {
     Settings {
         checkpoint_bytes: 4 << 20,
         ..settings()
-    }
-}
-
-fn tester() -> SelfTester<fn(Event)> {
-    SelfTester {
-        settings: executor::Settings {
-            device: "cpu".into(),
-            threads: Some(1),
-            ..executor::Settings::default()
-        },
-        allow_without_self_test: false,
-        limit: Duration::from_mins(10),
-        hear: |_| (),
     }
 }
 

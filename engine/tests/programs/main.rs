@@ -6,6 +6,8 @@ mod cpu;
 #[cfg(feature = "burn")]
 mod execute;
 mod integers;
+#[cfg(feature = "burn")]
+mod manifest;
 mod naive;
 #[cfg(feature = "burn")]
 mod package;

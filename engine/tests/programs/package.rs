@@ -6,38 +6,13 @@ use nephrobox_engine::package::{Hash, Model, ModelError, Problem};
 use nephrobox_engine::program::{
     Builder, FitError, Program, ProgramError, Storage, Tensor, Tensors,
 };
-use nephrobox_shared::package::{Input, Manifest, PackageError, TestScores, Training, write};
-use nephrobox_shared::preprocess::Preprocess;
+use nephrobox_shared::package::{Manifest, PackageError, write};
 use proptest::prelude::*;
 
+use crate::manifest::manifest;
 use crate::random::{self, MULTIPLE, noise};
 
 const SIDE: usize = 2 * MULTIPLE;
-
-fn manifest(channels: u32) -> Manifest {
-    Manifest {
-        name: "test".into(),
-        version: 7,
-        encoder: "random".into(),
-        input: Input {
-            preprocess: Preprocess {
-                rows: SIDE,
-                cols: SIDE,
-                ..Preprocess::default()
-            },
-            channels: channels as u8,
-            scale: 255,
-        },
-        classes: Manifest::kits_classes(),
-        training: Training {
-            licence_notice: "none needed for noise".into(),
-            ..Training::default()
-        },
-        scores: TestScores::default(),
-        calibration: None,
-        self_test: Vec::new(),
-    }
-}
 
 /// Models of random programs with 1 or 3 input channels.
 fn models() -> impl Strategy<Value = Model> {
@@ -45,7 +20,7 @@ fn models() -> impl Strategy<Value = Model> {
         "a package has 1 or 3 input channels",
         |(program, tensors)| {
             let channels = program.input_channels;
-            (channels != 2).then(|| Model::new(manifest(channels), program, tensors).unwrap())
+            (channels != 2).then(|| Model::new(manifest(channels, SIDE), program, tensors).unwrap())
         },
     )
 }
@@ -61,7 +36,7 @@ fn small() -> (Program, Tensors) {
 
 fn model() -> Model {
     let (program, tensors) = small();
-    Model::new(manifest(1), program, tensors).unwrap()
+    Model::new(manifest(1, SIDE), program, tensors).unwrap()
 }
 
 fn logits(model: &Model) -> Vec<f32> {
@@ -133,7 +108,7 @@ fn repack(program: &[u8]) -> Vec<u8> {
             scales: &[],
         })
         .collect();
-    write(&manifest(1), program, &sources).unwrap()
+    write(&manifest(1, SIDE), program, &sources).unwrap()
 }
 
 #[test]
@@ -216,7 +191,7 @@ fn what_cannot_be_read_or_written_is_said_with_the_path() {
 fn manifest_and_program_must_speak_of_one_network() {
     let refusal = |change: &dyn Fn(&mut Manifest)| {
         let (program, tensors) = small();
-        let mut manifest = manifest(1);
+        let mut manifest = manifest(1, SIDE);
         change(&mut manifest);
         Model::new(manifest, program, tensors).unwrap_err()
     };
@@ -248,6 +223,6 @@ fn manifest_and_program_must_speak_of_one_network() {
 fn a_program_that_lacks_a_tensor_is_refused_before_anything_runs() {
     let (mut program, tensors) = small();
     program.ops.pop();
-    let refused = Model::new(manifest(1), program, tensors);
+    let refused = Model::new(manifest(1, SIDE), program, tensors);
     assert_eq!(refused, Err(ModelError::Program(ProgramError::Length(0))));
 }

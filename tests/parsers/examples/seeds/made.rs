@@ -14,11 +14,12 @@ use nephrobox_parsers::BETWEEN;
 use nephrobox_shared::link::message::{
     Hello, Item, MAGIC, Object, PROTOCOL, Packet, Request, SCHEMA, cut,
 };
-use nephrobox_shared::package::{Input, Manifest, SelfTest, TestScores, Training};
-use nephrobox_shared::preprocess::Preprocess;
+use nephrobox_shared::package::SelfTest;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
+#[path = "../../../../engine/tests/programs/manifest.rs"]
+mod manifest;
 #[path = "../../../../engine/tests/programs/random.rs"]
 mod random;
 #[path = "../../../../imaging/tests/dicom/series.rs"]
@@ -311,36 +312,11 @@ fn networks() -> Vec<(Program, Tensors)> {
     networks
 }
 
-fn manifest(channels: u32, side: usize) -> Manifest {
-    Manifest {
-        name: "a seed".into(),
-        version: 7,
-        encoder: "random".into(),
-        input: Input {
-            preprocess: Preprocess {
-                rows: side,
-                cols: side,
-                ..Preprocess::default()
-            },
-            channels: channels as u8,
-            scale: 255,
-        },
-        classes: Manifest::kits_classes(),
-        training: Training {
-            licence_notice: "none needed for noise".into(),
-            ..Training::default()
-        },
-        scores: TestScores::default(),
-        calibration: None,
-        self_test: Vec::new(),
-    }
-}
-
 fn packages() -> Vec<Seed> {
     let mut seeds = Vec::new();
     for (index, (program, tensors)) in networks().into_iter().enumerate() {
         let side = 2 * random::MULTIPLE;
-        let mut manifest = manifest(program.input_channels, side);
+        let mut manifest = manifest::manifest(program.input_channels, side);
         if index % 2 == 1 {
             manifest.self_test = vec![SelfTest {
                 rows: side as u32,
