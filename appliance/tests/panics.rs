@@ -116,7 +116,7 @@ impl<S: tracing::Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'
 }
 
 #[test]
-#[ignore = "it is the box that the other tests start"]
+#[ignore = "no test by itself: the tests below start it as their box, and run it each time"]
 fn the_box() {
     let Ok(config) = std::env::var(CONFIG) else {
         return; // whoever runs all ignored tests
