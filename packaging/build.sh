@@ -22,6 +22,7 @@ revision=${2:-1}
 need() { command -v "$1" >/dev/null || { echo "$1 is not installed: $2" >&2; exit 1; }; }
 need cargo-deb "cargo install cargo-deb --version 3.8.0 --locked"
 need dpkg-shlibdeps "apt-get install dpkg-dev"
+need python3 "apt-get install python3, of at least 3.11"
 
 # Nothing of the machine may get into the packages: no folder, no date, no user, no work that differs from one build to the next.
 root=$PWD
@@ -63,6 +64,9 @@ done
     cargo run --release --quiet --locked --target "$(rustc --print host-tuple)" -p nephrobox-packaging -- \
         "$parts" --metadata "$parts/lists/metadata.json" --trees "$parts/lists"
 )
+
+step "lists of parts"
+python3 tools/sbom.py --out "$parts/sbom" --target "$triple" --programs-only
 
 step "packages"
 version=$(cargo pkgid -p nephrobox | sed 's/.*[#@]//')-$revision

@@ -101,7 +101,8 @@ amd64() {
     tail -n 1 "$logs/security.txt"
     for file in usr/share/man/man1/nephrobox-segment.1.gz usr/share/man/man5/nephrobox.toml.5.gz usr/share/man/man1/nephroctl-send.1.gz \
         usr/share/bash-completion/completions/nephrobox usr/share/zsh/vendor-completions/_nephroctl \
-        usr/share/fish/vendor_completions.d/nephroctl.fish usr/lib/udev/rules.d/70-nephrobox.rules usr/share/doc/nephrobox/third-party-notices; do
+        usr/share/fish/vendor_completions.d/nephroctl.fish usr/lib/udev/rules.d/70-nephrobox.rules usr/share/doc/nephrobox/third-party-notices \
+        usr/share/doc/nephrobox/nephrobox.cdx.json usr/share/doc/nephroctl/nephroctl.cdx.json; do
         check "$file is there" test -s "$tree/$file"
     done
     says "the box tells its version" "nephrobox $version" inside nephrobox --version

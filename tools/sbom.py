@@ -4,6 +4,7 @@
     tools/sbom.py --out target/sbom
     tools/sbom.py --out target/sbom --target aarch64-unknown-linux-gnu --features nephrobox/cuda
     tools/sbom.py --out target/sbom --validate      # needs: pip install 'cyclonedx-python-lib[json-validation]'
+    tools/sbom.py --out target/sbom --programs-only # without the model, as the Debian packages of the programs are
 
 Written here because `cargo cyclonedx` takes features from the whole workspace: it would list Burn in the box, which does not contain it. This asks
 `cargo tree` for one program with the features it is built with: crates that are linked, without procedural macros and build scripts. Hashes are those of
@@ -126,12 +127,12 @@ def model(path):
     }
 
 
-def bill(program, target, features, known):
+def bill(program, target, features, known, models):
     needs = tree(program, target, features)
     root = next(key for key in needs if key[0] == program)
     about = crate(*known[root]) | {"type": "application"}
     parts = [crate(*known[key]) for key in sorted(needs) if key != root]
-    models = [model(path) for path in PROGRAMS[program]]
+    models = [model(path) for path in models]
     depends = [{"ref": purl(*key), "dependsOn": sorted(purl(*one) for one in needs[key])} for key in sorted(needs)]
     for one in depends:
         if one["ref"] == purl(*root):
@@ -172,12 +173,13 @@ def main():
     usage.add_argument("--out", type=pathlib.Path, required=True, help="folder for PROGRAM.cdx.json")
     usage.add_argument("--target", default="x86_64-unknown-linux-gnu", help="what the release is built for")
     usage.add_argument("--features", nargs="*", default=[], metavar="PROGRAM/FEATURE", help="what it is built with")
+    usage.add_argument("--programs-only", action="store_true", help="without the models that a release has beside its programs")
     usage.add_argument("--validate", action="store_true", help="check against the schema, with cyclonedx-python-lib")
     options = usage.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     known = packages(options.target)
-    for program in PROGRAMS:
-        content = bill(program, options.target, options.features, known)
+    for program, models in PROGRAMS.items():
+        content = bill(program, options.target, options.features, known, [] if options.programs_only else models)
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         if options.validate:
             validate(text, program)
