@@ -12,7 +12,7 @@
 //! | when results are delivered | the attempt to deliver; that destination is asked again (`outbox`) |
 //! | when a dropped file or folder is read | that file or folder; it goes to `refused/` (`intake::folder`) |
 //! | when a series is sorted out | nothing; the series goes into the queue as it is (`intake::dicom`) |
-//! | in a connection | that connection (`link`, `dimse`, the status page) |
+//! | when a tool is answered, or in a connection | that session or connection (`link`, `dimse`, the status page) |
 //! | when the panel is drawn | the picture; it is begun anew (`panel`) |
 //! | anywhere else | the process, which ends with 1 and is started again (`run::vital`) |
 

@@ -13,7 +13,7 @@ mod series;
 mod support;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,9 @@ use nephrobox::run;
 use nephrobox::storage::Folder;
 use nephrobox_dimse::client::{Association, Object, Remote};
 use nephrobox_link::cable::Cable;
+use nephrobox_link::client::{Client, LinkError, Options};
+use nephrobox_link::endpoint::Endpoint;
+use nephrobox_link::message;
 use support::{ORIGIN, SHAPE, SPACING, hu, names};
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -150,7 +153,7 @@ struct Faulty {
     line: &'static str,
     mark: PathBuf,
     child: Option<Child>,
-    _cable: Cable,
+    cable: Cable,
     dicom: u16,
     page: u16,
 }
@@ -198,7 +201,7 @@ impl Faulty {
             line,
             mark,
             child: None,
-            _cable: cable,
+            cable,
             dicom,
             page,
         };
@@ -366,6 +369,35 @@ fn a_panic_where_a_series_is_taken_costs_none_of_its_slices() {
         delivered[0].1.contains(&"segmentation.dcm".into()),
         "{delivered:?}"
     );
+    faulty.ends_well();
+}
+
+#[test]
+fn a_panic_while_a_tool_on_the_cable_is_answered_costs_its_session() {
+    // Told where a desk refuses something, in the middle of its work.
+    let mut faulty = Faulty::once("tokio-rt-worker", "not taken");
+    let options = Options {
+        patience: PATIENCE,
+        ..Options::default()
+    };
+    let endpoint = Endpoint::Serial(faulty.cable.tool_end().to_owned());
+    let mut tool = Client::connect(&endpoint, &options).expect("a box at the other end");
+    let package = message::Object::Package {
+        hash: [7; 32],
+        version: 9,
+        key: [7; 16],
+        permit: None,
+        dry_run: false,
+    };
+    // The first answer never comes; the tool greets again, asks again, and is refused in words.
+    let refused = tool
+        .put(&package, &mut Cursor::new(b"nothing"), &mut |_| {})
+        .expect_err("nobody trusts that key");
+    assert!(faulty.mark.exists(), "{refused}");
+    assert!(matches!(refused, LinkError::Refused(_)), "{refused}");
+    faulty.home.drop_in("case.nii", &faulty.home.phantom(1));
+    faulty.delivered(1);
+    assert!(faulty.runs());
     faulty.ends_well();
 }
 

@@ -1,5 +1,6 @@
 //! Serial ports, and pseudo-terminals, which are opened the same way.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -49,29 +50,32 @@ pub enum News<'a> {
     Open,
     /// It is gone, or cannot be opened; it is looked for again. Told once, not at every try.
     Gone(&'a io::Error),
+    /// The desk ended in a panic; a new one takes the port.
+    Fault(&'a io::Error),
 }
 
-/// Serves a port for ever, through its disappearances: a USB port that comes back is opened again.
-///
-/// # Errors
-/// Returns only when the desk has died in a panic.
+/// Serves a port for ever: a USB port that comes back is opened again, and a desk that has died in a panic is replaced by a new one.
 pub async fn serve_port<D: Desk>(
     path: &Path,
     speeds: Speeds,
     about: &About,
-    mut desk: D,
+    mut desk: impl FnMut() -> D,
     mut heard: impl FnMut(News<'_>),
-) -> io::Error {
+) -> Infallible {
+    let mut at_work = desk();
     let mut gone = false;
     loop {
         let error = match open(path, speeds.first) {
             Ok(line) => {
                 gone = false;
                 heard(News::Open);
-                let (back, error) = serve(line, speeds, about, desk).await;
-                match back {
-                    Some(back) => desk = back,
-                    None => return error,
+                let (back, error) = serve(line, speeds, about, at_work).await;
+                let died = back.is_none();
+                at_work = back.unwrap_or_else(&mut desk);
+                if died {
+                    heard(News::Fault(&error));
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
                 }
                 error
             }

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nephrobox_shared::words;
 
 use crate::commands;
 use crate::data::DataError;
 use crate::experiments::ExperimentError;
-use crate::train::TrainError;
+use crate::train::{SettingsError, TrainError};
 
 /// Train and prove networks that outline kidneys and kidney tumours on CT
 #[derive(Debug, Parser)]
@@ -67,15 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            match data_error(&error) {
-                Some(e) => eprintln!(
-                    "error: {}\nwhere: {}\nwhat to do: {}",
-                    e.what(),
-                    e.place().display(),
-                    e.remedy()
-                ),
-                None => eprintln!("error: {error:#}"),
-            }
+            eprintln!("{}", said(&error));
             match error.downcast_ref::<commands::experiments::Unfinished>() {
                 Some(_) => ExitCode::from(3),
                 None => ExitCode::FAILURE,
@@ -84,14 +77,64 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The data's own three-part error, wherever it came up.
-fn data_error(error: &anyhow::Error) -> Option<&DataError> {
+/// What a person is told: of bad input in three sentences, what, where and what to do; else in one.
+///
+/// Other people's words may be in it, which must not steer the terminal.
+fn said(error: &anyhow::Error) -> String {
+    let line = |text: &dyn std::fmt::Display| words::line(&text.to_string());
+    match three(error) {
+        Some([what, place, remedy]) => format!(
+            "error: {}\nwhere: {}\nto do: {}",
+            line(&what),
+            line(&place),
+            line(&remedy)
+        ),
+        None => format!("error: {}", words::lines(&format!("{error:#}"))),
+    }
+}
+
+/// The three sentences of data, weights and settings files, wherever the error came up.
+fn three(error: &anyhow::Error) -> Option<[String; 3]> {
+    let data = |e: &DataError| {
+        let place = e.place().display().to_string();
+        Some([e.what().to_owned(), place, e.remedy().to_owned()])
+    };
     if let Some(ExperimentError::Data(e)) = error.downcast_ref() {
-        return Some(e);
+        return data(e);
     }
     match error.downcast_ref::<TrainError>() {
-        Some(TrainError::Data(e)) => Some(e),
-        _ => error.downcast_ref(),
+        Some(TrainError::Data(e)) => data(e),
+        Some(TrainError::Import(e)) => {
+            let place = e.place().display().to_string();
+            Some([e.what(), place, e.remedy().to_owned()])
+        }
+        Some(TrainError::Settings(e)) => Some(settings(e)),
+        Some(_) => None,
+        None => match error.downcast_ref::<SettingsError>() {
+            Some(e) => Some(settings(e)),
+            None => error.downcast_ref().and_then(data),
+        },
+    }
+}
+
+fn settings(error: &SettingsError) -> [String; 3] {
+    const HELP: &str = "`nephrotrain train --help` names the settings and what they may be";
+    match error {
+        SettingsError::File { path, reason } => [
+            format!("the settings file cannot be used: {reason}"),
+            path.display().to_string(),
+            format!("mend it; {HELP}"),
+        ],
+        SettingsError::Data => [
+            "no training set is given".into(),
+            "--data".into(),
+            "name one with --data, or with `data` in the settings file".into(),
+        ],
+        SettingsError::Fault(fault) => [
+            fault.to_string(),
+            format!("--{}", fault.key),
+            format!("give another value; {HELP}"),
+        ],
     }
 }
 

@@ -32,4 +32,5 @@ pub mod plots;
 pub mod quantise;
 pub mod report;
 pub mod small_parts;
+mod toml_file;
 pub mod train;

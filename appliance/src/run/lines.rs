@@ -63,7 +63,7 @@ fn port(core: &Arc<Core>, vitals: &Vitals, serial: Serial) -> AbortHandle {
     let serving = tokio::spawn(async move {
         let _guard = guard;
         let (first, fastest) = (serial.baud, serial.max_baud);
-        let desk = BoxDesk::new(Arc::clone(&core), SERIAL);
+        let desk = || BoxDesk::new(Arc::clone(&core), SERIAL);
         let about = about(&core);
         let heard = |news: serial::News<'_>| match news {
             serial::News::Open => {
@@ -75,16 +75,18 @@ fn port(core: &Arc<Core>, vitals: &Vitals, serial: Serial) -> AbortHandle {
                 let message = format!("the serial port is gone ({error}); plug it in again");
                 core.raise(PORT_GONE, message, false);
             }
+            serial::News::Fault(error) => {
+                tracing::error!(line = SERIAL, %error, "a session ended in a fault; the line goes on");
+            }
         };
-        let error = serve_port(
+        serve_port(
             &serial.device,
             Speeds { first, fastest },
             &about,
             desk,
             heard,
         )
-        .await;
-        tracing::error!(line = SERIAL, %error, "the line has ended");
+        .await
     });
     serving.abort_handle()
 }

@@ -306,7 +306,7 @@ impl<L: Line, D: Desk> Server<'_, L, D> {
         let Some(Job { id, .. }) = self.job.take() else {
             return Ok(());
         };
-        // A desk that panics is gone, and with it the line's end; the program's other parts go on.
+        // A desk that panics is gone, and with it this session; whoever serves the line has another.
         let (desk, done) = done.map_err(io::Error::other)?;
         self.desk = Some(desk);
         let now = self.wire.now_ms();

@@ -129,7 +129,7 @@ pub(crate) fn serve(port: &Path, speeds: Speeds, desk: Memory) -> Served {
         };
         runtime.expect("a runtime").block_on(async {
             tokio::select! {
-                _ = serve_port(&port, speeds, &about, desk, |_| {}) => {}
+                _ = serve_port(&port, speeds, &about, || desk.clone(), |_| {}) => {}
                 _ = stopped => {}
             }
         });

@@ -207,8 +207,7 @@ impl Augmentation {
         if Path::new(name).extension().is_none_or(|e| e != "toml") {
             return Err(SettingsError::Name(name.to_owned()));
         }
-        let text = std::fs::read_to_string(name).map_err(|e| file(e.to_string()))?;
-        let Pipeline { steps } = toml::from_str(&text).map_err(|e| file(e.to_string()))?;
+        let Pipeline { steps } = crate::toml_file::read(name.as_ref()).map_err(file)?;
         Ok(Self { share, steps })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use nephrobox_shared::words;
 
 use super::{next, train};
 use crate::check::{Finding, Request, State, inspect};
@@ -96,9 +97,14 @@ fn table(found: &[Finding]) -> String {
             State::Warn => "warn",
             State::Fail => "FAIL",
         };
-        let _ = writeln!(text, "{state:<6}{:<12}{}", finding.subject, finding.what);
+        let _ = writeln!(
+            text,
+            "{state:<6}{:<12}{}",
+            finding.subject,
+            words::line(&finding.what)
+        );
         if let Some(remedy) = &finding.remedy {
-            let _ = writeln!(text, "{:<18}-> {remedy}", "");
+            let _ = writeln!(text, "{:<18}-> {}", "", words::line(remedy));
         }
     }
     text

@@ -8,6 +8,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use clap::Args;
 use nephrobox_engine::device;
+use nephrobox_shared::words;
 
 use super::next;
 use crate::data::{Prepared, Split};
@@ -109,7 +110,7 @@ impl TrainArgs {
         let settings = settings.over(self.preset.settings());
         let (settings, notes) = pretrained::complete(settings)?;
         for note in notes {
-            eprintln!("{note}");
+            eprintln!("{}", words::line(&note));
         }
         let run = settings
             .resolve()
@@ -124,8 +125,9 @@ impl TrainArgs {
                 if by_file.iter().any(|k| k == fault.key)
                     && by_flag.iter().all(|k| k != fault.key) =>
             {
-                let (path, key, rule) = (path.display(), fault.key, &fault.rule);
-                anyhow::anyhow!("the settings file {path} cannot be used: `{key}` {rule}")
+                let reason = format!("`{}` {}", fault.key, fault.rule);
+                let path = path.clone();
+                SettingsError::File { path, reason }.into()
             }
             _ => error.into(),
         })

@@ -275,8 +275,7 @@ impl Settings {
             path: path.to_owned(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|e| file(e.to_string()))?;
-        toml::from_str(&text).map_err(|e| file(e.to_string().trim_end().to_owned()))
+        crate::toml_file::read(path).map_err(file)
     }
 
     /// These settings, and where they say nothing those of `base`.

@@ -36,6 +36,17 @@ impl Ground {
         }
     }
 
+    /// The trainer, which cargo puts beside the other programs when it builds the workspace.
+    pub(crate) fn trainer(&self) -> PathBuf {
+        let program = self.program.with_file_name("nephrotrain");
+        assert!(
+            program.is_file(),
+            "{} is not there: build it with `cargo build --workspace`",
+            program.display()
+        );
+        program
+    }
+
     /// The folder of all of it.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()

@@ -7,6 +7,8 @@
 //!
 //! `docs/hostile-inputs.md` is the table with the sentences as they come out. This test compares; with `NEPHROBOX_WRITE_DOCS=1` it writes.
 
+#[path = "../whole/certificates.rs"]
+mod certificates;
 #[path = "../../../../appliance/tests/support/mod.rs"]
 mod phantom;
 #[path = "../../../../imaging/tests/dicom/series.rs"]

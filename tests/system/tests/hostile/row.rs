@@ -105,7 +105,7 @@ pub(crate) struct Told {
 pub(crate) enum Way {
     /// A process for each row.
     Program {
-        /// The whole command line: `box` or `ctl`, and what `nephrobox` or `nephroctl` gets.
+        /// The whole command line: `box`, `ctl` or `train`, and what `nephrobox`, `nephroctl` or `nephrotrain` gets.
         call: fn(&Place<'_>, Given) -> Vec<OsString>,
         /// Most private memory, in KiB.
         kib: u64,
@@ -125,4 +125,21 @@ pub(crate) struct Section {
     pub(crate) command: &'static str,
     /// How it is tried.
     pub(crate) way: Way,
+}
+
+impl Section {
+    /// Rows of a program, a process each.
+    pub(crate) const fn of_program(
+        title: &'static str,
+        command: &'static str,
+        call: fn(&Place<'_>, Given) -> Vec<OsString>,
+        kib: u64,
+        rows: &'static [Row],
+    ) -> Self {
+        Self {
+            title,
+            command,
+            way: Way::Program { call, kib, rows },
+        }
+    }
 }

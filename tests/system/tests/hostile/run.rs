@@ -111,7 +111,12 @@ pub(crate) fn once(
     kib: u64,
 ) -> Result<Told, String> {
     let before = below(&place.folder());
-    let ended = bounded(&place.ground().program, words, kib, place)
+    // Box and tools are one program here; the trainer, which nothing else needs, is another.
+    let (program, words) = match words {
+        [first, rest @ ..] if first == "train" => (place.ground().trainer(), rest),
+        _ => (place.ground().program.clone(), words),
+    };
+    let ended = bounded(&program, words, kib, place)
         .map_err(|error| format!("it does not run: {error}"))?;
     let Ended {
         status,

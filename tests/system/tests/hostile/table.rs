@@ -2,7 +2,7 @@
 
 use crate::intake::{
     commands, config, dicom, earlier, folder, header, keys, labels, line, network, package, packed,
-    page, paths, pixels, program, tar, voxels,
+    page, paths, pixels, program, tar, tls, voxels, weights,
 };
 use crate::row::{Section, Way};
 
@@ -33,7 +33,10 @@ pub(crate) const SECTIONS: &[Section] = &[
     network::SECTION,
     line::SECTION,
     line::PACKAGES,
+    tls::SECTION,
     page::SECTION,
+    weights::WEIGHTS,
+    weights::SETTINGS,
 ];
 
 /// What to call a row in a message.

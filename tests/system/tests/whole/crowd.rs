@@ -3,42 +3,17 @@
 use std::fs;
 use std::io::Cursor;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::mpsc;
 
 use nephrobox_link::cable::Quality;
 use nephrobox_link::client::{Client, LinkError, Options, Progress};
 use nephrobox_link::endpoint::Endpoint;
 use nephrobox_link::message::Code;
-use nephrobox_link::tls::TlsFiles;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use crate::certificates::certificates;
 use crate::support::{
     Home, Kind, PATIENCE, active, ended, flash, package_object, scan_bytes, scan_object,
 };
-
-/// Certificates of both ends in a folder, signed by one authority.
-pub(crate) fn certificates(folder: &Path) -> (TlsFiles, TlsFiles) {
-    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = CertifiedIssuer::self_signed(params, key).expect("a certificate");
-    let end = |host: &str| {
-        let files = TlsFiles {
-            certificate: folder.join(format!("{host}.pem")),
-            key: folder.join(format!("{host}.key")),
-            ca: folder.join("ca.pem"),
-        };
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![host.into()]).expect("parameters");
-        let certificate = params.signed_by(&key, &authority).expect("signed");
-        fs::write(&files.certificate, certificate.pem()).expect("written");
-        fs::write(&files.key, key.serialize_pem()).expect("written");
-        fs::write(&files.ca, authority.pem()).expect("written");
-        files
-    };
-    (end("localhost"), end("tool"))
-}
 
 /// A rig whose box also listens on the network, and two clients there.
 fn crowd() -> (Home, Client, Client) {

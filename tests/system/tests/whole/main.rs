@@ -10,6 +10,7 @@ mod phantom;
 mod series;
 
 mod arrivals;
+mod certificates;
 mod clinic;
 mod clock;
 mod crowd;

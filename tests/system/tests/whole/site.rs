@@ -15,8 +15,8 @@ use nephrobox_link::tls::TlsFiles;
 use nephrobox_system::Exe;
 use tempfile::TempDir;
 
+use crate::certificates::certificates;
 use crate::clinic::{free_port, phantom};
-use crate::crowd::certificates;
 use crate::series;
 use crate::support::{Home, Kind, PATIENCE, flash, scan_bytes, scan_object};
 

@@ -11,15 +11,16 @@ use std::path::Path;
 use hdf5_pure::{AttrValue, DType, File, Group};
 
 use super::published::md5;
-use super::{Format, ImportError, Source, SourceLayer, SourceValue};
+use super::{
+    Format, ImportError, ImportFault, Source, SourceLayer, SourceValue, afford, most_values,
+};
 
 /// Reads the layers of a Keras file.
 pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Source, ImportError> {
     let digest = md5(&bytes);
-    let damaged = |e: &dyn std::fmt::Display| ImportError::Damaged {
-        path: path.into(),
-        reason: e.to_string(),
-    };
+    let mut left = most_values(bytes.len() as u64);
+    let damaged =
+        |e: &dyn std::fmt::Display| ImportError::new(path, ImportFault::Damaged(e.to_string()));
     let file = File::from_bytes(bytes).map_err(|e| damaged(&e))?;
     let root = file.root();
     let has_names = |group: &Group| {
@@ -36,14 +37,22 @@ pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Source, ImportError> {
         let keras3 = groups
             .iter()
             .any(|g| g == "layers" || g == "_layer_checkpoint_dependencies");
-        return Err(ImportError::Content {
-            path: path.into(),
-            reason: if keras3 {
-                "is a weights file of Keras 3; save it with Keras 2 (`tf_keras`, `save_format=\"h5\"`)".into()
-            } else {
-                "is HDF5 but holds no Keras layers (attribute `layer_names`); give a file that Keras 2 saved".into()
-            },
-        });
+        let (what, remedy) = if keras3 {
+            (
+                "is one of Keras 3",
+                "save it with Keras 2 (`tf_keras`, `save_format=\"h5\"`)",
+            )
+        } else {
+            (
+                "is HDF5 but holds no Keras layers (attribute `layer_names`)",
+                "give a file that Keras 2 saved",
+            )
+        };
+        let (what, remedy) = (what.into(), remedy.into());
+        return Err(ImportError::new(
+            path,
+            ImportFault::Content { what, remedy },
+        ));
     };
     let attributes = weights.attrs().map_err(|e| damaged(&e))?;
     let names =
@@ -56,7 +65,7 @@ pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Source, ImportError> {
         let attributes = group.attrs().map_err(|e| damaged(&e))?;
         let mut values = Vec::new();
         for label in list(&attributes, "weight_names").unwrap_or_default() {
-            let value = array(&group, &label);
+            let value = array(&group, &label, &mut left);
             values.push(value.map_err(|e| damaged(&format!("`{name}/{label}`: {e}")))?);
         }
         if !values.is_empty() {
@@ -92,7 +101,7 @@ fn strings(value: &AttrValue) -> Vec<String> {
 }
 
 /// One array, convolution kernels turned from HWIO to OIHW.
-fn array(group: &Group, label: &str) -> Result<SourceValue, String> {
+fn array(group: &Group, label: &str, left: &mut usize) -> Result<SourceValue, String> {
     let dataset = group.dataset(label).map_err(|e| e.to_string())?;
     let stored = dataset.dtype().map_err(|e| e.to_string())?;
     if !matches!(stored, DType::F32 | DType::F64) {
@@ -104,6 +113,7 @@ fn array(group: &Group, label: &str) -> Result<SourceValue, String> {
         .iter()
         .map(|&n| n as usize)
         .collect();
+    afford(left, &shape)?;
     let values = dataset.read_f32().map_err(|e| e.to_string())?;
     let expected = shape
         .iter()

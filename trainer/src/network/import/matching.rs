@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::super::architecture::{Encoder, Family, Part};
 use super::super::graph::{Graph, NodeId, Variable};
 use super::super::parameters::Parameters;
-use super::ImportError;
 use super::source::{Source, SourceLayer};
+use super::{ImportError, ImportFault};
 
 /// How layers were matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,21 +115,21 @@ fn names(
 ) -> Result<Vec<(usize, NodeId)>, ImportError> {
     let network = Family::of(graph);
     if let Some(holds) = source.family().filter(|&family| family != network) {
-        return Err(ImportError::OtherKind {
-            path: source.path.clone(),
+        let advice = other_kind_advice(source, holds);
+        let fault = ImportFault::OtherKind {
             holds,
             network,
-            advice: other_kind_advice(source, holds),
-        });
+            advice,
+        };
+        return Err(ImportError::new(&source.path, fault));
     }
     let advice = |otherwise: &str| match (source.encoder(), Encoder::of(graph)) {
         (Some(file), graph) if graph != Some(file) => format!("pass --encoder {file}"),
         _ => otherwise.to_string(),
     };
-    let fail = |problem: String, otherwise: &str| ImportError::OtherNetwork {
-        path: source.path.clone(),
-        problem,
-        advice: advice(otherwise),
+    let fail = |problem: String, otherwise: &str| {
+        let advice = advice(otherwise);
+        ImportError::new(&source.path, ImportFault::OtherNetwork { problem, advice })
     };
     // Units that the network does not have: the file's encoder is deeper, although all of ours are in it.
     let known: HashSet<&str> = graph.nodes().iter().map(|n| n.name.as_str()).collect();

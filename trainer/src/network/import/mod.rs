@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod error;
 mod keras;
 mod matching;
 mod published;
@@ -23,77 +24,40 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 
+pub use error::{ImportError, ImportFault};
 pub use matching::{Matched, Plan};
 pub use published::Published;
 pub use source::{Expects, Format, Source, SourceLayer, SourceValue};
 pub use tensors::AVERAGE;
 
-use super::architecture::Family;
 use super::{Graph, Parameters};
 
-/// Why a file's weights cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The file cannot be read.
-    #[error("the weights file {path} cannot be read: {error}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The file is none of the formats.
-    #[error(
-        "{path} is no weights file that is known here ({found}); give a Keras .h5, a .safetensors or a PyTorch .pth file"
-    )]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-        /// What it looks like.
-        found: String,
-    },
-    /// The file breaks its format.
-    #[error("the weights file {path} is damaged: {reason}; fetch it again")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A whole file, but with nothing for these networks in it.
-    #[error("{path} {reason}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is the matter, and what to do.
-        reason: String,
-    },
-    /// Weights of the other kind of encoder.
-    #[error("{path} holds weights of {}, which cannot be turned into those of {}: {advice}", .holds.described(), .network.described())]
-    OtherKind {
-        /// The file.
-        path: PathBuf,
-        /// What the file holds.
-        holds: Family,
-        /// What the network is.
-        network: Family,
-        /// Which flag to use.
-        advice: String,
-    },
-    /// Weights of another network of the same kind.
-    #[error("{path} does not fit this network: {problem}; {advice}")]
-    OtherNetwork {
-        /// The file.
-        path: PathBuf,
-        /// The first thing that differs.
-        problem: String,
-        /// What to do.
-        advice: String,
-    },
+/// Longest file that is read: the checkpoint of the largest network here, with its optimiser's moments, has a fifth of it.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// Values that a file of so many bytes can hold: deflate makes at most 1,032 bytes of one, and a value has at least two.
+///
+/// A few bytes can claim any shape; memory is taken only after a look at this.
+fn most_values(bytes: u64) -> usize {
+    usize::try_from(bytes.min(MOST_BYTES) * 516).unwrap_or(usize::MAX)
+}
+
+/// Takes an array of this shape off what a file may still hold.
+fn afford(left: &mut usize, shape: &[usize]) -> Result<(), String> {
+    let values = shape
+        .iter()
+        .try_fold(1_usize, |n, &side| n.checked_mul(side));
+    match values.and_then(|values| left.checked_sub(values)) {
+        Some(rest) => {
+            *left = rest;
+            Ok(())
+        }
+        None => Err(format!(
+            "the shape {shape:?} is more than a file of this size can hold"
+        )),
+    }
 }
 
 /// Reads `file` and puts its weights into a network initialised from `seed`; layers that the file does not hold

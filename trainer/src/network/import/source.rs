@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
+
 use super::super::architecture::{Encoder, Family, Part, Unit};
 use super::super::graph::Role;
-use super::{ImportError, Published, keras, tensors};
+use super::{ImportError, ImportFault, MOST_BYTES, Published, keras, tensors};
 
 /// Format of a weights file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,21 +95,17 @@ pub struct Expects {
 impl Source {
     /// Reads a weights file of any known format.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
-        let bytes = std::fs::read(path).map_err(|source| ImportError::Read {
-            path: path.into(),
-            error: source,
-        })?;
+        let bytes = files::read(path, MOST_BYTES)
+            .map_err(|error| ImportError::new(path, ImportFault::Read(error)))?;
         match kind(&bytes) {
             Kind::Hdf5 => keras::read(path, bytes),
             Kind::Safetensors => tensors::safetensors(path, &bytes),
             Kind::PyTorch => {
+                let length = bytes.len() as u64;
                 drop(bytes); // the reader takes what it needs from the file itself
-                tensors::pytorch(path)
+                tensors::pytorch(path, length)
             }
-            Kind::Other(found) => Err(ImportError::Unknown {
-                path: path.into(),
-                found,
-            }),
+            Kind::Other(found) => Err(ImportError::new(path, ImportFault::Unknown(found))),
         }
     }
 

@@ -9,7 +9,9 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::super::graph::Role;
-use super::{Format, ImportError, Source, SourceLayer, SourceValue};
+use super::{
+    Format, ImportError, ImportFault, Source, SourceLayer, SourceValue, afford, most_values,
+};
 
 /// Keys under which training scripts put the weights beside other things.
 const NESTED: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
@@ -35,10 +37,8 @@ enum Numbers {
 
 /// Reads the layers of a safetensors file.
 pub(super) fn safetensors(path: &Path, bytes: &[u8]) -> Result<Source, ImportError> {
-    let damaged = |e: &dyn std::fmt::Display| ImportError::Damaged {
-        path: path.into(),
-        reason: e.to_string(),
-    };
+    let damaged =
+        |e: &dyn std::fmt::Display| ImportError::new(path, ImportFault::Damaged(e.to_string()));
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
@@ -74,11 +74,9 @@ fn prefer_averages(tensors: &mut BTreeMap<String, Raw>) {
 }
 
 /// Reads the layers of a PyTorch checkpoint; the pickle is parsed as data, nothing in it is run.
-pub(super) fn pytorch(path: &Path) -> Result<Source, ImportError> {
-    let damaged = |e: &dyn std::fmt::Display| ImportError::Damaged {
-        path: path.into(),
-        reason: e.to_string(),
-    };
+pub(super) fn pytorch(path: &Path, bytes: u64) -> Result<Source, ImportError> {
+    let damaged =
+        |e: &dyn std::fmt::Display| ImportError::new(path, ImportFault::Damaged(e.to_string()));
     let whole = PytorchReader::new(path).map(PytorchReader::into_tensors);
     // A training script's checkpoint: the weights lie one level down, other things beside them.
     let flat = whole.as_ref().is_ok_and(|tensors| !tensors.is_empty());
@@ -94,7 +92,9 @@ pub(super) fn pytorch(path: &Path) -> Result<Source, ImportError> {
         nested().map_or(whole, Ok)
     };
     let mut tensors = BTreeMap::new();
+    let mut left = most_values(bytes);
     for (name, tensor) in found.map_err(|e| damaged(&e))? {
+        afford(&mut left, &tensor.shape()).map_err(|e| damaged(&format!("`{name}`: {e}")))?;
         let raw = raw(&tensor).map_err(|e| damaged(&e))?;
         tensors.insert(name, raw);
     }
@@ -162,10 +162,12 @@ fn source(
         }
     }
     if layers.is_empty() {
-        return Err(ImportError::Content {
-            path: path.into(),
-            reason: "holds no weights under Keras' or torchvision's names; give a file of a ResNet or of `nephrotrain train`".into(),
-        });
+        let what = "holds no weights under Keras' or torchvision's names".into();
+        let remedy = "give a file of a ResNet or of `nephrotrain train`".into();
+        return Err(ImportError::new(
+            path,
+            ImportFault::Content { what, remedy },
+        ));
     }
     Ok(Source {
         path: path.into(),

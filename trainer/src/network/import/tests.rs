@@ -271,7 +271,7 @@ fn files_that_hold_no_weights_say_what_they_are() {
     let not_keras = std::fs::read(fixture("not_keras.h5")).unwrap();
     assert!(message("numbers.h5", &not_keras).contains("layer_names"));
     let missing = Source::read(&folder.path().join("missing.h5")).unwrap_err();
-    assert!(matches!(missing, ImportError::Read { .. }), "{missing}");
+    assert!(matches!(missing.fault(), ImportFault::Read(_)), "{missing}");
 }
 
 /// Cut anywhere or with any byte changed: an error or other numbers, never a panic.

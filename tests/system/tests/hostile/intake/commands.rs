@@ -3,38 +3,32 @@
 use std::ffi::OsString;
 
 use crate::ground::Place;
-use crate::row::{Given, Row, Section, Way, refused};
+use crate::row::{Given, Row, Section, refused};
 use crate::run::REFUSAL_KIB;
 
-pub(crate) const ERASE: Section = Section {
-    title: "A scan to erase",
-    command: "nephrobox erase SCAN-ID",
-    way: Way::Program {
-        call: |p, given| with_config(p, Given::from(["box", "erase"]).and(given)),
-        kib: REFUSAL_KIB,
-        rows: ERASE_ROWS,
-    },
-};
+pub(crate) const ERASE: Section = Section::of_program(
+    "A scan to erase",
+    "nephrobox erase SCAN-ID",
+    |p, given| with_config(p, Given::from(["box", "erase"]).and(given)),
+    REFUSAL_KIB,
+    ERASE_ROWS,
+);
 
-pub(crate) const EXPORT: Section = Section {
-    title: "A scan to export",
-    command: "nephrobox export SCAN-ID --out DIR",
-    way: Way::Program {
-        call: |p, given| with_config(p, Given::from(["box", "export"]).and(given)),
-        kib: REFUSAL_KIB,
-        rows: EXPORT_ROWS,
-    },
-};
+pub(crate) const EXPORT: Section = Section::of_program(
+    "A scan to export",
+    "nephrobox export SCAN-ID --out DIR",
+    |p, given| with_config(p, Given::from(["box", "export"]).and(given)),
+    REFUSAL_KIB,
+    EXPORT_ROWS,
+);
 
-pub(crate) const WORDS: Section = Section {
-    title: "Words of the tools",
-    command: "nephroctl COMMAND",
-    way: Way::Program {
-        call: |_, given| Given::from(["ctl"]).and(given).0,
-        kib: REFUSAL_KIB,
-        rows: WORD_ROWS,
-    },
-};
+pub(crate) const WORDS: Section = Section::of_program(
+    "Words of the tools",
+    "nephroctl COMMAND",
+    |_, given| Given::from(["ctl"]).and(given).0,
+    REFUSAL_KIB,
+    WORD_ROWS,
+);
 
 const ID: &str = "00000042-9f86d081";
 

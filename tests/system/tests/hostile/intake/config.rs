@@ -2,18 +2,16 @@
 
 use std::fs;
 
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::REFUSAL_KIB;
 
-pub(crate) const SECTION: Section = Section {
-    title: "The configuration",
-    command: "nephrobox config check FILE",
-    way: Way::Program {
-        call: |_, given| Given::from(["box", "config", "check"]).and(given).0,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "The configuration",
+    "nephrobox config check FILE",
+    |_, given| Given::from(["box", "config", "check"]).and(given).0,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 /// A configuration of this text.
 macro_rules! toml {

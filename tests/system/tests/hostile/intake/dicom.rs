@@ -9,19 +9,17 @@ use dicom_dictionary_std::{tags, uids};
 use super::segment;
 use crate::ground::{MARKS, named, slices};
 use crate::phantom;
-use crate::row::{Row, Section, Way, refused, taken};
+use crate::row::{Row, Section, refused, taken};
 use crate::run::{LARGE_KIB, REFUSAL_KIB, WORK_KIB};
 use crate::series::{self, SliceFile};
 
-pub(crate) const SECTION: Section = Section {
-    title: "A DICOM series: what its files say",
-    command: "nephrobox segment FOLDER",
-    way: Way::Program {
-        call: segment,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A DICOM series: what its files say",
+    "nephrobox segment FOLDER",
+    segment,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

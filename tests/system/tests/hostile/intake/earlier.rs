@@ -4,18 +4,16 @@ use std::ffi::OsString;
 use std::fs;
 
 use crate::ground::Place;
-use crate::row::{Given, Row, Section, Way, refused};
+use crate::row::{Given, Row, Section, refused};
 use crate::run::REFUSAL_KIB;
 
-pub(crate) const SECTION: Section = Section {
-    title: "An earlier report, and places for results",
-    command: "nephrobox segment SCAN --earlier REPORT --out DIR",
-    way: Way::Program {
-        call,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "An earlier report, and places for results",
+    "nephrobox segment SCAN --earlier REPORT --out DIR",
+    call,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 /// A sound scan and model, and what the row adds.
 fn call(p: &Place<'_>, given: Given) -> Vec<OsString> {

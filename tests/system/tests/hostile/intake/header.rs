@@ -3,18 +3,16 @@
 use super::segment;
 use crate::ground::{SHAPE, scan};
 use crate::phantom::nifti::{Declared, F32, Order, place as put_affine};
-use crate::row::{Row, Section, Way, refused, taken};
+use crate::row::{Row, Section, refused, taken};
 use crate::run::{REFUSAL_KIB, WORK_KIB};
 
-pub(crate) const SECTION: Section = Section {
-    title: "A NIfTI file's header",
-    command: "nephrobox segment FILE",
-    way: Way::Program {
-        call: segment,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A NIfTI file's header",
+    "nephrobox segment FILE",
+    segment,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

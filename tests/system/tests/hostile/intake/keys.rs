@@ -39,15 +39,13 @@ pub(crate) const PUBLIC: Section = Section {
     },
 };
 
-pub(crate) const PERMITS: Section = Section {
-    title: "A permit to go back",
-    command: "nephroctl flash PACKAGE --permit FILE",
-    way: Way::Program {
-        call: flash,
-        kib: REFUSAL_KIB,
-        rows: PERMIT_ROWS,
-    },
-};
+pub(crate) const PERMITS: Section = Section::of_program(
+    "A permit to go back",
+    "nephroctl flash PACKAGE --permit FILE",
+    flash,
+    REFUSAL_KIB,
+    PERMIT_ROWS,
+);
 
 #[rustfmt::skip]
 const SIGNING_ROWS: &[Row] = &[

@@ -24,15 +24,13 @@ pub(crate) const SCORE: Section = Section {
     },
 };
 
-pub(crate) const VALIDATE: Section = Section {
-    title: "Data to validate with",
-    command: "nephroctl validate --data DIR --set DIR --model PACKAGE",
-    way: Way::Program {
-        call: validate,
-        kib: REFUSAL_KIB,
-        rows: VALIDATE_ROWS,
-    },
-};
+pub(crate) const VALIDATE: Section = Section::of_program(
+    "Data to validate with",
+    "nephroctl validate --data DIR --set DIR --model PACKAGE",
+    validate,
+    REFUSAL_KIB,
+    VALIDATE_ROWS,
+);
 
 #[rustfmt::skip]
 const SCORE_ROWS: &[Row] = &[

@@ -18,7 +18,9 @@ pub(crate) mod pixels;
 pub(crate) mod program;
 mod site;
 pub(crate) mod tar;
+pub(crate) mod tls;
 pub(crate) mod voxels;
+pub(crate) mod weights;
 
 use std::ffi::OsString;
 

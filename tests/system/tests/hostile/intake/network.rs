@@ -1,19 +1,15 @@
 //! What a peer on the hospital's network sends.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag};
 use dicom_dictionary_std::{tags, uids};
 use nephrobox_dimse::client::{Association, Context, Object, Remote, RequestError};
 
-use super::site::{MOST_BYTES, Site};
+use super::site::{MOST_BYTES, Site, told_to};
 use crate::ground::{Ground, MARKS, slices};
 use crate::row::{Section, Told, Way};
 use crate::series::SliceFile;
-use crate::support::PATIENCE;
 
 pub(crate) const SECTION: Section = Section {
     title: "DICOM over the network",
@@ -101,21 +97,7 @@ fn one(name: &str, answer: &str, what: impl Into<String>) -> Told {
 
 /// Says something to the port, and waits for its end.
 fn noise(site: &Site, row: &Noise) -> Result<Told, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", row.0);
-    let mut stream = TcpStream::connect(("127.0.0.1", site.port)).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    // The box may be gone before it has heard all of it.
-    let _ = stream.write_all(&(row.1)());
-    let mut answer = Vec::new();
-    let ended = stream.read_to_end(&mut answer);
-    if let Err(error) = &ended
-        && matches!(
-            error.kind(),
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-        )
-    {
-        return Err(format!("{}: the connection hangs", row.0));
-    }
+    let answer = told_to(site.port, &(row.1)()).map_err(|error| format!("{}: {error}", row.0))?;
     // A reset may overtake the words before it.
     match answer.first() {
         Some(7) | None => Ok(one(row.0, row.2, "")),

@@ -5,28 +5,24 @@ use std::fs;
 
 use super::with_model;
 use crate::ground::Place;
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::REFUSAL_KIB;
 
-pub(crate) const SECTION: Section = Section {
-    title: "A model package: damage",
-    command: "nephroctl verify PACKAGE",
-    way: Way::Program {
-        call: verify,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A model package: damage",
+    "nephroctl verify PACKAGE",
+    verify,
+    REFUSAL_KIB,
+    ROWS,
+);
 
-pub(crate) const AT_THE_BOX: Section = Section {
-    title: "A model package at the box",
-    command: "nephrobox segment SCAN --model PACKAGE",
-    way: Way::Program {
-        call: |p, given| with_model(p.nifti(|_| ()), given, p),
-        kib: REFUSAL_KIB,
-        rows: BOX_ROWS,
-    },
-};
+pub(crate) const AT_THE_BOX: Section = Section::of_program(
+    "A model package at the box",
+    "nephrobox segment SCAN --model PACKAGE",
+    |p, given| with_model(p.nifti(|_| ()), given, p),
+    REFUSAL_KIB,
+    BOX_ROWS,
+);
 
 /// `nephroctl verify` with what the row gives.
 pub(super) fn verify(_: &Place<'_>, given: Given) -> Vec<OsString> {

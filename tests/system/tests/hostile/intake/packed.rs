@@ -10,18 +10,16 @@ use flate2::write::DeflateEncoder;
 use super::pixels::{packed, plain};
 use super::segment;
 use crate::ground::{Place, SHAPE};
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::WORK_KIB;
 
-pub(crate) const SECTION: Section = Section {
-    title: "A DICOM series: packed images",
-    command: "nephrobox segment FOLDER",
-    way: Way::Program {
-        call: segment,
-        kib: WORK_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A DICOM series: packed images",
+    "nephrobox segment FOLDER",
+    segment,
+    WORK_KIB,
+    ROWS,
+);
 
 const RLE: &str = uids::RLE_LOSSLESS;
 const JPEG: &str = uids::JPEG_LOSSLESS_SV1;

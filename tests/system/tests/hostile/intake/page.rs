@@ -1,13 +1,9 @@
 //! What a program sends to the status page.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
-use super::site::Site;
+use super::site::{Site, told_to};
 use crate::ground::Ground;
 use crate::row::{Section, Told, Way};
 use crate::run::unfit;
-use crate::support::PATIENCE;
 
 pub(crate) const SECTION: Section = Section {
     title: "The status page",
@@ -78,22 +74,7 @@ fn all(ground: &Ground) -> Vec<Result<Told, String>> {
 fn ask(port: u16, row: &Ask) -> Result<Told, String> {
     let Ask(name, bytes, wanted) = row;
     let failed = |why: String| format!("{name}: {why}");
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| failed(e.to_string()))?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .map_err(|e| failed(e.to_string()))?;
-    // The box may have answered, and be gone, before it has heard all of it.
-    let _ = stream.write_all(&bytes());
-    let mut answer = Vec::new();
-    let ended = stream.read_to_end(&mut answer);
-    if let Err(error) = &ended
-        && matches!(
-            error.kind(),
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-        )
-    {
-        return Err(failed("the connection hangs".into()));
-    }
+    let answer = told_to(port, &bytes()).map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&answer).replace('\r', "");
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
     let code = head

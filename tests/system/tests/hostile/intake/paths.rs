@@ -8,18 +8,16 @@ use std::os::unix::net::UnixListener;
 
 use super::segment;
 use crate::ground::scan;
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::{REFUSAL_KIB, WORK_KIB};
 
-pub(crate) const SECTION: Section = Section {
-    title: "What is named as a scan",
-    command: "nephrobox segment PATH",
-    way: Way::Program {
-        call: segment,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "What is named as a scan",
+    "nephrobox segment PATH",
+    segment,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

@@ -8,18 +8,16 @@ use dicom_dictionary_std::{tags, uids};
 use super::dicom::{all, one};
 use super::segment;
 use crate::ground::{Place, slices};
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::{REFUSAL_KIB, WORK_KIB};
 
-pub(crate) const SECTION: Section = Section {
-    title: "A DICOM series: pixels and damage",
-    command: "nephrobox segment FOLDER",
-    way: Way::Program {
-        call: segment,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A DICOM series: pixels and damage",
+    "nephrobox segment FOLDER",
+    segment,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

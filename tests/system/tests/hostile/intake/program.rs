@@ -5,28 +5,24 @@ use nephrobox_shared::package::{HEADER_LEN, Header, Manifest, PackageView, TRAIL
 
 use super::package::{rehashed, sound, verify};
 use crate::ground::{Place, SHAPE};
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::{REFUSAL_KIB, WORK_KIB};
 
-pub(crate) const SECTION: Section = Section {
-    title: "A model package: manifest, program, tensors",
-    command: "nephroctl verify PACKAGE",
-    way: Way::Program {
-        call: verify,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A model package: manifest, program, tensors",
+    "nephroctl verify PACKAGE",
+    verify,
+    REFUSAL_KIB,
+    ROWS,
+);
 
-pub(crate) const SHOWN: Section = Section {
-    title: "A model package: what it says of itself",
-    command: "nephroctl inspect PACKAGE",
-    way: Way::Program {
-        call: |_, given| Given::from(["ctl", "inspect"]).and(given).0,
-        kib: WORK_KIB,
-        rows: SHOWN_ROWS,
-    },
-};
+pub(crate) const SHOWN: Section = Section::of_program(
+    "A model package: what it says of itself",
+    "nephroctl inspect PACKAGE",
+    |_, given| Given::from(["ctl", "inspect"]).and(given).0,
+    WORK_KIB,
+    SHOWN_ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

@@ -1,7 +1,8 @@
 //! A box that runs, bounded in memory, for inputs that come in at its doors.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,10 +26,40 @@ pub(super) struct Site {
     pub(super) port: u16,
     /// Of the status page.
     pub(super) page: u16,
+    /// Of the line over the network.
+    pub(super) tls: u16,
+    /// Certificates, see [`tls`](super::tls).
+    pub(super) certificates: PathBuf,
     /// The watched folder.
     pub(super) watch: PathBuf,
     /// Holds the program that bounds itself.
     _program: TempDir,
+}
+
+/// Everything that still comes until the other end is gone.
+///
+/// # Errors
+/// It is not gone while there was patience.
+pub(super) fn until_the_end(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    use io::ErrorKind::{TimedOut, WouldBlock};
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if matches!(error.kind(), TimedOut | WouldBlock) => Err(error),
+        // A reset is an end as well.
+        _ => Ok(answer),
+    }
+}
+
+/// Says something to a port of this machine, and gives what comes back until the other end is gone.
+///
+/// # Errors
+/// Nobody listens, or the connection hangs.
+pub(super) fn told_to(port: u16, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    // The box may have answered, and be gone, before it has heard all of it.
+    let _ = stream.write_all(bytes);
+    until_the_end(&mut stream)
 }
 
 /// A port that nobody listens on just now.
@@ -52,15 +83,21 @@ impl Site {
     pub(super) fn running(ground: &Ground) -> Self {
         let program = TempDir::new_in(ground.home()).expect("a folder");
         let watch = program.path().join("watched");
-        let (port, page) = (free_port(), free_port());
+        let [port, page, tls] = [(); 3].map(|()| free_port());
+        let certificates = program.path().join("tls");
+        let own = super::tls::certificates(&certificates);
         let more = format!(
             "max_scan_bytes = {MOST_BYTES}\n\
              [status]\nlisten = \"127.0.0.1:{page}\"\n\
              [folder]\nwatch = \"{}\"\nquiet_s = 1\n\
              [compute]\ndevice = \"cpu\"\nthreads = 1\n\
              [dicom]\nlisten = \"127.0.0.1:{port}\"\npeers = [{{ ae_title = \"CT1\" }}]\nquiet_s = 2\n\
-             max_object_bytes = {MOST_BYTES}\n",
-            watch.display()
+             max_object_bytes = {MOST_BYTES}\n\
+             [tcp]\nlisten = \"127.0.0.1:{tls}\"\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\n",
+            watch.display(),
+            own.certificate,
+            own.key,
+            own.ca,
         );
         let exe = Exe(bounded(ground, program.path()));
         let mut home = Home::of(exe, Quality::default(), &more);
@@ -78,6 +115,8 @@ impl Site {
             home,
             port,
             page,
+            tls,
+            certificates,
             watch,
             _program: program,
         }

@@ -6,19 +6,17 @@ use nephrobox_imaging::dicom::pack;
 
 use super::segment;
 use crate::ground::{Place, slices};
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::{REFUSAL_KIB, WORK_KIB};
 use crate::series;
 
-pub(crate) const SECTION: Section = Section {
-    title: "A series in a tar",
-    command: "nephrobox segment TAR",
-    way: Way::Program {
-        call: segment,
-        kib: REFUSAL_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A series in a tar",
+    "nephrobox segment TAR",
+    segment,
+    REFUSAL_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

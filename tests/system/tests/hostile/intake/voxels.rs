@@ -11,18 +11,16 @@ use crate::phantom::nifti::{
     Declared, F32, F64, I32, Order, RawNifti, U8, gzipped, place as put_affine,
 };
 use crate::phantom::{self, hu, label};
-use crate::row::{Given, Row, Section, Way, refused, taken};
+use crate::row::{Given, Row, Section, refused, taken};
 use crate::run::{LARGE_KIB, REFUSAL_KIB, WORK_KIB};
 
-pub(crate) const SECTION: Section = Section {
-    title: "A NIfTI file's voxels, and gzip",
-    command: "nephrobox segment FILE",
-    way: Way::Program {
-        call: segment,
-        kib: WORK_KIB,
-        rows: ROWS,
-    },
-};
+pub(crate) const SECTION: Section = Section::of_program(
+    "A NIfTI file's voxels, and gzip",
+    "nephrobox segment FILE",
+    segment,
+    WORK_KIB,
+    ROWS,
+);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[

@@ -6,7 +6,7 @@ use nephrobox_link::tls::TlsFiles;
 use tempfile::TempDir;
 
 use super::{Clinic, TestArchive, free_port, phantom, store};
-use crate::crowd::certificates;
+use crate::certificates::certificates;
 
 fn identity(files: &TlsFiles) -> Identity {
     Identity {
