@@ -341,7 +341,8 @@ impl Program {
 
 /// The label of every pixel of one image: the class with the largest logit.
 ///
-/// The one place in the house where logits become labels. Ties go to the **lowest** class.
+/// The rule for the whole house; where a pixel's logits lie side by side, executors use its twin `argmax_pixel` below. Ties go to the
+/// **lowest** class.
 ///
 /// `logits` is `[classes, pixels]`, channel by channel; `labels` has `pixels` places. The number of classes is the
 /// quotient of the two lengths.
