@@ -37,7 +37,7 @@ pub use grids::{Site, quantised, sites};
 pub(crate) use limits::affordable;
 pub use limits::{
     FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
-    MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
+    MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_TERMS, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
 };
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
