@@ -432,7 +432,9 @@ impl LogitsModel for Executor {
     }
 
     fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
-        Executor::logits(self, images, batch, self.rows, self.cols)
+        let (device, rows, cols) = (self.device.clone(), self.rows, self.cols);
+        let work = || Executor::logits(self, images, batch, rows, cols);
+        unpanicked(&device, work)
     }
 }
 

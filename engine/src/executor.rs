@@ -143,7 +143,7 @@ pub struct Settings {
     pub device: String,
     /// CPU threads; all there are if `None`.
     pub threads: Option<usize>,
-    /// How the work is divided over CPU threads.
+    /// How integers are divided over CPU threads; in f32 all threads work on one slice whatever it says.
     pub sharing: Sharing,
     /// `None` takes integers on the CPU for a quantised model, and on a GPU the faster of the floating points it computes in, if the
     /// package's own slices come out right in it.

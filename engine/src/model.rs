@@ -3,7 +3,7 @@
 //! Executors implement [`SliceModel`], and [`LogitsModel`] for what looks behind the labels, such as [`over_flips`](crate::flips::over_flips).
 //! A [`Labeller`] puts something around a model, or an oracle in its place.
 
-use crate::program::ArgmaxError;
+use crate::program::{ArgmaxError, MAX_SIDE};
 
 /// Labels slices of one fixed size.
 pub trait SliceModel {
@@ -200,7 +200,7 @@ impl<F: FnMut(&[f32], usize, &mut [u8]) -> Result<(), EngineError>> SliceModel f
 pub enum EngineError {
     /// An image of a size the program does not take.
     #[error(
-        "images of {rows} x {cols} pixels do not fit the network; both numbers must be multiples of {multiple}"
+        "images of {rows} x {cols} pixels do not fit the network; both numbers must be positive multiples of {multiple} up to {MAX_SIDE}"
     )]
     Size {
         /// Rows given.

@@ -1,6 +1,6 @@
 //! From the two transforms of a NIfTI header to one affine, and from an affine to the patient's axes.
 //!
-//! Used by [`crate::geometry`]; pure arithmetic on a few numbers, no files. World coordinates are NIfTI's: millimetres, x growing
+//! Used by [`crate::geometry`], its vectors also by [`crate::dicom`]; pure arithmetic on a few numbers, no files. World coordinates are NIfTI's: millimetres, x growing
 //! towards the patient's right, y towards the front, z towards the head ("RAS+").
 
 /// Voxel index to patient coordinates in millimetres: the upper three rows of the homogeneous matrix.
@@ -183,11 +183,11 @@ fn off_axis(unit: [f64; 3], world: usize) -> f64 {
         .sqrt()
 }
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+pub(crate) fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [
         a[1] * b[2] - a[2] * b[1],
         a[2] * b[0] - a[0] * b[2],

@@ -1,6 +1,6 @@
 //! Files that are whole or not there.
 //!
-//! What is written goes into an unnamed neighbour first, is forced to the disk and then renamed; whatever happens, at the path is
+//! What is written goes into a hidden neighbour first ([`UNFINISHED`]), is forced to the disk and then renamed; whatever happens, at the path is
 //! either what was there before or all of the new contents. Every program of the house writes its single files through here.
 //!
 //! Small files that are read whole, such as keys and configurations, come in through [`read`]: a name may stand for a pipe, on which a

@@ -1,6 +1,6 @@
 //! A volume in the file's own order, line by line, for counting without turning or holding it.
 //!
-//! Used by the trainer's statistics and training-set maker on labels. KiTS19 files have their slices on the fastest axis, so a
+//! Used by the crate `dataset` on labels, for statistics and training sets. KiTS19 files have their slices on the fastest axis, so a
 //! canonical slice only exists once the whole volume is in memory; whoever merely needs to know *which* voxel has *which* value
 //! can take them as they stream past. Memory: one line, or 64 Ki voxels if that is more.
 

@@ -32,6 +32,9 @@ pub const MAX_SIDE: usize = 1 << 16;
 pub const MAX_VALUE_BYTES: u64 = 4 << 30;
 /// Most work for one slice, in multiplications: see [`Plan::work`](super::Plan::work).
 pub const MAX_WORK: u64 = 1 << 40;
+/// Most convolutions of one sum in integers. Joined skips need two, residual units three; a value that is added to itself would double
+/// its terms with each addition.
+pub const MAX_TERMS: usize = 64;
 /// Most memory that an executor on the CPU takes for a network, in bytes: packed weights, values with what fills them up, working space.
 pub const MAX_MEMORY_BYTES: u64 = 4 << 30;
 

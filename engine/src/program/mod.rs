@@ -37,7 +37,7 @@ pub use grids::{Site, quantised, sites};
 pub(crate) use limits::affordable;
 pub use limits::{
     FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
-    MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
+    MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_TERMS, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
 };
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
@@ -341,7 +341,8 @@ impl Program {
 
 /// The label of every pixel of one image: the class with the largest logit.
 ///
-/// The one place in the house where logits become labels. Ties go to the **lowest** class.
+/// The rule for the whole house; where a pixel's logits lie side by side, executors use its twin `argmax_pixel` below. Ties go to the
+/// **lowest** class.
 ///
 /// `logits` is `[classes, pixels]`, channel by channel; `labels` has `pixels` places. The number of classes is the
 /// quotient of the two lengths.

@@ -28,7 +28,7 @@ pub enum DicomError {
     /// More files than a series can have.
     #[error("{}: more than {MAX_FILES} files; give the files of one CT series only", path.display())]
     TooManyFiles {
-        /// The folder.
+        /// The folder or archive, or the file that was one too many.
         path: PathBuf,
     },
     /// An archive that is packed otherwise than a series may be.

@@ -17,7 +17,7 @@ const SHORT: usize = 16;
 const LONG: usize = 64;
 const NAME: usize = 3 * 64 + 2;
 
-const WANTED: [Tag; 16] = [
+const WANTED: [Tag; 15] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::PATIENT_NAME,
     tags::PATIENT_ID,
@@ -25,7 +25,6 @@ const WANTED: [Tag; 16] = [
     tags::PATIENT_BIRTH_DATE,
     tags::PATIENT_SEX,
     tags::PATIENT_AGE,
-    tags::STUDY_INSTANCE_UID,
     tags::STUDY_DATE,
     tags::STUDY_TIME,
     tags::STUDY_ID,

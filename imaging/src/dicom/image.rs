@@ -14,6 +14,7 @@ use super::error::DicomError;
 use super::part10::{OF_CT, Opened, Part10, printable};
 use super::pixels::{Scale, Stored};
 use super::syntax::{Packing, Syntax};
+use crate::affine::{cross, dot};
 use crate::place::Place;
 
 /// All that is taken out of a data set to place a slice and to read it.
@@ -319,11 +320,7 @@ impl Slice {
     /// The right-handed normal of the slice.
     pub(crate) fn normal(&self) -> [f64; 3] {
         let [a, b] = self.along;
-        [
-            a[1] * b[2] - a[2] * b[1],
-            a[2] * b[0] - a[0] * b[2],
-            a[0] * b[1] - a[1] * b[0],
-        ]
+        cross(a, b)
     }
 
     /// Reads the slice's HU into `out`, one for each pixel, row by row.
@@ -367,7 +364,6 @@ fn damaged(place: &Place, what: String) -> DicomError {
 /// Unit directions of columns and rows, if the six numbers are such but for rounding.
 fn directions([a, b, c, d, e, f]: [f64; 6]) -> Option<[[f64; 3]; 2]> {
     let (first, second) = ([a, b, c], [d, e, f]);
-    let dot = |p: [f64; 3], q: [f64; 3]| p[0] * q[0] + p[1] * q[1] + p[2] * q[2];
     let lengths = [first, second].map(|v| dot(v, v).sqrt());
     let sound = lengths
         .iter()

@@ -28,7 +28,8 @@ pub(super) struct SliceFile {
 }
 
 impl SeriesFiles {
-    /// Its files, in the order in which they were found. Copies of a slice are among them.
+    /// What messages call its files, in the order in which they were found: their paths, but for files in an archive, which have none.
+    /// Copies of a slice are among them.
     pub fn paths(&self) -> Vec<PathBuf> {
         let paths = self.files.iter().map(|file| file.place.label().to_owned());
         paths.collect()

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::error::DicomError;
 use super::finding::Finding;
 use super::image::Slice;
+use crate::affine::dot;
 use crate::error::GeometryError;
 use crate::geometry::Geometry;
 
@@ -307,10 +308,6 @@ fn place(slices: &[Slice], step: [f64; 3]) -> Result<Geometry, DicomError> {
             source => DicomError::Geometry { path, source },
         }
     })
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 fn difference(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {

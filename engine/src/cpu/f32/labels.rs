@@ -1,6 +1,6 @@
 //! From logits to labels, pixel by pixel and without memory of its own.
 
-use crate::program::ArgmaxError;
+use crate::program::{ArgmaxError, argmax_pixel};
 
 /// The class with the largest logit for each pixel, with the meaning of [`argmax`](crate::program::argmax): ties go to the lowest
 /// class, and a logit that is not a number is refused.
@@ -9,15 +9,8 @@ use crate::program::ArgmaxError;
 pub(super) fn argmax(logits: &[f32], classes: usize, labels: &mut [u8]) -> Result<(), ArgmaxError> {
     let mut broken = false;
     for (logits, label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-        let mut best = f32::NEG_INFINITY;
-        *label = 0;
-        for (class, &logit) in logits.iter().enumerate() {
-            broken |= logit.is_nan();
-            if logit > best {
-                best = logit;
-                *label = class as u8;
-            }
-        }
+        broken |= logits.iter().any(|logit| logit.is_nan());
+        *label = argmax_pixel(logits);
     }
     if broken {
         Err(ArgmaxError::NotANumber)

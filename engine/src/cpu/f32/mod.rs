@@ -84,7 +84,9 @@ pub enum NetworkError {
     #[error(transparent)]
     Fit(#[from] FitError),
     /// The system has no memory for the values or weights.
-    #[error("the network needs more memory for images of {rows} x {cols} pixels than there is")]
+    #[error(
+        "the network needs more memory for images of {rows} x {cols} pixels than there is; close other programs, or use a larger machine"
+    )]
     Memory {
         /// Rows asked for.
         rows: usize,
@@ -95,7 +97,7 @@ pub enum NetworkError {
     #[error(transparent)]
     Kernels(#[from] KernelError),
     /// The system refused threads.
-    #[error("the system starts no {threads} threads ({reason})")]
+    #[error("{threads} threads cannot be started ({reason}); ask for fewer")]
     Threads {
         /// Threads asked for.
         threads: usize,

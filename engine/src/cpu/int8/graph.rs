@@ -4,14 +4,10 @@
 //! residual and an optional scale and shift, or one of those on a value that is quantised already, or the image. Whatever else
 //! a program does is refused by name; the float executor runs it.
 
-use crate::program::{Op, Plan, Precision, Program, TensorId, Tensors, ValueId};
+use crate::program::{MAX_TERMS, Op, Plan, Precision, Program, TensorId, Tensors, ValueId};
 
 use super::Unsupported;
 use crate::cpu::kernels::int8::GROUP;
-
-/// Most convolutions of one sum. Joined skips need two, residual units three; a value that is added to itself would double its terms
-/// with each addition.
-const MAX_TERMS: usize = 64;
 
 /// Number of a quantised value.
 pub(super) type Place = usize;

@@ -96,7 +96,7 @@ pub fn is_quantised(program: &Program) -> bool {
 }
 
 /// Additions and multiplications of bytes that this processor's registers can do in a second on some threads together, as measured now,
-/// which takes a twentieth of one: the limit of every kernel of the set. `None` for kernels without an instruction for products of bytes.
+/// which takes some 60 ms: the limit of every kernel of the set. `None` for kernels without an instruction for products of bytes.
 pub fn peak(kernels: KernelSet, threads: usize) -> Result<Option<f64>, NetworkError> {
     if !kernels.is_available() {
         return Err(KernelError::Absent(kernels).into());

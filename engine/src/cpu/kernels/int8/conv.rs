@@ -102,7 +102,7 @@ fn most(kernel: &[i8]) -> f64 {
 }
 
 /// Whether a magnitude that is computed in `f64` is a number in `f32` too.
-pub(crate) fn is_number(magnitude: f64) -> bool {
+fn is_number(magnitude: f64) -> bool {
     magnitude <= f64::from(f32::MAX)
 }
 

@@ -16,7 +16,7 @@ const ROUNDS: usize = 200_000;
 const PATIENCE: Duration = Duration::from_millis(60);
 
 /// Additions and multiplications of 8-bit products in a second, by the instructions of a kernel set on all threads of a team
-/// together, with all numbers in registers: what no kernel can exceed. The best of a twentieth of a second. `None` for sets that have
+/// together, with all numbers in registers: what no kernel can exceed. The best of [`PATIENCE`]. `None` for sets that have
 /// no instruction for products of bytes, where it depends on how they are made of others.
 pub(crate) fn peak(set: KernelSet, team: &Team) -> Option<f64> {
     // The loop, and products in one of its steps.

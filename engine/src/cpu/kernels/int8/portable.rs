@@ -9,7 +9,7 @@ pub(super) struct Portable;
 
 /// Adding and subtracting it leaves the nearest integer, halves to even, for magnitudes below 2^22. A call per number to the function for that
 /// would be far slower where the instruction set has none.
-const TO_INTEGER: f32 = 12_582_912.0;
+pub(super) const TO_INTEGER: f32 = 12_582_912.0;
 
 impl Lanes for Portable {
     type Ints = [i32; 16];

@@ -4,6 +4,7 @@
 
 use super::grid::{GROUP, Grid};
 use super::lanes::{Kernels, Map, Origin};
+use super::portable::TO_INTEGER;
 use crate::cpu::kernels::memory::{Memory, Packed};
 use crate::program::Precision;
 
@@ -14,9 +15,6 @@ pub(crate) struct Entry {
     /// A factor and an offset for each channel.
     pub(crate) channels: Vec<[f32; 2]>,
 }
-
-/// Adding and subtracting it leaves the nearest integer, halves to even, for magnitudes below 2^22.
-const TO_INTEGER: f32 = 12_582_912.0;
 
 impl Entry {
     /// Writes some of the rows of an image `[rows, cols]`.
