@@ -35,9 +35,9 @@ pub struct Position {
     pub loss_sum: f64,
     /// Images of those steps.
     pub images: usize,
-    /// Seconds the epoch has taken so far, and of those how long steps waited for data.
+    /// Seconds that those steps took.
     pub seconds: f64,
-    /// Of `seconds`, how long steps waited for their batch.
+    /// Of `seconds`, how long they waited for their batches.
     pub waited: f64,
     /// Best validation score so far, and its epoch.
     pub best: Option<(f64, usize)>,

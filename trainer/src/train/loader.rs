@@ -1,4 +1,4 @@
-//! Batches of a training epoch, made one ahead of the step that uses them.
+//! Batches of a training epoch, made ahead of the steps that use them.
 //!
 //! Order and changes of images depend on (seed, epoch) and the slice alone, so a resumed epoch
 //! continues with exactly the batches it would have seen.
@@ -52,7 +52,7 @@ impl HostBatch {
     }
 }
 
-/// Starts a thread that makes the batches of `epoch` from batch `first` on, at most two ahead.
+/// Starts a thread that makes the batches of `epoch` from batch `first` on; two wait, and the next one is made meanwhile.
 pub fn batches<'scope>(
     scope: &'scope Scope<'scope, '_>,
     data: &'scope Prepared,
@@ -66,10 +66,10 @@ pub fn batches<'scope>(
         let factor = weight_factor(data, config);
         let mut spare = Spare::default();
         for (number, slices) in order.chunks(config.batch).enumerate().skip(first) {
-            let places = number * config.batch;
+            let place = number * config.batch;
             if sender
                 .send(make(
-                    data, config, epoch, places, slices, factor, &mut spare,
+                    data, config, epoch, place, slices, factor, &mut spare,
                 ))
                 .is_err()
             {
