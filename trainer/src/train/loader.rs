@@ -1,6 +1,6 @@
 //! Batches of a training epoch, made ahead of the steps that use them.
 //!
-//! Order and changes of images depend on (seed, epoch) and the slice alone, so a resumed epoch
+//! Order and changes of images depend on (seed, epoch), the slice and its place in the order alone, so a resumed epoch
 //! continues with exactly the batches it would have seen.
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -66,10 +66,10 @@ pub fn batches<'scope>(
         let factor = weight_factor(data, config);
         let mut spare = Spare::default();
         for (number, slices) in order.chunks(config.batch).enumerate().skip(first) {
-            let place = number * config.batch;
+            let places = number * config.batch;
             if sender
                 .send(make(
-                    data, config, epoch, place, slices, factor, &mut spare,
+                    data, config, epoch, places, slices, factor, &mut spare,
                 ))
                 .is_err()
             {
