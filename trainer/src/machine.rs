@@ -1,4 +1,4 @@
-//! What this process holds of the machine, and how much disk there is. Free memory is `train::memory`'s.
+//! What this process holds of the machine, and how much disk there is. How much memory is free is told by `train::host`.
 
 use std::path::{Path, PathBuf};
 

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Prepared, Split};
 use crate::evaluate::evaluate;
+use crate::train::checkpoint::CheckpointError;
 use crate::train::{Run, TrainError};
 
-/// Sizes that are tried, in pixels at a side of 256; smaller images have proportionally smaller ones.
+/// Sizes that are tried, in pixels at a side of 256; at another side they change with the area of the image.
 const TRIED: [u64; 11] = [0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512];
 
 /// The smallest components that stay; what is smaller goes, see [`LabelMap::without_small`].
@@ -84,9 +85,9 @@ pub fn of_run(
 ) -> Result<Smallest, TrainError> {
     let path = run.folder().join(format!("small-parts-{checkpoint}.toml"));
     let state = run.checkpoint(checkpoint);
-    let state = std::fs::read(&state).map_err(|e| TrainError::Folder {
+    let state = std::fs::read(&state).map_err(|e| CheckpointError {
         path: state,
-        reason: format!("cannot be read: {e}"),
+        problem: format!("cannot be read: {e}"),
     })?;
     let state = blake3::hash(&state).to_hex().to_string();
     let known = std::fs::read_to_string(&path).ok();
@@ -154,7 +155,7 @@ pub fn choose(
     Ok((best, [before, after]))
 }
 
-/// Dice of kidney and tumour, patients weighted; NaN, which is better than nothing, if undefined.
+/// Dice of kidney and tumour, patients weighted; NaN if undefined, and no number counts as better than that.
 fn dice(
     data: &Prepared,
     predictions: &[(u32, Vec<u8>)],

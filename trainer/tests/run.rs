@@ -356,6 +356,13 @@ fn settings_that_cannot_work_are_refused_before_anything_is_made() {
             },
             "elsewhere",
         ),
+        (
+            TrainConfig {
+                repeat: vec!["data=0".parse().unwrap()],
+                ..good.clone()
+            },
+            "no slice to train on",
+        ),
     ];
     for (config, named) in bad {
         let folder = root.path().join("refused");

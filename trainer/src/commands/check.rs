@@ -30,7 +30,7 @@ pub struct CheckArgs {
     /// What applies where neither flags nor file say anything
     #[arg(long, value_enum, default_value_t)]
     preset: Preset,
-    /// auto, cpu, cuda or vulkan
+    /// Device or devices, as for `train`
     #[arg(long, default_value = "auto")]
     device: String,
     #[command(flatten, next_help_heading = "Settings of the run")]

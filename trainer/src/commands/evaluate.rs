@@ -64,7 +64,7 @@ pub struct EvaluateArgs {
     /// How many of the worst, and of the best, cases are shown
     #[arg(long, default_value_t = 3)]
     extremes: usize,
-    /// auto, cpu, cuda or vulkan
+    /// auto, cpu, cuda, vulkan or webgpu
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -88,6 +88,11 @@ impl EvaluateArgs {
             ensure!(
                 other.preprocess() == run.data().preprocess(),
                 "{} was prepared otherwise than the run's data: prepare it with the same options",
+                other.folder().display()
+            );
+            ensure!(
+                !config.neighbours || other.has_neighbours(),
+                "{} lacks the neighbours that this network reads: prepare it with --neighbours",
                 other.folder().display()
             );
         }
@@ -211,11 +216,14 @@ fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Re
         .zip(ranked)
     {
         // Those of an evaluation before this one would stand beside the new ones.
-        for old in fs::read_dir(out)?.filter_map(Result::ok) {
+        let entries =
+            fs::read_dir(out).with_context(|| format!("{} cannot be read", out.display()))?;
+        for old in entries.filter_map(Result::ok) {
             let name = old.file_name().to_string_lossy().into_owned();
             let path = old.path();
             if name.starts_with(&format!("{word}-")) && path.extension() == Some("png".as_ref()) {
-                fs::remove_file(path)?;
+                fs::remove_file(&path)
+                    .with_context(|| format!("{} cannot be removed", path.display()))?;
             }
         }
         for (place, pick) in (1..).zip(picks) {

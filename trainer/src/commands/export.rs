@@ -139,7 +139,7 @@ pub struct PackageArgs {
     /// How kernels are stored: f32, f16, or i8 with a scale per output channel
     #[arg(long, default_value = "f32", value_parser = parse_storage)]
     storage: Storage,
-    /// auto, cpu, cuda or vulkan
+    /// auto, cpu, cuda, vulkan or webgpu
     #[arg(long, default_value = "auto")]
     device: String,
 }

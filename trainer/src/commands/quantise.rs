@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
 use clap::Args;
 use nephrobox_engine::program::{Precision, Storage};
 use nephrobox_shared::class::Class;
@@ -13,14 +14,14 @@ use super::export::RunArgs;
 use super::next;
 use crate::export::unscored;
 use crate::quantise::{Estimator, Judgement, Layer, Settings, Told, quantise};
-use burn::tensor::Device;
 
 /// Write a trained network in 8-bit integers as a model package (.nbx) for a box without a GPU
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Calibrates on slices of training patients, compares three ways to choose the range of each value, corrects biases\n\
-    if that helps, prints the signal-to-noise ratio of every layer, and scores floating point and integers on the\n\
-    validation and the test split. If Dice of any class falls by more than 0.1 percentage points, nothing is written.\n\n\
+    after_help = "Calibrates on slices of training patients, compares three ways to choose the range of each value and how far\n\
+    channels are equalised, corrects biases if that helps, prints the signal-to-noise ratio of every layer, and scores\n\
+    floating point and integers on the validation and the test split. If Dice of any class falls by more than 0.1\n\
+    percentage points, nothing is written.\n\n\
     Examples:\n  nephrotrain quantise --run runs/first --data prepared --out first.nbx --name kidney-first --model-version 2 \\\n    \
     --licence-notice \"Trained on KiTS19 (CC BY-NC-SA 4.0): non-commercial use only\"\n  \
     nephrotrain quantise --run runs/first --out first.nbx --name kidney-first --licence-notice \"...\" --slices 240 --allow-drop"
@@ -35,7 +36,7 @@ pub struct QuantiseArgs {
     #[arg(long, default_value_t = Settings::default().slices, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     slices: u32,
     /// Seed of their choice
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = Settings::default().seed)]
     seed: u64,
     /// How ranges are chosen: auto (compare all), min-max, percentile (99.99 %) or mse
     #[arg(long, default_value = "auto", value_parser = parse_estimator)]

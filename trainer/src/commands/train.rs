@@ -83,7 +83,8 @@ impl TrainArgs {
         };
         let (device, more) = (devices[0].clone(), &devices[1..]);
         let options = Options {
-            checkpoint_every: Duration::from_secs_f64(minutes * 60.0),
+            // More than a `Duration` holds is as good as never.
+            checkpoint_every: Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX),
             more_devices: more.to_vec(),
         };
         if let Some(line) = how(run.config(), devices.len()) {

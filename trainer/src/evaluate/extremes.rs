@@ -47,7 +47,8 @@ fn dice(matrix: &ConfusionMatrix) -> [Option<f64>; 2] {
     [Class::Kidney, Class::Tumour].map(|class| matrix.dice(class))
 }
 
-fn mean(dice: [Option<f64>; 2]) -> Option<f64> {
+/// Mean of the Dice that are defined.
+pub(crate) fn mean(dice: [Option<f64>; 2]) -> Option<f64> {
     let defined: Vec<f64> = dice.into_iter().flatten().collect();
     (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
 }

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::architecture::ADAPTER;
 use super::graph::{Graph, LayerOp, NodeId, Role};
 
-/// The first encoder layer that trains; all earlier ones are frozen, the decoder never is.
+/// The first layer that trains; all earlier ones are frozen. The paper's settings all lie in the encoder, so that the decoder
+/// trains as a whole.
 ///
-/// `FromStr` knows the paper's six settings and takes any other text as a layer name.
+/// One of the paper's six settings, or any other text: the name of a layer, looked up by [`Freeze::before`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RetrainFrom(String);

@@ -38,7 +38,7 @@ pub enum LayerOp {
         stride: usize,
         /// Zeros added on each side.
         padding: usize,
-        /// Whether a bias exists (only `final_conv` has one).
+        /// Whether a bias exists (only `final_conv` and `input_adapter` have one).
         bias: bool,
     },
     /// max(x, 0).
@@ -56,7 +56,7 @@ pub enum LayerOp {
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Layer name of the reference implementation; unique in the graph.
+    /// Layer name of the reference implementation, or of torchvision for its encoders; unique in the graph.
     pub name: String,
     /// What it does.
     pub op: LayerOp,
@@ -120,7 +120,7 @@ impl Variable {
     }
 }
 
-/// A checked, immutable network description.
+/// A finished network description, which no longer changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     nodes: Vec<Node>,
@@ -242,11 +242,6 @@ impl GraphBuilder {
         self.nodes.len() - 1
     }
 
-    fn same(&mut self, name: &str, op: LayerOp, x: NodeId) -> NodeId {
-        let channels = self.nodes[x].channels;
-        self.push(name, op, &[x], channels)
-    }
-
     /// Batch normalisation with Keras' momentum.
     pub fn batch_norm(&mut self, name: &str, x: NodeId, epsilon: f64, gamma: bool) -> NodeId {
         let op = LayerOp::BatchNorm {
@@ -254,12 +249,13 @@ impl GraphBuilder {
             momentum: KERAS_MOMENTUM,
             gamma,
         };
-        self.same(name, op, x)
+        self.layer(name, x, op)
     }
 
-    /// A layer that keeps its input's shape.
+    /// A layer with one input, of as many channels as that has.
     pub fn layer(&mut self, name: &str, x: NodeId, op: LayerOp) -> NodeId {
-        self.same(name, op, x)
+        let channels = self.nodes[x].channels;
+        self.push(name, op, &[x], channels)
     }
 
     /// Position of the layer called `name`.
@@ -320,17 +316,17 @@ impl GraphBuilder {
 
     /// Rectifier.
     pub fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.same(name, LayerOp::Relu, x)
+        self.layer(name, x, LayerOp::Relu)
     }
 
     /// 3x3 max pool, stride 2, padding 1.
     pub fn max_pool(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.same(name, LayerOp::MaxPool, x)
+        self.layer(name, x, LayerOp::MaxPool)
     }
 
     /// Nearest-neighbour doubling.
     pub fn upsample(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.same(name, LayerOp::Upsample, x)
+        self.layer(name, x, LayerOp::Upsample)
     }
 
     /// Channels of `a`, then of `b`.

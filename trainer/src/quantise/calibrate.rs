@@ -99,7 +99,6 @@ impl Seen {
             let [_, steps] = site.precision.range().map(f64::from);
             let limit = match (site.precision, estimator) {
                 (Precision::I16, _) => HEADROOM * histogram.largest(),
-                // The image is 0 to 1 and its largest number the air and bone of every slice.
                 (Precision::U8, Estimator::MinMax) => histogram.largest(),
                 (Precision::U8, Estimator::Percentile) => histogram.percentile(PERCENTILE),
                 (Precision::U8, Estimator::LeastError) => histogram.least_error(steps),

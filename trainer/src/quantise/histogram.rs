@@ -30,7 +30,8 @@ impl Histogram {
         let magnitude = |x: f32| f64::from(if signed { x.abs() } else { x.max(0.0) });
         let largest = numbers.iter().fold(0.0_f64, |m, &x| m.max(magnitude(x)));
         self.largest = self.largest.max(largest);
-        while self.largest >= self.width * BINS as f64 {
+        // A number beyond f32 fits no width, and stays in the last bin.
+        while self.largest.is_finite() && self.largest >= self.width * BINS as f64 {
             for bin in 0..BINS / 2 {
                 self.bins[bin] = self.bins[2 * bin] + self.bins[2 * bin + 1];
             }
@@ -145,6 +146,14 @@ mod tests {
         let mut signed = Histogram::default();
         signed.add(&[-3.0, 1.0], true);
         assert_eq!(signed.largest(), 3.0);
+    }
+
+    /// A network that has diverged may compute such numbers.
+    #[test]
+    fn an_infinite_number_does_not_widen_for_ever() {
+        let mut histogram = Histogram::default();
+        histogram.add(&[1.0, f32::INFINITY], false);
+        assert_eq!(histogram.largest(), f64::INFINITY);
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! run ─► program ─► rewrite (norms folded, sums of convolutions, four phases)
-//!           calibration slices ─► magnitudes at every rounding ─► a grid for each, by several estimators
-//!           comparison slices  ─► the estimator with the least error of the logits; biases corrected if that helps
+//!           calibration slices ─► channels equalised, by several strengths
+//!                              ─► magnitudes at every rounding ─► a grid for each, by several estimators
+//!           comparison slices  ─► strength and estimator with the least error of the logits; biases corrected if that helps
 //!           validation, test   ─► float and integers scored; refused if a class falls
 //! ```
 //!
-//! Weights have one scale for each output channel, values one for the whole tensor. The residual stream keeps 16 bits.
+//! Weights have one scale for each output channel, values one for the whole tensor. The residual stream and the weights that read
+//! the image keep 16 bits.
 
 mod calibrate;
 mod choice;

@@ -22,7 +22,7 @@ impl Noise {
         }
     }
 
-    /// Ten times the decimal logarithm of the ratio; infinite without noise.
+    /// Ten times the decimal logarithm of the ratio; infinite without noise, NaN if there was no signal either.
     pub(super) fn decibels(&self) -> f64 {
         10.0 * (self.signal / self.noise).log10()
     }

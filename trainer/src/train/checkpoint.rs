@@ -35,9 +35,9 @@ pub struct Position {
     pub loss_sum: f64,
     /// Images of those steps.
     pub images: usize,
-    /// Seconds the epoch has taken so far, and of those how long steps waited for data.
+    /// Seconds that those steps took.
     pub seconds: f64,
-    /// Of `seconds`, how long steps waited for their batch.
+    /// Of `seconds`, how long they waited for their batches.
     pub waited: f64,
     /// Best validation score so far, and its epoch.
     pub best: Option<(f64, usize)>,
@@ -112,7 +112,9 @@ pub fn load(
     device: &Device,
 ) -> Result<Position, CheckpointError> {
     let bytes = read(path)?;
-    let (position, steps) = standing(path, &bytes)?;
+    let (_, table) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
+    let (position, steps) = standing(path, &table)?;
     let file =
         SafeTensors::deserialize(&bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
     let whole = |name: &str| Ok(values(&file, name));
@@ -146,14 +148,12 @@ pub fn load(
 
 /// Where a saved run stood, without a network to put its state into.
 pub fn position(path: &Path) -> Result<Position, CheckpointError> {
-    standing(path, &read(path)?).map(|(position, _)| position)
+    standing(path, &Variables::open(path)?.table).map(|(position, _)| position)
 }
 
-/// The position in a checkpoint's bytes, and how often Adam had moved.
-fn standing(path: &Path, bytes: &[u8]) -> Result<(Position, u64), CheckpointError> {
-    let (_, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|e| error(path, format!("is damaged: {e}")))?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get(POSITION));
+/// The position in a checkpoint's table, and how often Adam had moved.
+fn standing(path: &Path, table: &Metadata) -> Result<(Position, u64), CheckpointError> {
+    let text = table.metadata().as_ref().and_then(|m| m.get(POSITION));
     let text = text.ok_or_else(|| error(path, "was not written by nephrotrain train"))?;
     serde_json::from_str(text).map_err(|e| error(path, format!("is damaged: {e}")))
 }
@@ -174,7 +174,7 @@ pub fn load_parameters(
     Ok(parameters)
 }
 
-/// A checkpoint of which only some arrays are read: the moments of Adam are two thirds of it.
+/// A checkpoint of which only the table and some arrays are read: the moments of Adam are two thirds of it.
 struct Variables<'a> {
     path: &'a Path,
     file: fs::File,

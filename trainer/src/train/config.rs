@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::accumulate::Accumulate;
-use super::sampling::Sample;
+use super::sampling::{Sample, order};
 use super::settings::{Fault, Repeat};
 use crate::adam::AdamConfig;
 use crate::augment::Augmentation;
-use crate::data::Prepared;
+use crate::data::{Prepared, Split};
 use crate::loss::{Loss, LossName, PAPER_CLASS_WEIGHTS, Reduction};
 use crate::network::{Encoder, Family, FrozenBatchNorm, RetrainFrom, UnetSpec};
 
@@ -296,6 +296,10 @@ impl TrainConfig {
         self.augmentation
             .check()
             .map_err(|e| Fault::new("augment", format!("cannot be used: {e}")))?;
+        if !data.split(Split::Train).is_empty() && order(data, self, 0).is_empty() {
+            let rule = "leaves no slice to train on; take one of the data folders at least once";
+            return Err(Fault::new("repeat", rule));
+        }
         match self.repeat.iter().find(unknown) {
             None => Ok(()),
             Some(Repeat { folder, .. }) => Err(Fault::new(

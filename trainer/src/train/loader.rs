@@ -1,6 +1,6 @@
-//! Batches of a training epoch, made one ahead of the step that uses them.
+//! Batches of a training epoch, made ahead of the steps that use them.
 //!
-//! Order and changes of images depend on (seed, epoch) and the slice alone, so a resumed epoch
+//! Order and changes of images depend on (seed, epoch), the slice and its place in the order alone, so a resumed epoch
 //! continues with exactly the batches it would have seen.
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -52,7 +52,7 @@ impl HostBatch {
     }
 }
 
-/// Starts a thread that makes the batches of `epoch` from batch `first` on, at most two ahead.
+/// Starts a thread that makes the batches of `epoch` from batch `first` on; two wait, and the next one is made meanwhile.
 pub fn batches<'scope>(
     scope: &'scope Scope<'scope, '_>,
     data: &'scope Prepared,

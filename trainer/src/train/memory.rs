@@ -23,8 +23,6 @@ const F32: u64 = 4;
 const LOSS_TENSORS: u64 = 8;
 /// What a process holds besides tensors: code, batches made ahead, buffers of the threads.
 const PROCESS: u64 = 128 << 20;
-/// What a GPU holds besides tensors. Not measured either.
-const GPU_CONTEXT: u64 = 256 << 20;
 /// The CPU's working memory and the allocator's gaps on top of what comes and goes: a pass's tensors, a
 /// checkpoint's arrays. Measured, see `docs/scale.md`.
 const CPU_FACTOR: f64 = 1.2;
@@ -33,6 +31,8 @@ const USABLE: f64 = 0.9;
 /// A GPU's memory pool and its kernels' scratch buffers on top of the tensors. Not measured: no GPU
 /// was at hand.
 const GPU_FACTOR: f64 = 1.3;
+/// What a GPU holds besides tensors. Not measured either.
+const GPU_CONTEXT: u64 = 256 << 20;
 
 /// Whose passes a step takes, since they do not keep the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

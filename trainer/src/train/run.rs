@@ -77,8 +77,7 @@ impl EpochRecord {
     pub fn score(&self) -> Option<f64> {
         let scores = self.validation.as_ref()?;
         let dice = [Class::Kidney, Class::Tumour].map(|class| scores.paper.get(class).dice);
-        let defined: Vec<f64> = dice.into_iter().flatten().collect();
-        (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
+        evaluate::extremes::mean(dice)
     }
 }
 
@@ -117,6 +116,7 @@ impl Run {
             let text = "no slice of the prepared set is in its training split; change split.toml";
             return Err(TrainError::Config(text.into()));
         }
+        config.loss(&data).map_err(TrainError::Config)?;
         let fail = |reason: String| TrainError::Folder {
             path: folder.into(),
             reason,
@@ -165,7 +165,7 @@ impl Run {
         let known: serde_json::Value = fs::read_to_string(folder.join("versions.json"))
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
-            .ok_or_else(|| fail("versions.json is missing or damaged".into()))?;
+            .ok_or_else(|| fail("versions.json is missing or damaged; start a new run".into()))?;
         let fingerprint = fs::read_to_string(folder.join("fingerprint.json")).unwrap_or_default();
         let now = serde_json::to_value(data.fingerprint()).unwrap_or_default();
         let same_data =

@@ -6,7 +6,7 @@ use super::average::Average;
 use crate::adam::{Adam, AdamConfig};
 use crate::loss::Loss;
 use crate::network::forward::BatchStatistics;
-use crate::network::graph::{KERAS_MOMENTUM, LayerOp, Role};
+use crate::network::graph::{LayerOp, Role};
 use crate::network::{Freeze, Graph, Parameters, parallel, train_pass};
 
 /// A batch on the training device.
@@ -172,9 +172,8 @@ impl Learner {
     }
 
     fn move_layer(&mut self, s: BatchStatistics) {
-        let momentum = match self.graph.nodes()[s.layer].op {
-            LayerOp::BatchNorm { momentum, .. } => momentum,
-            _ => KERAS_MOMENTUM,
+        let LayerOp::BatchNorm { momentum, .. } = self.graph.nodes()[s.layer].op else {
+            unreachable!("only batch norms have statistics")
         };
         let n = s.count as f64;
         let unbiased = s.variance * (n / (n - 1.0).max(1.0));

@@ -3,7 +3,7 @@
 //! The right factor lies in *panels*: blocks of 32 (the last 16, if that is enough) columns, padded
 //! with zeros, each block stored row after row. That is what a register tile reads, so nothing is
 //! packed inside a product. Widths don't depend on the machine; how many registers a panel's row
-//! fills does, and is chosen at run time (AVX-512, AVX2, NEON, or none).
+//! fills does, and is chosen at run time; see [`super::registers`].
 
 use super::registers::{F32s, Simd, WithSimd, dispatch, lanes, load, mul_add, splat};
 
@@ -110,11 +110,9 @@ impl Product<'_> {
             self.tile::<S, M, V>(row, column, panel);
         }
         let mut row = whole;
-        if M > 3 && m - row >= 3 {
-            while m - row >= 3 {
-                self.tile::<S, 3, V>(row, column, panel);
-                row += 3;
-            }
+        while M > 3 && m - row >= 3 {
+            self.tile::<S, 3, V>(row, column, panel);
+            row += 3;
         }
         while row < m {
             self.tile::<S, 1, V>(row, column, panel);

@@ -125,7 +125,8 @@ fn array(group: &Group, label: &str, left: &mut usize) -> Result<SourceValue, St
         ));
     }
     let (shape, values) = match shape[..] {
-        [height, width, from, out] => (
+        // An empty array has nothing to turn, and its other sides may be too large to multiply.
+        [height, width, from, out] if !values.is_empty() => (
             vec![out, from, height, width],
             oihw(&values, height * width, from, out),
         ),
@@ -142,7 +143,7 @@ fn array(group: &Group, label: &str, left: &mut usize) -> Result<SourceValue, St
 /// HWIO to OIHW.
 fn oihw(values: &[f32], places: usize, from: usize, out: usize) -> Vec<f32> {
     let mut kernel = vec![0.0; values.len()];
-    for (place, block) in values.chunks_exact((from * out).max(1)).enumerate() {
+    for (place, block) in values.chunks_exact(from * out).enumerate() {
         for (i, row) in block.chunks_exact(out).enumerate() {
             for (o, &v) in row.iter().enumerate() {
                 kernel[(o * from + i) * places + place] = v;

@@ -22,7 +22,8 @@ pub enum Matched {
 pub struct Plan {
     /// (layer of the file, layer of the network).
     pairs: Vec<(usize, NodeId)>,
-    graph: Vec<Vec<Variable>>,
+    /// The variables of each pair's layer of the network.
+    variables: Vec<Vec<Variable>>,
     /// How they were matched.
     pub matched: Matched,
     /// Whether the decoder's layers are among them; if not, it stays as initialised.
@@ -52,7 +53,7 @@ impl Plan {
             .iter()
             .any(|&(_, id)| Part::of(&graph.nodes()[id].name) == Part::Decoder);
         Ok(Self {
-            graph: pairs
+            variables: pairs
                 .iter()
                 .map(|&(_, id)| graph.variables_of(id))
                 .collect(),
@@ -73,7 +74,7 @@ impl Plan {
     /// # Panics
     /// If `source` or `parameters` are not those the plan was made for: a mistake of the caller, not of any input.
     pub fn apply(&self, source: &Source, parameters: &mut Parameters) {
-        for (&(layer, _), variables) in self.pairs.iter().zip(&self.graph) {
+        for (&(layer, _), variables) in self.pairs.iter().zip(&self.variables) {
             for (at, variable) in variables.iter().enumerate() {
                 let value = source.layers[layer].value(variable.role, at);
                 let value = value.expect("plans hold layers that fit");
@@ -175,7 +176,7 @@ fn names(
     Ok(pairs)
 }
 
-/// All layers, or all of the encoder, in the model's order; only if every shape agrees.
+/// All layers, all but the adapter, or all of the encoder, in the model's order; only if every shape agrees.
 fn order(source: &Source, graph: &Graph, layers: &[NodeId]) -> Option<Vec<(usize, NodeId)>> {
     if !source.ordered {
         return None;

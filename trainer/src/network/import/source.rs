@@ -161,8 +161,9 @@ impl Source {
 
     /// What input the weights want, if it can be told.
     ///
-    /// The channels are those of the first layer. The published reference encoders take pixels in 0 ..= 255 and
-    /// keep the mean of their training images in `bn_data`; a mean above 1 cannot come from pixels in 0 ..= 1.
+    /// The channels are those of the first layer. A reference encoder without decoder counts as one of the published ones,
+    /// which take pixels in 0 ..= 255. A whole network keeps the mean of its training images in `bn_data`; a mean above 1
+    /// cannot come from pixels in 0 ..= 1.
     pub fn expects(&self) -> Option<Expects> {
         let adapter = self.layer(super::super::architecture::ADAPTER);
         let width =

@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::{Flex, FlexTensor};
 use burn::tensor::Tensor;
 
-use super::{from_maps, from_vec, maps_of, tracked, untracked, values};
+use super::{as_tensor, from_maps, from_vec, maps_of, tracked, values};
 use crate::network::cpu::Convolution;
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(in crate::network::ops) fn conv2d(
     let (maps, _) = maps_of(&x);
     let y = convolution.forward(values(&x), values(&w), maps);
     let y = from_maps(y, convolution.output(maps), out);
-    untracked(
+    as_tensor(
         match ConvBackward
             .prepare::<NoCheckpointing>(nodes)
             .compute_bound()

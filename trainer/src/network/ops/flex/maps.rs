@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::Flex;
 use burn::tensor::Tensor;
 
-use super::{from_maps, from_vec, maps_of, tracked, untracked, values};
+use super::{as_tensor, from_maps, from_vec, maps_of, tracked, values};
 use crate::network::cpu::{self, Maps};
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(in crate::network::ops) fn add_bias(x: &Tensor<4>, bias: &Tensor<1>) -> Tens
         }
     }
     let y = from_maps(y, maps, channels);
-    untracked(
+    as_tensor(
         match BiasBackward
             .prepare::<NoCheckpointing>(nodes)
             .compute_bound()
@@ -82,7 +82,7 @@ pub(in crate::network::ops) fn max_pool(x: &Tensor<4>) -> Tensor<4> {
     let (maps, channels) = maps_of(&x);
     let (y, from) = cpu::max_pool(values(&x), maps, channels);
     let y = from_maps(y, cpu::pooled(maps), channels);
-    untracked(
+    as_tensor(
         match PoolBackward
             .prepare::<NoCheckpointing>(nodes)
             .compute_bound()
@@ -119,7 +119,7 @@ pub(in crate::network::ops) fn upsample(x: &Tensor<4>) -> Tensor<4> {
     let (maps, channels) = maps_of(&x);
     let y = cpu::double(values(&x), maps, channels);
     let y = from_maps(y, cpu::doubled(maps), channels);
-    untracked(
+    as_tensor(
         match UpsampleBackward
             .prepare::<NoCheckpointing>(nodes)
             .compute_bound()
@@ -160,7 +160,7 @@ pub(in crate::network::ops) fn concat(a: &Tensor<4>, b: &Tensor<4>) -> Tensor<4>
     let ((maps, first), (_, second)) = (maps_of(&a), maps_of(&b));
     let y = cpu::join(values(&a), values(&b), [first, second]);
     let y = from_maps(y, maps, first + second);
-    untracked(
+    as_tensor(
         match ConcatBackward
             .prepare::<NoCheckpointing>(nodes)
             .compute_bound()

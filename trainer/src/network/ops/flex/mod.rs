@@ -33,7 +33,8 @@ fn tracked<const D: usize>(t: &Tensor<D>) -> Tracked {
         .expect("the channels-last layout is chosen for the CPU backend only")
 }
 
-fn untracked<const D: usize>(t: Tracked) -> Tensor<D> {
+/// The same the other way round; it stays tracked.
+fn as_tensor<const D: usize>(t: Tracked) -> Tensor<D> {
     Tensor::from_primitive::<Autodiff<Flex>>(t)
 }
 

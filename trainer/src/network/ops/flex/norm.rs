@@ -8,7 +8,7 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::tensor::Tensor;
 
 use super::super::BatchNormed;
-use super::{Tracked, from_maps, from_vec, maps_of, tracked, untracked, values};
+use super::{Tracked, as_tensor, from_maps, from_vec, maps_of, tracked, values};
 use crate::network::cpu::{self, Normalisation};
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(in crate::network::ops) fn batch_norm(
         OpsKind::UnTracked(prep) => prep.finish(y),
     };
     BatchNormed {
-        output: untracked(output),
+        output: as_tensor(output),
         mean,
         variance,
     }
