@@ -13,20 +13,22 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The comment above is the help.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
 jobs=1 shared=
 while getopts j:s: option; do
     case $option in
         j) jobs=$OPTARG ;;
         s) shared=$OPTARG ;;
-        *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        *) usage; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-[ $# -ge 1 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { usage; exit 2; }
 seconds=$1
 shift
 nightly=${NIGHTLY:-nightly}
-command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is not here; run: cargo install cargo-fuzz"; exit 1; }
 
 targets=("$@")
 if [ $# -eq 0 ]; then
@@ -36,11 +38,8 @@ fi
 # The features that a target needs, as fuzz/Cargo.toml has them.
 features() { sed -n "/^name = \"$1\"/,/^\$/s/^required-features = \[\"\(.*\)\"\]/\1/p" fuzz/Cargo.toml; }
 
-[ -d fuzz/corpus ] || cargo run --quiet -p nephrobox-parsers --no-default-features --features engine --example seeds -- fuzz/corpus ${shared:+"$shared"}
-
 one() {
-    local target=$1 wanted program log start
-    wanted=$(features "$target")
+    local target=$1 program log
     program=fuzz/target/x86_64-unknown-linux-gnu/release/$target
     log=fuzz/corpus/$target.log
     mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
@@ -52,12 +51,15 @@ one() {
     local cpu executions coverage corpus
     cpu=$(awk '{ printf "%d", $1 + $2 }' "$log.time")
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
-    coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+    # A target that falls over its first input has not counted any.
+    coverage=$({ grep -o 'cov: [0-9]*' "$log" || true; } | tail -1 | cut -d' ' -f2)
     corpus=$(find "fuzz/corpus/$target" -type f | wc -l)
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$target" "$cpu" "${executions:-0}" "${coverage:-0}" "$corpus" "$outcome" | tee -a fuzz/corpus/runs.tsv
 }
 
 if [ "$seconds" -gt 0 ]; then
+    command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is not here; run: cargo install cargo-fuzz"; exit 1; }
+    [ -d fuzz/corpus ] || cargo run --quiet -p nephrobox-parsers --no-default-features --features engine --example seeds -- fuzz/corpus ${shared:+"$shared"}
     for target in "${targets[@]}"; do
         wanted=$(features "$target")
         (cd fuzz && cargo "+$nightly" fuzz build ${wanted:+--features "$wanted"} "$target" 2>&1 | tail -1)
@@ -68,6 +70,7 @@ if [ "$seconds" -gt 0 ]; then
     done
     wait
 fi
+[ -f fuzz/corpus/runs.tsv ] || { echo "nothing has been fuzzed here yet"; exit 1; }
 echo
 echo "| target | CPU hours | executions | edges | corpus | found |"
 echo "| --- | ---: | ---: | ---: | ---: | --- |"

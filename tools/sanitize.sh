@@ -8,7 +8,8 @@
 #
 # Words after the first go to the test programs: `tools/sanitize.sh address int8` runs tests with "int8" in their names.
 # Which test programs: SUITES="--lib --test hostile" and the like; all of the engine's by default, the kernels' own under Miri and valgrind.
-# Needs: rustup's nightly toolchain for the first two, valgrind for the last. Builds into target/sanitize. Ends with 0 if nothing was found.
+# Needs: rustup's nightly toolchain for the first two, valgrind for the last, which takes the
+# ordinary build; the others build into target/sanitize. Ends with 0 if nothing was found.
 set -eu
 cd "$(dirname "$0")/.."
 

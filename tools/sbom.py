@@ -54,11 +54,16 @@ def packages(target):
     return {(one["name"], one["version"]): (one, sums[one["name"], one["version"]]) for one in found}
 
 
+def own(program, features):
+    """Of the features that were named, those of this program."""
+    return [one for one in features if one.split("/", 1)[0] == program]
+
+
 def tree(program, target, features):
     """The crates in a program and what each needs, as cargo resolves them for it alone."""
     command = ["cargo", "tree", "--locked", "-p", program, "-e", "normal,no-proc-macro"]
     command += ["--target", target, "--prefix", "depth", "--format", " {p}"]
-    wanted = [one.split("/", 1)[1] for one in features if one.split("/", 1)[0] == program]
+    wanted = [one.split("/", 1)[1] for one in own(program, features)]
     if wanted:
         command += ["--features", ",".join(wanted)]
     needs, path = {}, []
@@ -147,7 +152,7 @@ def bill(program, target, features, known, models):
             "component": about,
             "properties": [
                 {"name": "nephrobox:target", "value": target},
-                {"name": "nephrobox:features", "value": " ".join(features) or "none"},
+                {"name": "nephrobox:features", "value": " ".join(own(program, features)) or "none"},
                 {"name": "nephrobox:commit", "value": call("git", "rev-parse", "HEAD").strip()},
             ],
         },

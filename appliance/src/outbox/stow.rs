@@ -49,6 +49,8 @@ impl StowDestination {
             .timeout_connect(Some(Duration::from_secs(30)))
             .timeout_send_body(Some(Duration::from_mins(10)))
             .timeout_recv_response(Some(Duration::from_mins(2)))
+            // The words of the answer too: one archive must not keep the others waiting.
+            .timeout_recv_body(Some(Duration::from_mins(2)))
             .user_agent(concat!("nephrobox/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build()

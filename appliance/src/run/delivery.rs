@@ -149,7 +149,7 @@ fn without_a_line(core: &Core) -> Result<(), SpoolError> {
 
 fn failed(core: &Core, why: &str) {
     let message = format!(
-        "a destination cannot take results ({why}); see that its disk is there and has room"
+        "a destination cannot take results ({why}); see that its disk or archive is there and has room"
     );
     core.raise(FAULT, message, false);
 }

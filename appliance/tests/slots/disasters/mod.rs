@@ -127,7 +127,7 @@ fn page(rows: &[(&Disaster, Tried)]) -> String {
 `cargo test -p nephrobox --test slots --test spool` cuts the power at every write, sync, rename, removal and new folder that the box's storage
 sees, and starts the box from what its disk may hold then: nothing of what was not synced, everything, and {PARTS} random parts, in which blocks
 are missing, zero or garbage and any of the names may be old. After each random part the power goes once more while the box recovers. The disk
-is `appliance/src/storage/faulty.rs`: it keeps what the contract of the box's storage promises, and may lose everything else.
+is `appliance/src/storage/faulty`: it keeps what the contract of the box's storage promises, and may lose everything else.
 
 ## Model slots
 
