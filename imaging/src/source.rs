@@ -183,7 +183,7 @@ impl Source {
             Some(reader) => reader,
             None => BufReader::with_capacity(
                 READ_AHEAD,
-                File::open(&self.path).map_err(|source| io_error(&self.path, source))?,
+                files::open(&self.path).map_err(|source| io_error(&self.path, source))?,
             ),
         };
         reader

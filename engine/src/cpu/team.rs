@@ -24,8 +24,26 @@ pub(crate) struct Member<'a> {
 /// its own a team never gets there.
 const PATIENCE: usize = 20_000;
 
+/// Arrivals once a member has panicked: more than there ever are.
+const BROKEN: usize = usize::MAX / 2;
+
+/// Tells the others, who would wait for ever, that a member has panicked.
+struct Warn<'a>(&'a AtomicUsize);
+
+impl Drop for Warn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(BROKEN, Ordering::Release);
+        }
+    }
+}
+
 impl Member<'_> {
     /// Waits until all members have come this far. What they wrote before is visible to all after.
+    ///
+    /// # Panics
+    ///
+    /// If another member has panicked.
     pub(crate) fn wait(&mut self) {
         if self.count == 1 {
             return;
@@ -34,7 +52,12 @@ impl Member<'_> {
         let all = self.meetings * self.count;
         self.arrivals.fetch_add(1, Ordering::AcqRel);
         let mut turns = 0;
-        while self.arrivals.load(Ordering::Acquire) < all {
+        loop {
+            let arrived = self.arrivals.load(Ordering::Acquire);
+            assert!(arrived < BROKEN, "another thread of the team panicked");
+            if arrived >= all {
+                break;
+            }
             turns += 1;
             if turns < PATIENCE {
                 std::hint::spin_loop();
@@ -77,7 +100,10 @@ impl Team {
         match &self.pool {
             None => work(member(0)),
             Some(pool) => {
-                pool.broadcast(|context| work(member(context.index())));
+                pool.broadcast(|context| {
+                    let _warn = Warn(&arrivals);
+                    work(member(context.index()));
+                });
             }
         }
     }
@@ -98,6 +124,25 @@ mod tests {
                 assert_eq!(step.load(Ordering::Relaxed), 3);
             }
         });
+    }
+
+    #[test]
+    fn a_member_that_panics_does_not_let_the_others_wait_for_ever() {
+        let team = Team::new(3).unwrap();
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            team.run(|mut member| {
+                assert_ne!(member.index, 1);
+                member.wait();
+            });
+        }));
+        broken.unwrap_err();
+        // And it can work again.
+        let all = AtomicUsize::new(0);
+        team.run(|mut member| {
+            all.fetch_add(1, Ordering::Relaxed);
+            member.wait();
+        });
+        assert_eq!(all.into_inner(), 3);
     }
 
     #[test]

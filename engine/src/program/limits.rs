@@ -88,3 +88,11 @@ pub(crate) fn affordable(bytes: Option<u64>) -> Result<u64, FitError> {
         }),
     }
 }
+
+/// Refuses more work for a slice than [`MAX_WORK`], in multiplications.
+pub(crate) fn bearable(multiplications: u64) -> Result<(), FitError> {
+    if multiplications > MAX_WORK {
+        return Err(FitError::Work { multiplications });
+    }
+    Ok(())
+}

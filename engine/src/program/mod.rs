@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use builder::Builder;
 pub use check::ProgramError;
 pub use grids::{Site, quantised, sites};
-pub(crate) use limits::affordable;
+pub(crate) use limits::{affordable, bearable};
 pub use limits::{
     FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
     MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_TERMS, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,

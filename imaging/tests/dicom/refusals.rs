@@ -188,6 +188,19 @@ fn one_identifier_for_two_slices() {
     assert!(matches!(error, DicomError::Differ { .. }), "{error}");
 }
 
+/// Which of the two would be used must not hang on the names of their files.
+#[test]
+fn two_images_with_one_identifier() {
+    let error = spoilt(|slices| {
+        let mut second = slices[1].clone();
+        let mut raw = second.raw();
+        raw[0] ^= 1;
+        second.bytes(raw);
+        slices.push(second);
+    });
+    assert!(matches!(error, DicomError::Differ { .. }), "{error}");
+}
+
 #[test]
 fn a_slice_pushed_aside() {
     let error = spoilt(|slices| slices[3].shift([1.0, 0.0, 0.0]));

@@ -29,7 +29,9 @@ pub(super) fn biases(
     let means = means(job, slices, grids)?;
     let mut program = job.program.clone();
     let mut tensors: Vec<Tensor> = job.tensors.iter().cloned().collect();
+    let wide = job.wide();
     for op in &mut program.ops {
+        let wide = wide.contains(&op.output());
         // The four phases of a doubled convolution share a bias: their mean shift.
         let phases = if matches!(op, Op::UpConv2d { .. }) {
             4
@@ -55,7 +57,7 @@ pub(super) fn biases(
             continue;
         };
         let kernel = &tensors[weight.index()];
-        let shifts = shifts(kernel, means)?;
+        let shifts = shifts(kernel, &rounded(kernel, wide)?, means);
         let channels = shifts.len() / phases;
         let before = bias.map_or_else(|| vec![0.0; channels], |id| tensors[id.index()].to_f32());
         let after = before.iter().enumerate().map(|(o, &before)| {
@@ -71,11 +73,22 @@ pub(super) fn biases(
     Ok(without_unused(program, tensors))
 }
 
-/// By how much rounding raises the mean result of each kernel.
-fn shifts(kernel: &Tensor, means: &Means) -> Result<Vec<f64>, TrainError> {
+/// A kernel's weights as integers give them: of 8 bits, or of 16 where it is split into a coarse and a fine part.
+fn rounded(kernel: &Tensor, wide: bool) -> Result<Vec<f32>, TrainError> {
+    let coarse = kernel.stored_as(Storage::I8).map_err(network)?.to_f32();
+    if !wide {
+        return Ok(coarse);
+    }
+    let rest = kernel.to_f32().iter().zip(&coarse).map(|(w, c)| w - c);
+    let rest = Tensor::f32(kernel.name(), kernel.shape().to_vec(), rest.collect());
+    let fine = rest.and_then(|rest| rest.stored_as(Storage::I8)).map_err(network)?;
+    Ok(coarse.iter().zip(fine.to_f32()).map(|(c, f)| c + f).collect())
+}
+
+/// By how much rounding raises the mean result of each of these kernels.
+fn shifts(kernel: &Tensor, rounded: &[f32], means: &Means) -> Vec<f64> {
     let taps: usize = kernel.shape()[2..].iter().product();
     let exact = kernel.to_f32();
-    let rounded = kernel.stored_as(Storage::I8).map_err(network)?.to_f32();
     let mean = |weights: &[f32], means: &[f64]| -> f64 {
         let channels = weights.chunks_exact(taps).zip(means);
         channels
@@ -84,9 +97,9 @@ fn shifts(kernel: &Tensor, means: &Means) -> Result<Vec<f64>, TrainError> {
     };
     let size = taps * kernel.shape()[1];
     let kernels = exact.chunks_exact(size).zip(rounded.chunks_exact(size));
-    Ok(kernels
+    kernels
         .map(|(exact, rounded)| mean(rounded, &means.rounded) - mean(exact, &means.exact))
-        .collect())
+        .collect()
 }
 
 /// Means of what convolutions read, by value.

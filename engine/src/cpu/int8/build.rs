@@ -8,7 +8,7 @@ use crate::cpu::kernels::int8::{
     Unfit, Window, is_map,
 };
 use crate::cpu::kernels::memory::SLACK;
-use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors, affordable};
+use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors, affordable, bearable};
 
 /// Packed steps with the values whose borders they clear, and what they need.
 pub(super) struct Built {
@@ -23,7 +23,8 @@ pub(super) struct Built {
 
 /// Packs the steps of a graph for images of `rows x cols` pixels and a team of `threads`. Tensors are dropped as soon as they are packed.
 ///
-/// What it will take is computed and compared with [`MAX_MEMORY_BYTES`](crate::program::MAX_MEMORY_BYTES) before anything is packed.
+/// What it will take is computed and compared with [`MAX_MEMORY_BYTES`](crate::program::MAX_MEMORY_BYTES) and
+/// [`MAX_WORK`](crate::program::MAX_WORK) before anything is packed.
 pub(super) fn build(
     graph: &Graph,
     plan: &Plan,
@@ -34,6 +35,7 @@ pub(super) fn build(
     let (grids, labels, memory) = lay_out(graph, plan, [rows, cols]);
     let mut weights = Weights::new(graph, tensors);
     let logits = 4 * rows * cols * GROUP;
+    bearable(work(graph, &grids, &weights))?;
     affordable(needs(graph, &grids, &weights, threads, memory + logits))?;
     let mut steps = Vec::with_capacity(graph.steps.len());
     for step in &graph.steps {
@@ -222,6 +224,26 @@ fn needs(
     }
     let teams = (scratch + SLACK as u64).checked_mul(threads.max(1) as u64)?;
     packed.checked_add(values as u64)?.checked_add(teams)
+}
+
+/// Multiplications of all convolutions, saturated, filled up as [`Plan::work`] counts them.
+///
+/// The plan counts an operation once. Here a sum is computed again for each value that is made of it, and a convolution as often as it
+/// stands in sums.
+fn work(graph: &Graph, grids: &[Grid], weights: &Weights) -> u64 {
+    let of_sum = |sum: &Sum| {
+        let pixels: usize = output_size(sum, grids, weights).map_or(0, |[rows, cols]| rows * cols);
+        let outputs = weights.outputs(sum).next_multiple_of(GROUP);
+        let taps = sum.terms.iter().map(|term| {
+            grids[term.input].channels.next_multiple_of(GROUP) * weights.kernel(term).pow(2)
+        });
+        (pixels as u64).saturating_mul(outputs as u64 * taps.sum::<usize>() as u64)
+    };
+    let sums = graph.steps.iter().filter_map(|step| match step {
+        Step::Conv { sum, .. } | Step::Head { sum } => Some(of_sum(sum)),
+        _ => None,
+    });
+    sums.fold(0, u64::saturating_add)
 }
 
 /// Rows and columns of a sum's result.

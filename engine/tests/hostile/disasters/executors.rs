@@ -64,6 +64,23 @@ pub(super) fn refused() -> Vec<Disaster> {
             sentence: "bytes of memory; at most 4294967296 are allowed",
         },
         Disaster {
+            name: "one convolution that is computed again for each of 2,900 grids",
+            package: {
+                let mut raw = Raw::new();
+                let image = raw.quantise(ValueId::INPUT, 0.004);
+                let [widen, all, three] =
+                    [[16, 1, 1, 1], [16, 16, 31, 31], [3, 16, 1, 1]].map(|s| raw.tensor(&s, 0.001));
+                let x = raw.conv(image, widen, 0);
+                let x = raw.quantise(x, 0.004);
+                let sum = raw.conv(x, all, 15);
+                let x = (1..=2900).fold(sum, |_, n| raw.quantise(sum, 1.0 / n as f32));
+                let x = raw.conv(x, three, 0);
+                large(raw.logits(x), 1024)
+            },
+            with: Some(Arithmetic::Int8),
+            sentence: "multiplications; at most 1099511627776 are allowed",
+        },
+        Disaster {
             name: "a factor between grids that is infinite",
             package: {
                 let mut raw = Raw::new();
