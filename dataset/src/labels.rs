@@ -186,46 +186,46 @@ mod tests {
     use super::*;
 
     proptest! {
-            #![proptest_config(ProptestConfig::with_cases(24))]
-            /// The pass in the file's order and the canonical reader with `Preprocess::labels` must tell the same.
-            #[test]
-            fn a_pass_agrees_with_slices_through_the_preprocessing(
-                shape in (1usize..5, 1usize..90, 1usize..90),
-                side in prop::sample::select(vec![(32, 32), (64, 64), (7, 13)]),
-                pad_to_square: bool,
-                seed: u32,
-            ) {
-                let shape = [shape.0, shape.1, shape.2];
-                let preprocess = Preprocess { rows: side.0, cols: side.1, pad_to_square, ..Preprocess::default() };
-                let folder = tempfile::tempdir().unwrap();
-                let path = folder.path().join("segmentation.nii.gz");
-                let geometry = Geometry::kits(shape, Spacing::new(3.0, 0.8, 0.8).unwrap()).unwrap();
-                let label = |s: usize, p: usize| match (s * 7919 + p).wrapping_mul(seed as usize | 1) >> 7 & 15 {
-                    1..=3 if s != 1 => 1,
-                    4 if s != 1 => 2,
-                    _ => 0, // and slice 1 is background only
-                };
-                write_labels(&path, &geometry, &mut |s, out| {
-                    out.iter_mut().enumerate().for_each(|(p, value)| *value = label(s, p));
-                }).unwrap();
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// The pass in the file's order and the canonical reader with `Preprocess::labels` must tell the same.
+        #[test]
+        fn a_pass_agrees_with_slices_through_the_preprocessing(
+            shape in (1usize..5, 1usize..90, 1usize..90),
+            side in prop::sample::select(vec![(32, 32), (64, 64), (7, 13)]),
+            pad_to_square: bool,
+            seed: u32,
+        ) {
+            let shape = [shape.0, shape.1, shape.2];
+            let preprocess = Preprocess { rows: side.0, cols: side.1, pad_to_square, ..Preprocess::default() };
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("segmentation.nii.gz");
+            let geometry = Geometry::kits(shape, Spacing::new(3.0, 0.8, 0.8).unwrap()).unwrap();
+            let label = |s: usize, p: usize| match (s * 7919 + p).wrapping_mul(seed as usize | 1) >> 7 & 15 {
+                1..=3 if s != 1 => 1,
+                4 if s != 1 => 2,
+                _ => 0, // and slice 1 is background only
+            };
+            write_labels(&path, &geometry, &mut |s, out| {
+                out.iter_mut().enumerate().for_each(|(p, value)| *value = label(s, p));
+            }).unwrap();
 
-                let (scan, maps) = LabelScan::read_with_maps(&path, &preprocess).unwrap();
-                prop_assert_eq!(&LabelScan::read(&path, &preprocess).unwrap().slices, &scan.slices);
-                let mut reader = LabelReader::open(&path).unwrap();
-                let mut slice = vec![0; shape[1] * shape[2]];
-                let mut small = vec![0; side.0 * side.1];
-                let count = |labels: &[u8]| {
-                    let mut counts = [0u32; 3];
-                    for &label in labels {
-     counts[usize::from(label)] += 1;
-    }
-                    counts
-                };
-                while let Some(s) = reader.next_slice(&mut slice).unwrap() {
-                    preprocess.labels(&slice, shape[1], shape[2], &mut small).unwrap();
-                    prop_assert_eq!(scan.slices[s], SliceCounts { full: count(&slice), small: count(&small) });
-                    prop_assert_eq!(maps.get(&s).cloned().unwrap_or(vec![0; small.len()]), small.clone());
+            let (scan, maps) = LabelScan::read_with_maps(&path, &preprocess).unwrap();
+            prop_assert_eq!(&LabelScan::read(&path, &preprocess).unwrap().slices, &scan.slices);
+            let mut reader = LabelReader::open(&path).unwrap();
+            let mut slice = vec![0; shape[1] * shape[2]];
+            let mut small = vec![0; side.0 * side.1];
+            let count = |labels: &[u8]| {
+                let mut counts = [0u32; 3];
+                for &label in labels {
+                    counts[usize::from(label)] += 1;
                 }
+                counts
+            };
+            while let Some(s) = reader.next_slice(&mut slice).unwrap() {
+                preprocess.labels(&slice, shape[1], shape[2], &mut small).unwrap();
+                prop_assert_eq!(scan.slices[s], SliceCounts { full: count(&slice), small: count(&small) });
+                prop_assert_eq!(maps.get(&s).cloned().unwrap_or(vec![0; small.len()]), small.clone());
             }
         }
+    }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io;
 use std::path::Path;
 
 use nephrobox_imaging::files;
@@ -59,7 +58,7 @@ impl std::fmt::Display for Split {
     }
 }
 
-/// The names of the patients of each part, sorted.
+/// The names of the patients of each part; sorted where they were drawn, and as they stand in a file that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatientSplit {
@@ -181,8 +180,11 @@ impl PatientSplit {
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let failed = |error| DataError::io(path, "read the split", error);
         let bytes = files::read(path, MOST_BYTES).map_err(failed)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        let remedy = "the file holds three lists of case names: train, validation and test";
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let what = "the split is not text in UTF-8";
+            DataError::new(DataErrorKind::Split, path, what, remedy).because(error)
+        })?;
         toml::from_str(&text).map_err(|e: toml::de::Error| {
             let line = e
                 .span()
@@ -194,7 +196,7 @@ impl PatientSplit {
                     "line {line} of the split is not understood: {}",
                     e.message()
                 ),
-                "the file holds three lists of case names: train, validation and test",
+                remedy,
             )
         })
     }
@@ -206,9 +208,14 @@ impl PatientSplit {
     }
 
     /// BLAKE3 of the split, hexadecimal: a fingerprint tells the data, this tells who is in which part. Comments and
-    /// order in a file do not count.
+    /// the order of lists and names in a file do not count.
     pub fn hash(&self) -> String {
-        blake3::hash(self.to_toml().as_bytes()).to_hex().to_string()
+        let mut split = self.clone();
+        for names in [&mut split.train, &mut split.validation, &mut split.test] {
+            names.sort_unstable();
+        }
+        let text = split.to_toml();
+        blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
     /// The text of the split file.
@@ -379,6 +386,21 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
         }
         split("train = ['case_c']\nvalidation = []\ntest = ['case_b', 'case_a']").unwrap();
+    }
+
+    #[test]
+    fn the_order_of_names_in_a_file_does_not_change_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("split.toml");
+        let hash = |text: &str| {
+            fs::write(&path, text).unwrap();
+            PatientSplit::read(&path).unwrap().hash()
+        };
+        let sorted = hash("train = ['a', 'b']\nvalidation = ['c']\ntest = []\n");
+        let edited = hash("# mine\ntest = []\ntrain = ['b', 'a']\nvalidation = ['c']\n");
+        assert_eq!(edited, sorted);
+        let other = hash("train = ['a', 'c']\nvalidation = ['b']\ntest = []\n");
+        assert_ne!(other, sorted);
     }
 
     #[test]

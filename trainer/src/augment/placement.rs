@@ -17,7 +17,7 @@ pub struct Placement {
     pub degrees: f64,
     /// Scale range; below 1 shrinks the patient.
     pub scale: [f64; 2],
-    /// Largest change of the ratio of height to width.
+    /// Height is stretched by a factor in 1 ± this, and width is squeezed by the same.
     pub aspect: f64,
     /// Largest shift, as a share of the height or width.
     pub shift: f64,

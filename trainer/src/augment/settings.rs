@@ -51,7 +51,7 @@ macro_rules! transforms {
         }
 
         impl Transform {
-            /// All transforms with the library's default parameters, each with its name in a config.
+            /// All transforms with the library's default parameters, each with the name of its type.
             pub fn all() -> Vec<(&'static str, Self)> {
                 vec![$((stringify!($name), Self::$name($name::default()))),+]
             }
@@ -334,6 +334,7 @@ fn names() -> String {
     PRESETS.map(|(name, _)| name).join(", ")
 }
 
+/// A value as in a config file, numbers to four digits.
 fn short(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Array(values) => {
@@ -370,7 +371,7 @@ impl fmt::Display for Transform {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The same text as in a config file.
+        // The keys and values of a config file, written as JSON, which is one line.
         let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }

@@ -11,7 +11,8 @@ use crate::closed_form::Stream;
 
 /// Standard deviation of noise that is uniform in [-1, 1), as the reference draws it.
 const UNIFORM_DEVIATION: f64 = 0.577_350_269_189_625_8;
-/// Frequencies from the first that the filter damps below this are left out: a fifty-thousandth of the field's power.
+/// Frequencies from the first that the filter damps below this are left out: along each axis a fifty-thousandth of the
+/// field's power.
 const SILENT: f64 = 1e-2;
 
 /// A Gaussian filter of one deviation for fields of one size.

@@ -65,13 +65,13 @@ pub fn affine(sample: &mut Sample, spare: &mut Spare, map: &Affine) {
     };
     let (across_x, across_y) = (table(a), table(d));
     let down = |slope: f64, offset: f64, y: usize, half: i32| {
-        ((slope * y as f64 + offset) * one).round_ties_even() as i32 + half
+        (((slope * y as f64 + offset) * one).round_ties_even() as i32).wrapping_add(half)
     };
-    spare.resample(sample, |y, step, xs, ys| {
+    spare.resample(sample, |y, unit, xs, ys| {
         // Nearest adds half a pixel before it cuts the fraction off, bilinear half of a 1/32.
-        let (half, shift) = match step {
-            Step::Nearest => (1 << (TABLE - 1), TABLE),
-            Step::Bilinear => (1 << (TABLE - FRACTION - 1), TABLE - FRACTION),
+        let (half, shift) = match unit {
+            Unit::Nearest => (1 << (TABLE - 1), TABLE),
+            Unit::Bilinear => (1 << (TABLE - FRACTION - 1), TABLE - FRACTION),
         };
         let (x0, y0) = (down(b, c, y, half), down(e, f, y, half));
         for ((out, add), place) in [(xs, &across_x), (ys, &across_y)].into_iter().zip([x0, y0]) {
@@ -86,37 +86,37 @@ pub fn affine(sample: &mut Sample, spare: &mut Spare, map: &Affine) {
 /// Moves every pixel: target (x, y) comes from `(x + dx, y + dy)`, in pixels, `rows * cols` each.
 pub fn displace(sample: &mut Sample, spare: &mut Spare, dx: &[f32], dy: &[f32]) {
     let cols = sample.cols;
-    spare.resample(sample, |y, step, xs, ys| {
+    spare.resample(sample, |y, unit, xs, ys| {
         let line = y * cols..(y + 1) * cols;
         for (x, (out, dx)) in xs.iter_mut().zip(&dx[line.clone()]).enumerate() {
-            *out = step.of(x as f32 + dx);
+            *out = unit.of(x as f32 + dx);
         }
         for (out, dy) in ys.iter_mut().zip(&dy[line]) {
-            *out = step.of(y as f32 + dy);
+            *out = unit.of(y as f32 + dy);
         }
     });
 }
 
 /// Target (x, y) comes from `(map_x[x], map_y[y])`.
 pub fn stretch(sample: &mut Sample, spare: &mut Spare, map_x: &[f32], map_y: &[f32]) {
-    spare.resample(sample, |y, step, xs, ys| {
+    spare.resample(sample, |y, unit, xs, ys| {
         for (out, x) in xs.iter_mut().zip(map_x) {
-            *out = step.of(*x);
+            *out = unit.of(*x);
         }
-        ys.fill(step.of(map_y[y]));
+        ys.fill(unit.of(map_y[y]));
     });
 }
 
-/// How a source position is wanted.
+/// What a source position is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// In whole pixels.
+enum Unit {
+    /// Whole pixels.
     Nearest,
-    /// In 1/32 of a pixel.
+    /// 1/32 of a pixel.
     Bilinear,
 }
 
-impl Step {
+impl Unit {
     /// A position in pixels, rounded half to even.
     #[inline]
     fn of(self, pixels: f32) -> i32 {
@@ -147,7 +147,7 @@ impl Spare {
     fn resample(
         &mut self,
         sample: &mut Sample,
-        place: impl Fn(usize, Step, &mut [i32], &mut [i32]),
+        place: impl Fn(usize, Unit, &mut [i32], &mut [i32]),
     ) {
         let (rows, cols) = (sample.rows, sample.cols);
         self.image.resize(rows * cols, 0.0);
@@ -158,11 +158,11 @@ impl Spare {
             return;
         }
         for (y, out) in self.image.chunks_exact_mut(cols).enumerate() {
-            place(y, Step::Bilinear, &mut self.xs, &mut self.ys);
+            place(y, Unit::Bilinear, &mut self.xs, &mut self.ys);
             bilinear(&sample.image, rows, cols, &self.xs, &self.ys, out);
         }
         for (y, out) in self.labels.chunks_exact_mut(cols).enumerate() {
-            place(y, Step::Nearest, &mut self.xs, &mut self.ys);
+            place(y, Unit::Nearest, &mut self.xs, &mut self.ys);
             nearest(&sample.labels, rows, cols, &self.xs, &self.ys, out);
         }
         std::mem::swap(&mut self.image, &mut sample.image);

@@ -62,9 +62,10 @@ pub(super) fn same_as(folder: &Path, devices: &[Device]) -> Vec<Finding> {
     now.into_iter()
         .filter(|(name, version)| then[name] != version.as_str())
         .map(|(name, version)| {
+            let then = then[name].as_str().unwrap_or("of an unknown version");
             Finding::warn(
                 "versions",
-                format!("this run was begun with {name} {}, now it is {version}", then[name]),
+                format!("this run was begun with {name} {then}, now it is {version}"),
                 "results may differ in the last digits from an uninterrupted run; go back to the former one if that matters",
             )
         })

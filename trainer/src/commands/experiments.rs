@@ -205,7 +205,7 @@ impl PlanArgs {
         let choice = |e| results.choice(e);
         for job in plan.own_jobs(&choice) {
             if let Some(settings) = plan.at(job.experiment, &choice, job.value, job.repeat) {
-                JobFolder::new(&self.out, &job).prepare(&plan, settings)?;
+                JobFolder::new(&self.out, &job).prepare(settings)?;
             }
         }
         print!("{}", overview(&plan, &results));

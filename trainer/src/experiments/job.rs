@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Job, Plan};
+use super::plan::Job;
 use super::{ExperimentError, write};
 use crate::train::Settings;
 
@@ -72,8 +72,8 @@ impl JobFolder {
         self.path.join("log.txt")
     }
 
-    /// Makes the folder with its settings, unless it is there.
-    pub fn prepare(&self, plan: &Plan, settings: Settings) -> Result<(), ExperimentError> {
+    /// Makes the folder with its settings, whose paths are seen from the experiments' folder, unless it is there.
+    pub fn prepare(&self, settings: Settings) -> Result<(), ExperimentError> {
         let path = self.path.join("config.toml");
         if path.exists() {
             return Ok(());
@@ -88,10 +88,7 @@ impl JobFolder {
             }
         };
         let settings = Settings {
-            data: settings
-                .data
-                .or_else(|| plan.shared.data.clone())
-                .map(inward),
+            data: settings.data.map(inward),
             weights: settings.weights.map(inward),
             ..settings
         };
@@ -135,7 +132,7 @@ impl JobFolder {
         put(&self.path.join("done.toml"), done)
     }
 
-    /// Epochs the run has behind it, and its last line of `metrics.jsonl`.
+    /// The last line of the run's `metrics.jsonl`; none before its first epoch has ended.
     pub fn last_epoch(&self) -> Option<crate::train::EpochRecord> {
         let text = fs::read_to_string(self.run().join("metrics.jsonl")).ok()?;
         serde_json::from_str(text.lines().last()?).ok()

@@ -9,6 +9,7 @@ use super::results::Results;
 use super::tables::{self, LEGEND, Table};
 use super::{ExperimentError, figures, gallery, write};
 use crate::plots::picture;
+use crate::report::html::escape;
 
 /// Makes everything from what is finished in `root`, into `out`. Returns the page.
 pub fn collect(
@@ -301,10 +302,4 @@ fn inline(svg: &str) -> &str {
 
 fn short(hash: &str) -> &str {
     hash.get(..16).unwrap_or(hash)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::design::{self, Experiment, Value};
 use super::{ExperimentError, write};
 use crate::augment::{Augmentation, PRESETS};
-use crate::data::Prepared;
+use crate::data::{Prepared, Split};
 use crate::network::{Encoder, Freeze};
 use crate::train::{AugmentChoice, Settings, SettingsError};
 
@@ -203,12 +203,7 @@ impl Plan {
                     None => part.values.push(value.name.to_owned()),
                 }
             }
-            let needs = if experiment == Experiment::Final {
-                crate::data::Split::Test
-            } else {
-                crate::data::Split::Validation
-            };
-            for split in [crate::data::Split::Train, needs] {
+            for split in [Split::Train, experiment.split()] {
                 if prepared.split(split).is_empty() {
                     return no(format!(
                         "the {split} split of {} has no slices, which the experiment `{experiment}` needs; edit its split.toml",
@@ -298,7 +293,7 @@ impl Plan {
         &self,
         choice: &impl Fn(Experiment) -> Option<&'static str>,
     ) -> Vec<((Experiment, &'static str, usize), Slot)> {
-        let mut seen: Vec<(Settings, crate::data::Split, usize)> = Vec::new();
+        let mut seen: Vec<(Settings, Split, usize)> = Vec::new();
         let mut number = 0;
         let mut slots = Vec::new();
         for (experiment, value, repeat) in self.runs() {
@@ -357,7 +352,7 @@ impl Plan {
             .collect()
     }
 
-    /// Writes the plan into `folder`, which must not hold another.
+    /// Writes the plan into `folder`, over one that is there; `experiments plan` refuses such a folder beforehand.
     pub fn save(&self, folder: &Path) -> Result<(), ExperimentError> {
         let path = folder.join(FILE);
         let head = "# Experiments as `nephrotrain experiments plan` laid them out. The jobs' numbers follow from this file:\n\
@@ -439,8 +434,7 @@ fn plan_fault(error: &SettingsError) -> ExperimentError {
 
 /// Patients with slices in the training, validation and test parts.
 fn patients(data: &Prepared) -> [usize; 3] {
-    use crate::data::Split::{Test, Train, Validation};
-    [Train, Validation, Test].map(|split| {
+    Split::ALL.map(|split| {
         let cases: std::collections::BTreeSet<_> = data
             .split(split)
             .iter()

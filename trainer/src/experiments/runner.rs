@@ -14,6 +14,7 @@ use super::ExperimentError;
 use super::job::{Attempts, Done, JobFolder};
 use super::plan::{Choose, Job, Plan};
 use super::results::{Results, evaluation_folder};
+use crate::data::all_cores;
 
 /// Between two looks at a child.
 const LOOK: Duration = Duration::from_millis(100);
@@ -189,7 +190,7 @@ impl Runner<'_> {
             job.value,
             job.repeat,
         ) {
-            folder.prepare(self.plan, settings)?;
+            folder.prepare(settings)?;
         }
         let Some(lock) = folder.lock()? else {
             on_event(job, &Event::Busy);
@@ -331,8 +332,7 @@ impl Runner<'_> {
         look: &mut dyn FnMut(),
     ) -> Result<(), String> {
         let what = format!(
-            "`{} {}`",
-            "nephrotrain",
+            "`nephrotrain {}`",
             command.get_args().next().unwrap_or_default().display()
         );
         let open = || File::options().create(true).append(true).open(folder.log());
@@ -351,8 +351,8 @@ impl Runner<'_> {
             .stderr(copy(&log)?);
         // Several at a time share the cores. The result does not depend on the number of threads.
         if self.jobs > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            command.env("RAYON_NUM_THREADS", (cores / self.jobs).max(1).to_string());
+            let threads = (all_cores() / self.jobs).max(1);
+            command.env("RAYON_NUM_THREADS", threads.to_string());
         }
         let mut child = command
             .spawn()

@@ -16,7 +16,7 @@ pub fn write_scripts(
 ) -> Result<PathBuf, ExperimentError> {
     if plan.choose == Choose::Paper {
         let path = folder.join("slurm.sh");
-        let script = array(plan.last_number(), "all", options, |k| k);
+        let script = array(plan.last_number(), "all", options, 0);
         write(&path, &script)?;
         return Ok(path);
     }
@@ -40,9 +40,8 @@ pub fn write_scripts(
             continue;
         };
         let name = format!("slurm-{}.sh", part.experiment);
-        let script = array(last - first + 1, part.experiment.name(), options, |k| {
-            k + first - 1
-        });
+        let count = last - first + 1;
+        let script = array(count, part.experiment.name(), options, first - 1);
         write(&folder.join(&name), &script)?;
         let _ = writeln!(
             submit,
@@ -55,10 +54,9 @@ pub fn write_scripts(
     Ok(path)
 }
 
-/// A script for `count` jobs, whose numbers `number` gives from the task's, which counts from 1.
-fn array(count: usize, name: &str, options: &[String], number: impl Fn(usize) -> usize) -> String {
+/// A script for `count` jobs, whose numbers are those of the tasks, from 1, and `offset`.
+fn array(count: usize, name: &str, options: &[String], offset: usize) -> String {
     let extra: String = options.iter().flat_map(|o| ["#SBATCH ", o, "\n"]).collect();
-    let offset = number(1) - 1;
     let job = if offset == 0 {
         "$SLURM_ARRAY_TASK_ID".to_owned()
     } else {

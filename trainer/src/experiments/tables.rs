@@ -7,6 +7,7 @@ use nephrobox_shared::class::Class;
 use super::design::Experiment;
 use super::paper::{self, Metric, Published};
 use super::results::{Column, Results};
+use crate::report::html::escape;
 
 /// A table of the paper with what was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,7 +196,7 @@ impl Table {
         text
     }
 
-    /// As an HTML table. Nothing in it comes from outside the program.
+    /// As an HTML table. But for the notes, which may quote the plan, nothing in it comes from outside the program.
     pub fn html(&self) -> String {
         let mut text = format!(
             "<h3 id=\"table-{0}\">Table {0}: {1}</h3>\n<table>\n<tr><th></th><th></th>",
@@ -235,10 +236,11 @@ impl Table {
         }
         text.push_str("</table>\n");
         if !self.notes.is_empty() {
+            let notes: Vec<String> = self.notes.iter().map(|note| escape(note)).collect();
             let _ = writeln!(
                 text,
                 "<ul class=\"notes\"><li>{}</li></ul>",
-                self.notes.join("</li><li>")
+                notes.join("</li><li>")
             );
         }
         text

@@ -228,11 +228,12 @@ fn attempt(
             });
         }
     };
+    let path = part.path.clone();
     let file = |source| FetchError::File {
-        path: part.path.clone(),
+        path: path.clone(),
         error: source,
     };
-    let folder = part.path.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     if let Some(total) = total {
         let needed = total.saturating_sub(from).saturating_add(SPARE);
         let free = fs4::available_space(&folder).map_err(file)?;
@@ -244,11 +245,6 @@ fn attempt(
             });
         }
     }
-    let path = part.path.clone();
-    let file = |source| FetchError::File {
-        path: path.clone(),
-        error: source,
-    };
     let mut out = part.open(from == 0, etag(&headers)).map_err(file)?;
     on_event(Event::Receiving {
         path: &item.path,

@@ -62,8 +62,7 @@ impl Manifest {
         };
         let mut text = serde_json::to_vec_pretty(&self.entries).map_err(|e| fail(e.into()))?;
         text.push(b'\n');
-        nephrobox_imaging::files::write(&self.path, &text)
-            .map_err(|e| fail(std::io::Error::other(e)))
+        nephrobox_imaging::files::write(&self.path, &text).map_err(fail)
     }
 }
 

@@ -19,17 +19,23 @@ pub enum Storage {
 #[derive(Clone, Debug)]
 pub(super) struct Acquisition {
     pub(super) storage: Storage,
-    /// Standard deviation of the noise in the middle of the body, HU.
+    /// Standard deviation of the noise, HU: 1.3 times this in the middle of the image, 0.55 times at its edge.
     noise: f32,
-    /// How far noise is correlated, millimetres; and how much of it a sharp kernel lifts.
+    /// How far noise is correlated, millimetres.
     grain_mm: f32,
+    /// Share of the slow part of the noise that a sharp kernel takes away.
     sharp: f32,
     /// Point spread, millimetres.
     spread_mm: f32,
+    /// Deviation of the horizontal streaks of starved rays, HU.
     starved: f32,
+    /// How much brighter the middle of the body is than the edge of the image, HU; negative where beams harden.
     hardening: f32,
+    /// Rise of HU from the middle of the image to its left and back edge.
     tilt: [f32; 2],
+    /// Strength of streaks that spread from a point, HU, and the direction in which the point lies, radians.
     streaks: Option<(f32, f32)>,
+    /// Whether everything outside the round field of view is -1024 HU.
     padding: bool,
     /// Values are rounded to multiples of this.
     step: f32,
@@ -93,7 +99,7 @@ impl Acquisition {
             .map(|pixel| {
                 let p = grid.point(pixel);
                 let (u, v) = ((p.x - middle.x) / reach, (p.y - middle.y) / reach);
-                let inside = scene_depth(hu[pixel]);
+                let inside = in_tissue(hu[pixel]);
                 // More rays are lost in the middle of the body, so that it is the noisiest place.
                 let loss = 0.55 + 0.75 * smoothstep(1.0, 0.1, u.hypot(v));
                 let mut value = hu[pixel] + noise[pixel] * self.noise * loss;
@@ -152,7 +158,7 @@ impl Acquisition {
 }
 
 /// 1 in tissue, 0 in air.
-fn scene_depth(hu: f32) -> f32 {
+fn in_tissue(hu: f32) -> f32 {
     smoothstep(-600.0, -200.0, hu)
 }
 

@@ -30,11 +30,14 @@ impl Room<'_> {
 /// One patient's outline.
 #[derive(Clone, Debug)]
 pub(super) struct Body {
-    /// Half width of the muscle outline; `front` and `back` of the vertebral body. Millimetres.
+    /// Half width of the muscle outline, millimetres.
     pub(super) side: f32,
+    /// How far it reaches before and behind the middle of the vertebral body, millimetres.
     pub(super) front: f32,
     pub(super) back: f32,
+    /// Exponent of its superellipse: 2 is an ellipse, more is squarer.
     power: f32,
+    /// Thickness of the fat under the skin in front, at the sides and behind, millimetres.
     fat: [f32; 3],
     /// Thickness of the muscle wall at the flank.
     pub(super) wall: f32,

@@ -1,11 +1,10 @@
 //! Phantoms as cases on disk, in the layout of KiTS19.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use nephrobox_imaging::{Geometry, LabelReader, write_labels, write_scan};
+use nephrobox_imaging::{Geometry, LabelReader, files, write_labels, write_scan};
 use nephrobox_shared::measure::Spacing;
 use rayon::prelude::*;
 
@@ -14,6 +13,7 @@ use super::error::PhantomError;
 use super::from_labels::{Painted, Plan};
 use super::survey::Survey;
 use super::whole::Whole;
+use crate::closed_form::hash;
 
 /// The KiTS19 patients whose real slices serve for evaluation: no phantom may be made from their labels.
 pub const RESERVED: [u32; 19] = [
@@ -94,7 +94,8 @@ impl LabelDriven {
         while let Some(index) = reader.next_slice(&mut slice)? {
             survey.add(index, &slice);
         }
-        let plan = Plan::new(&survey, self.size, self.slices, self.seed, key(name));
+        // By the name, so that a case does not depend on which others are made with it.
+        let plan = Plan::new(&survey, self.size, self.slices, self.seed, hash(name));
         if plan.slices.is_empty() {
             return Err(PhantomError::Empty {
                 path: labels.to_owned(),
@@ -203,13 +204,6 @@ fn check(
     })
 }
 
-/// A number for a name (FNV-1a), so that a case does not depend on which others are made with it.
-fn key(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 /// Pixels of kidney and of tumour.
 fn count(labels: &[u8]) -> [u64; 2] {
     let mut counts = [0; 2];
@@ -243,7 +237,7 @@ fn write_case(
     refuse_existing(&home)?;
     fs::create_dir_all(out).map_err(io("make the folder", out))?;
     let unfinished = tempfile::Builder::new()
-        .prefix(".unfinished-")
+        .prefix(files::UNFINISHED)
         .tempdir_in(out)
         .map_err(io("make a folder in", out))?;
     let folder = unfinished.path().join(name);
@@ -260,10 +254,7 @@ fn write_case(
     })?;
     if let Some(table) = table {
         let path = folder.join("slices.csv");
-        let mut file = File::create(&path).map_err(io("make", &path))?;
-        file.write_all(table.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(io("write", &path))?;
+        files::write(&path, table.as_bytes()).map_err(io("write", &path))?;
     }
     fs::rename(&folder, &home).map_err(io("finish", &home))?;
     let pixels = painted

@@ -77,7 +77,7 @@ pub(super) fn lerp(a: f32, b: f32, t: f32) -> f32 {
     a + (b - a) * t
 }
 
-/// 0 below `low`, 1 above `high`, smooth between.
+/// 0 at `low` and before it, 1 at `high` and behind it, smooth between; `low` may be the larger of the two.
 pub(super) fn smoothstep(low: f32, high: f32, v: f32) -> f32 {
     let t = ((v - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -122,7 +122,7 @@ fn gaussian(deviation: f32) -> Vec<f32> {
 }
 
 /// The Euclidean distance in pixels from every pixel of a square image to the nearest one where `inside` is true
-/// (0 there), exact (Felzenszwalb and Huttenlocher 2012); `f32::MAX.sqrt()` where there is none.
+/// (0 there), exact (Felzenszwalb and Huttenlocher 2012); 1e9 everywhere if there is none.
 pub(super) fn distance(inside: impl Fn(usize) -> bool, size: usize) -> Vec<f32> {
     const FAR: f32 = 1e18;
     let mut squared: Vec<f32> = (0..size * size)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nephrobox_imaging::files;
 use rayon::prelude::*;
 
 use super::case::{CaseSummary, LabelDriven};
@@ -73,7 +74,7 @@ fn write_notice(out: &Path, seed: u64) -> Result<(), PhantomError> {
         env!("CARGO_PKG_VERSION"),
     );
     fs::create_dir_all(out)
-        .and_then(|()| fs::write(&path, text))
+        .and_then(|()| files::write(&path, text.as_bytes()))
         .map_err(|source| PhantomError::Io {
             action: "write",
             path,

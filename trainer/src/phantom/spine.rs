@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::field::{lerp, smoothstep};
 use super::rng::Rng;
-use super::scene::{Bounds, EVERYWHERE, Ellipse, Point, Scene, Site, around, at, stroke};
+use super::scene::{Bounds, EVERYWHERE, Ellipse, Point, Scene, Site, around, at, merge, stroke};
 use super::tissue::Tissues;
 
 /// One patient's skeleton.
@@ -73,7 +73,7 @@ impl Skeleton {
             scene.paint(
                 column.bounds(30.0),
                 |s| {
-                    super::scene::merge(column.distance(s.soft), plate.distance(s.soft), 8.0)
+                    merge(column.distance(s.soft), plate.distance(s.soft), 8.0)
                         .max(s.body.muscle + 1.5)
                         .max(2.0 - s.clear)
                 },
@@ -124,7 +124,7 @@ impl Skeleton {
 
     /// Paints vertebra, ribs and pelvis.
     pub(super) fn paint_bones(&self, scene: &mut Scene, body: &Body, tissues: &Tissues) {
-        if scene.z > -20.0 && scene.z > self.crest {
+        if scene.z > self.crest {
             self.paint_pelvis(scene, body, tissues);
         }
         self.paint_vertebra(scene, tissues);

@@ -32,12 +32,8 @@ fn chart(
     size: (u32, u32),
     render: impl FnOnce(&DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>) -> Drawn,
 ) -> Result<(), PlotError> {
-    let mut pixels = vec![255_u8; (size.0 * size.1 * 3) as usize];
-    draw_on(&mut pixels, size, render).map_err(|reason| PlotError {
-        path: path.into(),
-        reason,
-    })?;
-    write_png(path, &pixels, size)
+    let white = vec![255_u8; (size.0 * size.1 * 3) as usize];
+    write_over(path, white, size, render)
 }
 
 /// Renders a chart of `size` pixels as an SVG element.

@@ -3,7 +3,7 @@
 //! It is made from the run folder alone, and from what `evaluate` left there; the prepared set may have moved. Charts are
 //! inline SVG, slices are PNG within the page, and nothing is loaded from elsewhere.
 
-mod html;
+pub(crate) mod html;
 mod page;
 
 use std::fs;

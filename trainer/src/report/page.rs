@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ClassScores, PerClass, SpreadSummary};
+use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use super::html::{bar, escape, facts, image, percent, table};
 use super::{Report, ReportError};
@@ -57,7 +58,7 @@ fn head(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
         "<header><h1>Run {}</h1><p>{} U-Net, loss {}, batch {}, learning rate {}, {done} of {} epochs</p>\
-         <p class=\"notice\">For research use only. Not a medical device.</p></header>",
+         <p class=\"notice\">{RESEARCH_USE_NOTICE}</p></header>",
         escape(&report.name),
         config.encoder,
         config.loss,

@@ -291,7 +291,15 @@ fn check_plan(layout: &Layout, plan: &Plan, update: bool) -> Result<bool, DataEr
     if !path.exists() {
         return Ok(false);
     }
-    let earlier: serde_json::Value = files::read_json(&path)?;
+    let earlier: serde_json::Value = match files::read_json(&path) {
+        Ok(earlier) => earlier,
+        // It cannot be deleted as others can: a folder with files and without a plan counts as someone else's.
+        Err(error) if error.kind() == DataErrorKind::Damaged => {
+            let remedy = "put back a copy of it, or give another --out";
+            return Err(DataError::new(error.kind(), path, error.what(), remedy));
+        }
+        Err(error) => return Err(error),
+    };
     let now = serde_json::json!(plan);
     if earlier == now {
         return Ok(true);

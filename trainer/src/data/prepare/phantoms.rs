@@ -203,10 +203,16 @@ fn remove_outdated(
         .try_for_each(|case| remove(&case))
 }
 
-fn remove(folder: &Path) -> Result<(), DataError> {
-    match fs::remove_dir_all(folder) {
+/// Removes a folder with all that is in it, or a file.
+fn remove(path: &Path) -> Result<(), DataError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(DataError::io(folder, "remove this folder", e))
+            Err(DataError::io(path, "remove this", e))
         }
         _ => Ok(()),
     }

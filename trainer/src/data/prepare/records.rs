@@ -11,6 +11,7 @@
 //! | `phantoms/CASE/` | with `--phantoms`: the painted volumes, in the layout of KiTS19 |
 //! | `fingerprint.json` | [`Fingerprint`] |
 //! | `index.json` | [`Index`], written last of all: the mark that the folder is complete |
+//! | `.lock` | nothing; held by whoever writes into the folder |
 //!
 //! No file names an absolute path or a time, so the same sources and options give the same bytes anywhere.
 
@@ -58,7 +59,7 @@ impl Layout {
     pub(in crate::data) fn volumes(&self) -> PathBuf {
         self.0.join("volumes")
     }
-    /// The three files of a volume.
+    // The three files of a volume.
     pub(in crate::data) fn images(&self, case: &str, source: u32) -> PathBuf {
         self.volumes().join(format!("{case}.{source}.f32"))
     }

@@ -7,6 +7,7 @@ use nephrobox_dataset::hash_json;
 use nephrobox_imaging::ScanReader;
 
 use super::records::{Layout, Options, SliceRecord, SourceFile, SpacingRecord, VolumeRecord};
+use super::remove_if_there;
 use crate::data::error::{DataError, DataErrorKind};
 use crate::data::files;
 use crate::data::folder::CaseFolder;
@@ -74,7 +75,10 @@ pub(super) fn ensure(
             Err(error) if error.kind() == DataErrorKind::Damaged => origin = Origin::Mended,
             Err(error) => return Err(error),
         }
-        std::fs::remove_file(&path).map_err(|e| DataError::io(&path, "replace this file", e))?;
+    }
+    // While a volume is replaced the set is not complete: an index of the former ones must not outlive them.
+    for stale in [layout.index(), layout.fingerprint(), path.clone()] {
+        remove_if_there(&stale)?;
     }
     let record = make(
         sources,
@@ -161,12 +165,12 @@ fn record_of(slice: u32, slices: &[SliceCounts]) -> SliceRecord {
     }
 }
 
-/// Writes the prepared images of the slices in `kept`, ascending, in their order.
+/// Writes the prepared images of the slices in `stored`, ascending, in their order.
 fn write_images(
     sources: &Sources<'_>,
     options: &Options,
     scan: &LabelScan,
-    kept: &[u32],
+    stored: &[u32],
     path: &Path,
 ) -> Result<(), DataError> {
     let unreadable = |e| DataError::volume(sources.imaging, e);
@@ -188,9 +192,9 @@ fn write_images(
     files::write_whole(path, |out| {
         let failed = |e| DataError::io(path, "write this file", e);
         // The reader may go from the feet up, and goes through all slices in any case: a fault in a slice that is not
-        // kept is a fault of the volume.
+        // stored is a fault of the volume.
         while let Some(slice) = reader.next_slice(&mut hu).map_err(unreadable)? {
-            let Ok(at) = kept.binary_search(&(slice as u32)) else {
+            let Ok(at) = stored.binary_search(&(slice as u32)) else {
                 continue;
             };
             preprocess

@@ -294,6 +294,26 @@ fn a_changed_source_is_noticed_and_update_remakes_only_that_volume() {
     assert_eq!(bytes_of(&out), bytes_of(&fresh));
 }
 
+/// The slices that are kept hang on the labels alone, so the former index would fit the new files in their sizes.
+#[test]
+fn an_update_that_breaks_off_leaves_no_index_of_the_former_volumes() {
+    let root = data();
+    let out = root.path().join("prepared");
+    run_ok(&request(root.path(), &out));
+    write_case(&root.path().join("a/case_00000"), 30, 100);
+    fs::write(root.path().join("b/case_00001/imaging.nii.gz"), b"").unwrap();
+    let update = Request {
+        update: true,
+        jobs: 1,
+        ..request(root.path(), &out)
+    };
+    let error = run(&update, &Silent).unwrap_err();
+    assert_eq!(error.kind(), DataErrorKind::Volume);
+    let error = Prepared::open(&out).unwrap_err();
+    assert_eq!(error.kind(), DataErrorKind::Damaged, "{error}");
+    assert!(error.what().contains("partly prepared"), "{error}");
+}
+
 #[test]
 fn a_changed_option_or_list_of_cases_is_noticed_by_name() {
     let root = data();
