@@ -79,11 +79,6 @@ impl<N: Notify> Watchdog<N> {
         moved
     }
 
-    /// Says that the box stops.
-    pub fn stopping(&mut self) {
-        self.to.notify(&[NotifyState::Stopping]);
-    }
-
     /// Rounds for ever, a quarter of the watchdog's time apart; every second until the box is ready, for which `systemctl start` waits. Drop the
     /// future to end it.
     pub async fn run(&mut self, limit: Option<Duration>) {
@@ -155,7 +150,6 @@ mod tests {
         assert!(!dog.round(), "a change by others is no progress");
         shared.pulse().beat();
         assert!(dog.round());
-        dog.stopping();
         let heard = dog.to.0;
         let count = |word: &str| {
             heard
@@ -163,11 +157,8 @@ mod tests {
                 .filter(|message| message.trim() == word)
                 .count()
         };
-        assert_eq!(
-            (count("READY=1"), count("WATCHDOG=1"), count("STOPPING=1")),
-            (1, 2, 1),
-            "{heard:?}"
-        );
+        assert_eq!(count("READY=1"), 1, "{heard:?}");
+        assert_eq!(count("WATCHDOG=1"), 2, "{heard:?}");
         assert!(
             heard
                 .iter()
