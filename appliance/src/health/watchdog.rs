@@ -1,6 +1,6 @@
 //! systemd's watchdog: it hears from the box only while the worker makes progress.
 //!
-//! The worker calls [`Pulse::beat`](crate::pulse::Pulse::beat) after each slice and about once a second while it waits. A ping is sent if the count
+//! The worker calls [`Pulse::beat`](crate::pulse::Pulse::beat) after each batch of slices and about once a second while it waits. A ping is sent if the count
 //! moved since the last one. A worker that hangs, at work or idle, stops the pings, and systemd restarts the box.
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! `nephrobox run`: the box. Scans in from lines and a folder, results out, models exchanged, and never a step that a power cut could spoil.
+//! `nephrobox run`: the box. Scans in from lines, a folder and the DICOM network, results out, models exchanged, and never a step that a power
+//! cut could spoil.
 //!
 //! ```text
 //! lines (desk) ─┐                      ┌─► delivery (outbox)
