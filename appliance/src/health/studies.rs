@@ -397,7 +397,7 @@ fn changed(change: &Change) -> String {
         (false, Some(days)) => format!("{}, {days} days before", date(&change.study_date)),
         (false, None) => date(&change.study_date),
         (true, Some(days)) => format!("{days} days before"),
-        (true, None) => "of unknown date".to_owned(),
+        (true, None) => "an unknown date".to_owned(),
     };
     let mut out = format!("<p>The study of {}.", escape(&since));
     if !change.same_model {
