@@ -264,7 +264,8 @@ fn pipe(
                 "write one number a line",
             )
         })?;
-        let mut times = Vec::with_capacity(runs);
+        // Not made for as many at once: the line may say any number.
+        let mut times = Vec::new();
         for run in 0..runs {
             times.push(once(args, running, slices, run, &mut labels)?);
         }
@@ -284,7 +285,7 @@ fn label(args: &Args, running: &mut Running, slices: &Slices, path: &Path) -> Re
         once(args, running, slices, run, &mut labels)?;
         all.extend_from_slice(&labels);
     }
-    nephrobox_imaging::files::write(path, &all).map_err(|error| {
+    files::write(path, &all).map_err(|error| {
         told(
             Exit::Output,
             &error,

@@ -37,7 +37,7 @@ enum Command {
     /// Measure how fast a model is on this machine.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// Run the box: take scans from lines and a folder until told to stop.
+    /// Run the box: take scans from lines, a folder and the DICOM network until told to stop.
     #[command(after_help = run::EXAMPLES)]
     Run(run::Args),
     /// Erase a scan and its results from a box that does not run.

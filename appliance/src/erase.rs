@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::config::command::load;
+use crate::config::command::{INSTALLED, load};
 use crate::failure::{Exit, Failure, told};
 use crate::run::{EraseError, StillBox};
 use crate::spool::{ScanId, SpoolError};
@@ -24,11 +24,7 @@ pub struct Args {
     #[arg(value_name = "SCAN-ID")]
     pub scan: ScanId,
     /// The box's configuration.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/nephrobox/nephrobox.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = INSTALLED)]
     pub config: PathBuf,
 }
 

@@ -173,7 +173,7 @@ pub fn run<M: LogitsModel + Send>(
     for view in &views {
         let caption = view.caption(&findings, geometry.slices(), source.clone());
         pictures.write(view, view.file, |slice| overlay::draw(slice, &caption))?;
-        figures.push((view.file, pictures.figure(view, &findings)?));
+        figures.push(pictures.figure(view, &findings)?);
     }
     // It is one of the slices that were read for the others.
     let key = findings.key_slice();
@@ -233,8 +233,6 @@ pub fn run<M: LogitsModel + Send>(
         report.outputs.extend(objects::outputs());
     }
     progress.stage("drawing the report");
-    figures.sort_by_key(|(file, _)| IMPORTANCE.iter().position(|name| name == file));
-    let figures: Vec<Picture> = figures.into_iter().map(|(_, figure)| figure).collect();
     let sheet = sheet::draw(&report, &figures).map_err(|error| internal(&error, &path))?;
     staging.write(output::REPORT_PNG, &sheet.png)?;
     staging.write(output::REPORT_PDF, &sheet.pdf)?;
@@ -293,7 +291,7 @@ impl View<'_> {
     }
 }
 
-/// The pictures of a report.
+/// The pictures of a report, the most important first.
 fn views<'a>(pages: &'a Pages, findings: &Findings) -> Vec<View<'a>> {
     let views = pictures(findings).filter_map(|(file, title, slice)| {
         let hu = pages.get(&slice)?;
@@ -411,13 +409,6 @@ impl Pictures<'_> {
     }
 }
 
-/// Pictures in the order of importance, not in that of reading.
-const IMPORTANCE: [&str; 3] = [
-    output::OVERLAY_TUMOUR,
-    output::OVERLAY_RIGHT,
-    output::OVERLAY_LEFT,
-];
-
 fn outputs(views: &[View<'_>], fhir: bool) -> Vec<OutputFile> {
     let file = |kind: &str, file: &str| OutputFile {
         kind: kind.into(),
@@ -432,11 +423,7 @@ fn outputs(views: &[View<'_>], fhir: bool) -> Vec<OutputFile> {
     if fhir {
         outputs.push(file("fhir", output::FHIR));
     }
-    for name in IMPORTANCE {
-        if views.iter().any(|view| view.file == name) {
-            outputs.push(file("overlay", name));
-        }
-    }
+    outputs.extend(views.iter().map(|view| file("overlay", view.file)));
     if !views.is_empty() {
         outputs.push(file("overlay", output::OVERLAY_KEY));
     }

@@ -176,10 +176,10 @@ impl Staging {
             .into_iter()
             .filter(|name| self.path(name).is_file())
             .collect();
-        sync_folder(self.made.path())?;
+        files::sync_folder(self.made.path())?;
         if self.folder.is_dir() {
             remove_if_there(&self.folder.join(REPORT_JSON))?;
-            sync_folder(&self.folder)?;
+            files::sync_folder(&self.folder)?;
             for name in NAMES {
                 if names.contains(&name) {
                     fs::rename(self.path(name), self.folder.join(name))?;
@@ -188,13 +188,13 @@ impl Staging {
                     remove_if_there(&self.folder.join(name))?;
                 }
             }
-            sync_folder(&self.folder)?;
+            files::sync_folder(&self.folder)?;
         } else {
             open_to_readers(self.made.path())?;
             fs::rename(self.made.path(), &self.folder)?;
             // The folder has another name now and is nobody's to remove.
             let _ = self.made.keep();
-            sync_folder(&parent(&self.folder))?;
+            files::sync_folder(&parent(&self.folder))?;
         }
         Ok(names)
     }
@@ -236,30 +236,14 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the renames within a folder survive a power cut.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder; // Other systems do not open folders as files.
-    Ok(())
-}
-
 /// Temporary folders are for their owner alone; a result is as readable as any folder the user makes.
 fn open_to_readers(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // A folder made the ordinary way shows what the user's umask allows.
-        let ordinary = folder.join("mode");
-        fs::create_dir(&ordinary)?;
-        let mode = fs::metadata(&ordinary)?.permissions().mode();
-        fs::remove_dir(&ordinary)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+    // A folder made the ordinary way shows what the user's umask allows.
+    let ordinary = folder.join("mode");
+    fs::create_dir(&ordinary)?;
+    let permissions = fs::metadata(&ordinary)?.permissions();
+    fs::remove_dir(&ordinary)?;
+    fs::set_permissions(folder, permissions)
 }
 
 fn unwritable(place: &Path, error: &io::Error) -> Failure {

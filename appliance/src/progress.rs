@@ -1,7 +1,7 @@
 //! Progress as data, and two ways to show it.
 //!
 //! The work tells a [`Progress`] how far it is; a terminal shows a bar with slices per second and the time left,
-//! anything else (a log, a pipe) gets a plain line now and then, and tests get nothing or a list.
+//! anything else (a log, a pipe) gets a plain line now and then.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -18,15 +18,6 @@ pub trait Progress {
     fn stop(&self) -> bool {
         false
     }
-}
-
-/// Shows nothing.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn slices(&mut self, _done: usize, _slices: usize) {}
-    fn stage(&mut self, _words: &str) {}
 }
 
 /// The right display for this process's standard error.

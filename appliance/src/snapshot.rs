@@ -1,7 +1,7 @@
 //! What the outside sees of the box, as one value.
 //!
 //! The box's parts change a [`Snapshot`] through [`Shared`]; panel, status page, metrics and the link read it. It holds no
-//! patient's name, no file name and no path.
+//! patient's name and no name of a scan's file; the only paths are those of the configuration, in the words of faults.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The box's own folder: what it keeps from run to run and can always make again.
+//! Where commands that run once, `segment` and `bench`, keep what speeds up the next one and can always be made again. The folder of a box that
+//! runs is `box.state`, whose kernels have the same name.
 
 use std::path::{Path, PathBuf};
 

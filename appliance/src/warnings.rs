@@ -14,7 +14,7 @@ use nephrobox_shared::report::{
 /// Pixels whose sides differ by more than this share are worth a word.
 const SQUARE: f64 = 0.02;
 
-/// Plausible distance between pixels of a body CT in mm: a field of view of 100 to 700 mm on 256 to 1024 pixels.
+/// Plausible distance between pixels of a body CT in mm: from a field of view of 200 mm on 1024 pixels to one of 500 mm on 256.
 const PIXEL_MM: std::ops::RangeInclusive<f64> = 0.2..=2.0;
 
 /// Plausible distance between slices in mm; KiTS19 has 0.5 to 5.

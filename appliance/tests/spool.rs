@@ -243,6 +243,23 @@ fn killed_while_receiving_it_goes_on_from_the_last_sync() {
     );
 }
 
+#[test]
+fn a_reception_whose_synced_bytes_the_disk_lost_goes_on_from_what_is_left() {
+    let content = content(3); // 2,932 bytes
+    let disk = Faulty::new();
+    let spool = open(&disk, settings(1, &[]));
+    let Ok(Begin::Receive { id, offset: 0 }) = spool.begin(&incoming(&content)) else {
+        panic!("not taken");
+    };
+    spool.write(id, 0, &content[..1400]).expect("written");
+    disk.damage(&format!("incoming/{id}/{id}"), |scan| scan.truncate(500))
+        .expect("damaged");
+    let spool = open(&disk, settings(1, &[]));
+    let again = spool.begin(&incoming(&content)).expect("taken");
+    assert_eq!(again, Begin::Receive { id, offset: 500 });
+    assert_eq!(send(&spool, &content).expect("accepted"), id);
+}
+
 /// Shows RQ-57.
 #[test]
 fn bytes_with_another_hash_are_not_accepted_and_leave_nothing() {

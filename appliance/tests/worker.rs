@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nephrobox::intake::folder::{Seen, Watched};
 use nephrobox::outbox::{Destination, FolderDestination, LineDestination, Outbox, Sent};
 use nephrobox::pulse::Pulse;
-use nephrobox::spool::{Outcome, ScanId, Settings, Spool, State};
+use nephrobox::spool::{ErasedBy, Outcome, ScanId, Settings, Spool, State};
 use nephrobox::storage::{Folder, Storage};
 use nephrobox::worker::{Event, Model, Style, Worker};
 use nephrobox_engine::executor::{Arithmetic, Engine, Running};
@@ -363,6 +363,40 @@ fn a_destination_that_fails_is_asked_again_later_and_later() {
         assert!(outbox.turn(now).expect("a turn").is_empty(), "too early");
         now += Duration::from_millis(1);
     }
+}
+
+/// Somebody erases the results while it takes them.
+struct Erased(Arc<Spool<Folder>>);
+
+impl Destination for Erased {
+    fn name(&self) -> &'static str {
+        "share"
+    }
+
+    fn deliver(
+        &self,
+        id: ScanId,
+        _: &nephrobox::outbox::Results<'_>,
+    ) -> std::io::Result<nephrobox::outbox::Delivery> {
+        self.0.condemn(id, &ErasedBy::Age).expect("condemned");
+        self.0.erase(id).expect("erased");
+        Err(std::io::Error::other("the file is gone"))
+    }
+}
+
+#[test]
+fn results_that_are_erased_while_they_are_delivered_are_no_fault_of_the_destination() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii");
+    drop_in(home.path(), &spool, "case.nii", &scan);
+    let work = spool.next().expect("work").expect("a scan");
+    spool.failed(work.id, "no scan").expect("ended");
+    let to = Erased(Arc::clone(&spool));
+    let mut outbox = Outbox::new(Arc::clone(&spool), vec![Box::new(to)]).expect("known names");
+    let sent = outbox.turn(Instant::now()).expect("a turn");
+    assert!(sent.is_empty(), "{sent:?}");
+    assert!(spool.listing().expect("a list").is_empty());
 }
 
 /// Takes every scan but one, of which it says that it cannot, or panics.

@@ -148,7 +148,7 @@ proptest! {
         let values = (0..1000).map(|i| f64::from(i * 37 % 251));
         let mut bytes = support::gzipped(&RawNifti::new([10, 10, 10], I16, values).bytes());
         let at = at.index(bytes.len());
-        let before = bytes.clone();
+        let length = bytes.len();
         let path = folder.path().join("volume.nii.gz");
         std::fs::write(&path, &bytes).unwrap();
         let whole = read(&path).unwrap();
@@ -157,9 +157,9 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         std::fs::write(&path, &bytes).unwrap();
-        // Bytes 3 to 9 are the gzip header's flags, time and system, which do not touch the voxels.
+        // Some bits touch no voxel: flags, time and system of gzip's header, codes of deflate that are never used.
         if let Ok(voxels) = read(&path) {
-            prop_assert!(bytes == before || (3..10).contains(&at));
+            prop_assert_eq!(bytes.len(), length, "cut off");
             prop_assert_eq!(voxels, whole);
         }
     }

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use nephrobox_shared::class::Class;
+use nephrobox_shared::metrics::ClassFrequencies;
 use serde::{Deserialize, Serialize};
 
-use crate::data::weights::Frequencies;
 use crate::network::parameters::to_vec;
 
 /// Smoothing constant of `segmentation_models`, added to numerator and denominator of the Dice.
@@ -130,8 +130,8 @@ fn weights_per_image(truth: &Tensor<4>, bound: f64) -> Tensor<4> {
     let weights: Vec<f32> = counts
         .chunks_exact(c)
         .flat_map(|counts| {
-            let mut frequencies = Frequencies::default();
-            frequencies.add(std::array::from_fn(|class| counts[class] as u32));
+            let mut frequencies = ClassFrequencies::new();
+            frequencies.add(std::array::from_fn(|class| counts[class] as u64));
             let weights = frequencies.weights();
             weights.map(|w| w.unwrap_or(1.0).clamp(1.0 / bound, bound) as f32)
         })

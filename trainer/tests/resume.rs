@@ -37,13 +37,17 @@ fn two_epochs_a_kill_and_two_more_equal_four_bit_for_bit() {
         )
     })
     .unwrap();
-    assert_eq!(killed.records().len(), 2);
+    assert_eq!(killed.records().unwrap().len(), 2);
     let resumed = Run::open(killed.folder(), None).unwrap();
     train(&resumed, |_| false).unwrap();
 
     assert_eq!(arrays(&whole), arrays(&resumed));
     let losses = |run: &Run| -> Vec<(usize, f64)> {
-        run.records().iter().map(|r| (r.epoch, r.loss)).collect()
+        run.records()
+            .unwrap()
+            .iter()
+            .map(|r| (r.epoch, r.loss))
+            .collect()
     };
     assert_eq!(losses(&whole), losses(&resumed));
     assert!(resumed.folder().join("curves.png").is_file());

@@ -15,6 +15,9 @@ Examples:
   nephrobox config check nephrobox.toml     every mistake at once, with its line
   nephrobox config show nephrobox.toml      with all defaults filled in";
 
+/// The configuration that the Debian package installs, which commands take if none is named.
+pub(crate) const INSTALLED: &str = "/etc/nephrobox/nephrobox.toml";
+
 /// Mistakes that are told at once: more than anybody makes, and fewer than fill a screen several times over.
 const LISTED: usize = 20;
 
@@ -36,7 +39,7 @@ enum Action {
     /// Print a configuration with its defaults filled in.
     Show {
         /// The configuration.
-        #[arg(value_name = "FILE", default_value = "/etc/nephrobox/nephrobox.toml")]
+        #[arg(value_name = "FILE", default_value = INSTALLED)]
         file: PathBuf,
     },
     /// Print a commented example with every key.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::{ExportError, Exporter, deed};
-use crate::config::command::load;
+use crate::config::command::{INSTALLED, load};
 use crate::failure::{Exit, Failure, told};
 use crate::output::{Destination, REPORT_JSON};
 use crate::run::{CONSOLE, StillBox};
@@ -32,11 +32,7 @@ pub struct Args {
     #[arg(long)]
     pub force: bool,
     /// The box's configuration.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/nephrobox/nephrobox.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = INSTALLED)]
     pub config: PathBuf,
 }
 

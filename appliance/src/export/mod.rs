@@ -24,11 +24,9 @@ use crate::output::{
 };
 use crate::overlay;
 use crate::page;
+use crate::run::results;
 use crate::spool::{Outcome, ScanId, Spool, SpoolError, State};
 use crate::storage::{Folder, Storage};
-
-/// Largest result that is read, in bytes; the queue takes no larger ones.
-const LARGEST: u64 = 1 << 30;
 
 /// How a file comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,12 +221,7 @@ impl<'a> Exporter<'a> {
     }
 
     fn read(&self, name: &'static str) -> Result<Vec<u8>, ExportError> {
-        let folder = self.spool.results_folder(self.id)?;
-        let bytes = self
-            .spool
-            .storage()
-            .read(&format!("{folder}/{name}"), LARGEST);
-        let bytes = bytes.map_err(|source| ExportError::Read { name, source })?;
+        let bytes = results::file(self.spool, self.id, name)?;
         bytes.ok_or(ExportError::Name(self.id))
     }
 }

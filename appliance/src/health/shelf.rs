@@ -129,7 +129,7 @@ pub(super) enum Found {
 /// Why something that is there cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// The disk refuses, or it is larger than what is shown.
+    /// The disk refuses, or has lost it.
     #[error("the disk does not give it back; check the box's disk")]
     Disk,
     /// Larger than what is shown.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use nephrobox_shared::measure::{Side, Sides};
-use nephrobox_shared::moment::rfc3339;
+use nephrobox_shared::moment::{date, rfc3339};
 use nephrobox_shared::report::{
     Change, RESEARCH_USE_NOTICE, Report, Severity, SideFindings, Subject, Warning,
 };
@@ -397,7 +397,7 @@ fn changed(change: &Change) -> String {
         (false, Some(days)) => format!("{}, {days} days before", date(&change.study_date)),
         (false, None) => date(&change.study_date),
         (true, Some(days)) => format!("{days} days before"),
-        (true, None) => "of unknown date".to_owned(),
+        (true, None) => "an unknown date".to_owned(),
     };
     let mut out = format!("<p>The study of {}.", escape(&since));
     if !change.same_model {
@@ -484,15 +484,6 @@ fn person(name: &str) -> String {
         (family, "") => family.to_owned(),
         ("", given) => given.to_owned(),
         (family, given) => format!("{family}, {given}"),
-    }
-}
-
-/// A DICOM date with hyphens; what is none stays as it is.
-fn date(text: &str) -> String {
-    if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])
-    } else {
-        text.to_owned()
     }
 }
 

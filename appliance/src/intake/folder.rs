@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use nephrobox_imaging::ScanReader;
 use nephrobox_imaging::dicom::{DicomError, SeriesFiles, is_dicom, sort_out};
+use nephrobox_imaging::files;
 use nephrobox_shared::words;
 
 use self::look::{Look, Thing, look_at};
@@ -117,7 +118,8 @@ impl Watched {
             names.push(entry.map_err(|error| at(&self.folder, error))?.file_name());
         }
         names.sort_unstable();
-        self.known.retain(|name, _| names.contains(name));
+        let there = |name: &OsString| names.binary_search(name).is_ok();
+        self.known.retain(|name, _| there(name));
         let mut seen = Vec::new();
         for name in names {
             let ours = name == OsStr::new(TAKEN) || name == OsStr::new(REFUSED);
@@ -294,15 +296,23 @@ impl Watched {
                 reasons.push('\n');
             }
         }
+        let mut told = None;
         if !reasons.is_empty() {
             let mut text = if taken { name.to_owned() } else { free.clone() };
             text.push(".txt");
-            fs::write(refused.join(free_name(&refused, &text)), reasons)?;
-            File::open(&refused)?.sync_all()?;
+            let text = refused.join(free_name(&refused, &text));
+            files::write(&text, reasons.as_bytes())?;
+            told = Some(text);
         }
-        fs::rename(self.folder.join(name), home.join(free))?;
-        File::open(&home)?.sync_all()?;
-        File::open(&self.folder)?.sync_all()?;
+        if let Err(error) = fs::rename(self.folder.join(name), home.join(free)) {
+            // It stays where it is, and every turn would add another text.
+            if let Some(text) = told {
+                let _ = fs::remove_file(text);
+            }
+            return Err(error);
+        }
+        files::sync_folder(&home)?;
+        files::sync_folder(&self.folder)?;
         self.known.remove(name);
         Ok(())
     }

@@ -222,9 +222,15 @@ impl<S: Storage> Outbox<S> {
                 due.rotate_left(next);
             }
             for id in due {
+                let folder = match self.spool.results_folder(id) {
+                    Ok(folder) => folder,
+                    // It was erased since the list was made.
+                    Err(SpoolError::Unknown(_)) => continue,
+                    Err(error) => return Err(error),
+                };
                 let results = Results {
                     storage: self.spool.storage(),
-                    folder: self.spool.results_folder(id)?,
+                    folder,
                 };
                 let destination = name.to_owned();
                 // A fault that one scan brings out must not stop the delivery of the others, in this process or the next.
@@ -233,9 +239,14 @@ impl<S: Storage> Outbox<S> {
                     Ok(Delivery::Fetches) => {}
                     Ok(Delivery::Confirmed) => {
                         self.failing.remove(name);
-                        self.spool.confirm(id, name)?;
-                        sent.push(Sent::Confirmed { id, destination });
+                        match self.spool.confirm(id, name) {
+                            Ok(()) => sent.push(Sent::Confirmed { id, destination }),
+                            Err(SpoolError::Unknown(_)) => {}
+                            Err(error) => return Err(error),
+                        }
                     }
+                    // The destination is not to blame for results that were erased under its hands.
+                    Err(_) if matches!(self.spool.state(id), Ok(None)) => {}
                     Err(error) => {
                         let before = self.failing.get(name).map(|backoff| backoff.wait * 2);
                         let wait = before.unwrap_or(FIRST_WAIT).min(LONGEST_WAIT);

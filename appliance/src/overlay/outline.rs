@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Twice the area within a closed line, with a sign for its direction.
+    /// The area within a closed line, with a sign for its direction.
     fn area(line: &[[f32; 2]]) -> f32 {
         let next = line.iter().cycle().skip(1);
         line.iter()

@@ -9,7 +9,7 @@ use nephrobox_shared::preprocess::Window;
 use super::{OverlayError, OverlaySlice};
 
 /// The least long side of the anatomy in a picture, in pixels.
-pub(super) const LONG_SIDE: f64 = 768.0;
+const LONG_SIDE: f64 = 768.0;
 
 /// The greatest long side in pixels, which bounds the memory of one picture however odd its spacing is.
 const LONGEST_SIDE: f64 = 2048.0;

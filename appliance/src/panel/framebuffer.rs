@@ -18,7 +18,7 @@ use super::{HEIGHT, WIDTH};
 
 /// Where the kernel describes framebuffers.
 const SYSFS: &str = "/sys/class/graphics";
-/// The largest screen that is believed, in bytes: 8K at 32 bits, rounded up.
+/// The largest screen that is believed, in bytes: twice 8K at 32 bits.
 const LARGEST: usize = 256 << 20;
 
 /// A framebuffer that the panel cannot be shown on.

@@ -127,7 +127,7 @@ fn banner(canvas: &mut Canvas, words: &str) -> i32 {
     top
 }
 
-pub(super) fn rule(canvas: &mut Canvas, y: i32) {
+fn rule(canvas: &mut Canvas, y: i32) {
     canvas.fill((LEFT as i32, y), (ROOM as u32, 1), RULE);
 }
 

@@ -117,7 +117,7 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
                 let _entered = scan_span(&id.to_string()).entered();
                 let again_s = again_in.as_secs();
                 tracing::warn!(destination, reason, again_s, "not delivered");
-                failed(core, &reason);
+                failed(core, &destination, &reason);
             }
         }
     }
@@ -147,9 +147,9 @@ fn without_a_line(core: &Core) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn failed(core: &Core, why: &str) {
+fn failed(core: &Core, destination: &str, why: &str) {
     let message = format!(
-        "a destination cannot take results ({why}); see that its disk or archive is there and has room"
+        "{destination} does not take results ({why}); see that the disk, share or archive is there and has room"
     );
     core.raise(FAULT, message, false);
 }

@@ -67,7 +67,11 @@ pub(super) fn forget(shared: &Shared, id: ScanId) {
 pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
     for (id, record) in core.spool.condemned()? {
         if let Some(by) = &record.erased_by {
-            core.erase(id, by)?;
+            match core.erase(id, by) {
+                // Whoever asked for it has just come to its end.
+                Err(EraseError::Spool(SpoolError::Unknown(_))) => {}
+                other => other?,
+            }
         }
     }
     let Some(age) = &core.age else {

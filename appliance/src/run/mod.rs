@@ -1,4 +1,5 @@
-//! `nephrobox run`: the box. Scans in from lines and a folder, results out, models exchanged, and never a step that a power cut could spoil.
+//! `nephrobox run`: the box. Scans in from lines, a folder and the DICOM network, results out, models exchanged, and never a step that a power
+//! cut could spoil.
 //!
 //! ```text
 //! lines (desk) ─┐                      ┌─► delivery (outbox)
@@ -44,6 +45,7 @@ pub use self::models::FELL_BACK;
 pub(crate) use self::results::written_unix_s;
 pub(crate) use self::still::{CONSOLE, StillBox};
 
+use crate::config::command::INSTALLED;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure, told};
 use crate::health::watchdog::{Notify, Systemd};
@@ -67,11 +69,7 @@ const LOGS: &str = "logs";
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The configuration; `nephrobox config example` prints one.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/nephrobox/nephrobox.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = INSTALLED)]
     pub config: PathBuf,
 }
 

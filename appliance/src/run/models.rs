@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_mins(1);
 pub const FELL_BACK: &str = WarningCode::ModelFellBack.name();
 /// Code of the fault while the slots' disk refuses.
 const DISK: &str = "slots_disk";
+/// Code of the fault while none of the confirmed models gets ready.
+const UNUSABLE: &str = "model_unusable";
 
 /// A model that several threads may hold.
 pub(crate) type SharedModel = Arc<Mutex<worker::Model>>;
@@ -152,7 +154,7 @@ fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
                 tracing::error!("{fault}");
             }
             if !brought.faults.is_empty() {
-                core.raise("model_unusable", brought.faults.join("; "), false);
+                core.raise(UNUSABLE, brought.faults.join("; "), false);
             }
             if let Some((current, model)) = brought.model {
                 take(core, &current, model);
@@ -205,7 +207,7 @@ fn take(core: &Core, current: &Current, model: worker::Model) {
         .unwrap_or_else(PoisonError::into_inner) = Some(shared);
     core.shared.change(|state| {
         state.active_model = Some(title);
-        state.clear("model_unusable");
+        state.clear(UNUSABLE);
     });
     core.bells.worker();
     core.bells.upkeep();

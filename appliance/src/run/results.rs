@@ -68,8 +68,8 @@ fn read<S: Storage>(spool: &Spool<S>, id: ScanId) -> Option<ResultSummary> {
     Some(summary(spool, id, &report, finished))
 }
 
-/// When the report in a folder of results was written, in seconds since 1970 UTC. The queue looks at no clock; the file's own time is as good as
-/// the clock was.
+/// When the report in a folder of results was written, in seconds since 1970 UTC; 0 if the disk does not tell, `None` if the folder lies on no
+/// disk. The queue looks at no clock; the file's own time is as good as the clock was.
 pub(crate) fn written_unix_s<S: Storage>(storage: &S, folder: &str) -> Option<u64> {
     let path = storage.real_path(&format!("{folder}/{REPORT_JSON}"))?;
     let written = std::fs::metadata(path).and_then(|found| found.modified());

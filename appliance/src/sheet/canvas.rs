@@ -167,7 +167,7 @@ impl Canvas {
         ));
     }
 
-    /// A path in its own pixels; `stroke` is an attribute list of fixed words.
+    /// A path in its own pixels; `attributes` are fixed words, which are not escaped.
     pub(super) fn path(&mut self, path: &str, attributes: &str) {
         self.put(format_args!("<path d=\"{path}\" {attributes}/>"));
     }

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use krilla::metadata::Metadata;
 use krilla::page::PageSettings;
@@ -14,6 +13,7 @@ use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree, fontdb};
 use super::canvas::Faces;
 use super::content::Content;
 use super::{DPI, PAGE, Picture, Sheet, SheetError};
+use crate::overlay;
 
 /// The faces of the page and no other: what is installed does not change a report.
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
@@ -49,7 +49,7 @@ pub(super) fn render(
     let tree = Tree::from_str(svg, &options)?;
     let pixels = pixels(&tree)?;
     Ok(Sheet {
-        png: png(&pixels)?,
+        png: overlay::png(&pixels)?,
         pdf: pdf(&tree, content)?,
         pixels,
     })
@@ -71,14 +71,6 @@ fn pixels(tree: &Tree) -> Result<RgbImage, SheetError> {
         let pixel = page[y as usize * width as usize + x as usize];
         Rgb([pixel.red(), pixel.green(), pixel.blue()])
     }))
-}
-
-fn png(pixels: &RgbImage) -> Result<Vec<u8>, SheetError> {
-    let mut png = Vec::new();
-    let encoder =
-        PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive);
-    pixels.write_with_encoder(encoder)?;
-    Ok(png)
 }
 
 fn pdf(tree: &Tree, content: &Content) -> Result<Vec<u8>, SheetError> {

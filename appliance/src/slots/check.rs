@@ -66,7 +66,7 @@ pub(super) fn whole(
         let retired = signing::verify(&view, &settings.retired_keys);
         return Err(retired.map_or(error.into(), Refusal::Retired));
     }
-    let (found, said) = (&package, said);
+    let found = &package;
     for (what, same) in [
         ("version", found.version == said.package.version),
         ("hash", found.hash == said.package.hash),

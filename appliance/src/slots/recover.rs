@@ -178,7 +178,12 @@ fn tidy<S: Storage>(storage: &S, inner: &mut Inner) -> Result<(), SlotsError> {
                 storage.truncate(file, reception.kept).map_err(at)?;
                 storage.sync(file).map_err(at)?;
             }
-            inner.received = lies.min(reception.kept);
+            // Of what it had synced a disk may have lost a part; reception goes on from what is left.
+            let kept = lies.min(reception.kept);
+            if let Some(reception) = &mut inner.record.reception {
+                reception.kept = kept;
+            }
+            inner.received = kept;
         } else if inner.record.entry(slot).is_none() {
             storage.remove(file).map_err(at)?;
         }

@@ -8,7 +8,7 @@ use super::{ErasedBy, Record, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
 
 impl<S: Storage> Spool<S> {
-    /// Notes, to stay, from which second of the box's own time the age of a scan counts, see `run::retention`. Forgotten when the
+    /// Notes, to stay, from which second of the box's own time the age of a scan counts, see `run::age`. Forgotten when the
     /// work on it ends.
     ///
     /// # Errors

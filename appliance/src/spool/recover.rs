@@ -152,7 +152,9 @@ fn cut_to_kept<S: Storage>(
         cut().map_err(SpoolError::at(&path))?;
         recovery.cut_bytes += lies - scan.record.kept;
     }
-    scan.received = lies.min(scan.record.kept);
+    // Of what it had synced a disk may have lost a part; reception goes on from what is left.
+    scan.record.kept = lies.min(scan.record.kept);
+    scan.received = scan.record.kept;
     Ok(())
 }
 

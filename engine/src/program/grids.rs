@@ -1,7 +1,8 @@
 //! Where a program is rounded to integers, and the program with the rounding written into it.
 
 use super::{
-    Builder, Op, Precision, Program, RewriteError, Storage, Tensor, TensorId, Tensors, ValueId,
+    Builder, Op, Precision, Program, ProgramError, RewriteError, Storage, Tensor, TensorId,
+    Tensors, ValueId,
 };
 
 /// A value that is rounded, and how.
@@ -118,7 +119,7 @@ pub fn quantised(
                 let input = bytes(*input);
                 if wide.contains(&op.output()) {
                     // The small part first: its sum is rounded to the steps of the large one, where it hardly counts.
-                    let fine = builder.tensor(rest(tensors, *weight)?);
+                    let fine = builder.tensor(rest(kernel(tensors, *weight))?);
                     let fine = convolution(&mut builder, op, input, fine, true);
                     let coarse = convolution(&mut builder, op, input, *weight, false);
                     builder.add(fine, coarse)
@@ -178,12 +179,17 @@ fn convolution(
     }
 }
 
+fn kernel(tensors: &Tensors, id: TensorId) -> &Tensor {
+    tensors.get(id).expect("the check found every tensor")
+}
+
 /// What rounding to a byte leaves of a kernel, rounded to a byte of its own.
-fn rest(tensors: &Tensors, id: TensorId) -> Result<Tensor, RewriteError> {
-    let kernel = tensors.get(id).expect("the check found every tensor");
+///
+/// # Errors
+/// A kernel that has no finite numbers.
+pub fn rest(kernel: &Tensor) -> Result<Tensor, ProgramError> {
     let rounded = kernel.stored_as(Storage::I8)?.to_f32();
     let rest = kernel.to_f32().into_iter().zip(rounded).map(|(w, r)| w - r);
     let name = format!("{}/rest", kernel.name());
-    let rest = Tensor::f32(name, kernel.shape().to_vec(), rest.collect())?;
-    Ok(rest.stored_as(Storage::I8)?)
+    Tensor::f32(name, kernel.shape().to_vec(), rest.collect())?.stored_as(Storage::I8)
 }

@@ -33,12 +33,12 @@ use serde::{Deserialize, Serialize};
 
 pub use builder::Builder;
 pub use check::ProgramError;
-pub use grids::{Site, quantised, sites};
-pub(crate) use limits::{affordable, bearable};
+pub use grids::{Site, quantised, rest, sites};
 pub use limits::{
     FitError, MAX_ALL_CHANNELS, MAX_CHANNELS, MAX_CLASSES, MAX_KERNEL, MAX_MEMORY_BYTES,
     MAX_MULTIPLE, MAX_OPS, MAX_SIDE, MAX_STRIDE, MAX_TERMS, MAX_VALUE_BYTES, MAX_WEIGHTS, MAX_WORK,
 };
+pub(crate) use limits::{affordable, bearable};
 pub use plan::{Extent, Plan, ValueShape};
 pub use rewrite::{RewriteError, Rewrites, rewrite};
 pub(crate) use supply::Supply;

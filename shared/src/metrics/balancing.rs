@@ -12,7 +12,7 @@ use crate::class::Class;
 /// let mut frequencies = ClassFrequencies::new();
 /// frequencies.add([80, 15, 5]);
 /// frequencies.add([100, 0, 0]);
-/// assert_eq!(frequencies.weights(), Some([0.15 / 0.9, 1.0, 0.15 / 0.05]));
+/// assert_eq!(frequencies.weights(), [Some(0.15 / 0.9), Some(1.0), Some(0.15 / 0.05)]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassFrequencies {
@@ -53,21 +53,29 @@ impl ClassFrequencies {
         self.of_images_with_class
     }
 
+    /// Frequency of each class in label order, in (0, 1]; `None` for one that never occurs.
+    pub fn frequencies(&self) -> [Option<f64>; Class::COUNT] {
+        Class::ALL.map(|class| self.frequency(class))
+    }
+
     /// Frequency of one class, in (0, 1]; `None` if it never occurs.
     pub fn frequency(&self, class: Class) -> Option<f64> {
         let of = self.of_images_with_class[class.index()];
         (of > 0).then(|| self.pixels[class.index()] as f64 / of as f64)
     }
 
-    /// The weights in label order; `None` unless every class occurs, because the median needs all three.
-    pub fn weights(&self) -> Option<[f64; Class::COUNT]> {
-        let mut frequencies = [0.0; Class::COUNT];
-        for (slot, class) in frequencies.iter_mut().zip(Class::ALL) {
-            *slot = self.frequency(class)?;
-        }
-        let mut sorted = frequencies;
+    /// Weight of each class in label order; `None` for a class that no image has, which then has no part in the median. Of two classes
+    /// the median is their mean.
+    pub fn weights(&self) -> [Option<f64>; Class::COUNT] {
+        let frequencies = self.frequencies();
+        // Those that never occur behind all others.
+        let mut sorted = frequencies.map(|frequency| frequency.unwrap_or(f64::INFINITY));
         sorted.sort_unstable_by(f64::total_cmp);
-        let median = sorted[Class::COUNT / 2];
-        Some(frequencies.map(|frequency| median / frequency))
+        let median = match frequencies.iter().flatten().count() {
+            0 => return [None; Class::COUNT],
+            n if n % 2 == 1 => sorted[n / 2],
+            n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+        };
+        frequencies.map(|frequency| frequency.map(|frequency| median / frequency))
     }
 }

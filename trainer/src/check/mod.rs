@@ -88,13 +88,16 @@ pub fn inspect(request: &Request) -> Vec<Finding> {
         match run {
             Ok(run) => {
                 found.extend(program::same_as(folder, &devices));
-                found.push(match run.is_finished() {
-                    Ok(finished) => Finding::ok(
+                let state = run
+                    .is_finished()
+                    .and_then(|finished| Ok((finished, run.records()?.len())));
+                found.push(match state {
+                    Ok((finished, epochs)) => Finding::ok(
                         "run folder",
                         format!(
                             "{} holds a run with {} of {} epochs done; {}",
                             folder.display(),
-                            run.records().len(),
+                            epochs,
                             run.config().epochs,
                             if finished {
                                 "it is finished"

@@ -91,7 +91,7 @@ impl TrainArgs {
             eprintln!("{line}");
         }
         let mut console = Console::new(&run, device::name(&device));
-        console.remember(run.records());
+        console.remember(run.records()?);
         run.train(&device, &options, |event| {
             console.show(&event);
             ControlFlow::Continue(())

@@ -19,7 +19,6 @@ pub mod prepared;
 pub mod progress;
 pub mod scan;
 pub mod stats;
-pub mod weights;
 
 pub(crate) use nephrobox_dataset::rank;
 pub use nephrobox_dataset::{

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use nephrobox_dataset::fingerprint::beside;
+use nephrobox_shared::metrics::ClassFrequencies;
 use nephrobox_shared::preprocess::Preprocess;
 
 use super::error::{DataError, DataErrorKind};
 use super::files;
 use super::prepare::records::{CaseRecord, FORMAT, Fingerprint, Index, Layout, Options};
 use super::split::{PatientSplit, Split};
-use super::weights::Frequencies;
 
 // Files are little-endian and read in place.
 const _: () = assert!(
@@ -86,7 +86,7 @@ impl Prepared {
         let layout = Layout::new(folder);
         check_complete(&layout)?;
         let index: Index = files::read_json(&layout.index())?;
-        let fingerprint: Fingerprint = files::read_json(&layout.fingerprint())?;
+        let fingerprint = Fingerprint::read(&layout.fingerprint())?;
         let split = PatientSplit::read(&layout.split())?;
         let parts_of =
             split.assign(index.cases.iter().map(|c| c.case.as_str()), &layout.split())?;
@@ -273,9 +273,9 @@ impl Prepared {
     /// Class weights by median frequency balancing over the training slices, by label; `None` for a class that none
     /// of them has.
     pub fn class_weights(&self) -> [Option<f64>; 3] {
-        let mut frequencies = Frequencies::default();
+        let mut frequencies = ClassFrequencies::new();
         for &index in self.split(Split::Train) {
-            frequencies.add(self.meta(index).counts);
+            frequencies.add(self.meta(index).counts.map(u64::from));
         }
         frequencies.weights()
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use nephrobox_shared::metrics::ClassFrequencies;
 use nephrobox_shared::preprocess::Preprocess;
 use serde::Serialize;
 
@@ -11,7 +12,6 @@ use super::error::{DataError, DataErrorKind};
 use super::folder::{self, CaseFolder};
 use super::progress::Progress;
 use super::scan::{self, LabelScan};
-use super::weights::Frequencies;
 
 /// One number per class, by name; `None` (JSON `null`) for a class that never occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -109,7 +109,7 @@ impl Survey {
 
     /// The statistics under a rule for background-only slices.
     pub fn statistics(&self, rule: &SliceChoice, seed: u64) -> Statistics {
-        let mut frequencies = Frequencies::default();
+        let mut frequencies = ClassFrequencies::new();
         let mut background_slices: BTreeMap<String, Vec<Vec<u32>>> = BTreeMap::new();
         let (mut by_content, mut kept) = ([[0usize; 2]; 2], 0);
         for (folder, scan) in &self.volumes {
@@ -118,7 +118,7 @@ impl Survey {
             }
             let mut chosen = rule.keep(seed, &folder.case, folder.source, &scan.background_only());
             for &s in &chosen {
-                frequencies.add(scan.slices[s as usize].small);
+                frequencies.add(scan.slices[s as usize].small.map(u64::from));
             }
             kept += chosen.len();
             chosen.retain(|&s| scan.slices[s as usize].background_only());

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::Job;
 use super::{ExperimentError, write};
-use crate::train::Settings;
+use crate::train::{EpochRecord, Settings};
 
 /// How often a job was tried, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,9 +133,8 @@ impl JobFolder {
     }
 
     /// The last line of the run's `metrics.jsonl`; none before its first epoch has ended.
-    pub fn last_epoch(&self) -> Option<crate::train::EpochRecord> {
-        let text = fs::read_to_string(self.run().join("metrics.jsonl")).ok()?;
-        serde_json::from_str(text.lines().last()?).ok()
+    pub fn last_epoch(&self) -> Option<EpochRecord> {
+        EpochRecord::of(&self.run()).ok()?.pop()
     }
 }
 

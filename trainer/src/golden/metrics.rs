@@ -58,7 +58,9 @@ pub(super) fn run(case: &Case, _: &Device) -> Result<Outcome, CaseError> {
         }
     }
     if case.meta.get("median_frequency_balancing").is_some() {
-        let weights = frequencies.weights().unwrap_or([f64::NAN; Class::COUNT]);
+        let weights = frequencies
+            .weights()
+            .map(|weight| weight.unwrap_or(f64::NAN));
         let found = Class::ALL.map(|class| frequencies.frequency(class).unwrap_or(f64::NAN));
         let at = |what: &str| case.numbers(&format!("/median_frequency_balancing/{what}"));
         checks.push(check("class frequencies", &found, &at("frequency")?));

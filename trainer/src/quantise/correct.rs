@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use nephrobox_engine::program::{
-    Op, Precision, Program, Storage, Tensor, TensorId, Tensors, ValueId,
+    Op, Precision, Program, Storage, Tensor, TensorId, Tensors, ValueId, rest,
 };
 
 use super::{Grids, Job, calibrate, network};
@@ -79,10 +79,8 @@ fn rounded(kernel: &Tensor, wide: bool) -> Result<Vec<f32>, TrainError> {
     if !wide {
         return Ok(coarse);
     }
-    let rest = kernel.to_f32().iter().zip(&coarse).map(|(w, c)| w - c);
-    let rest = Tensor::f32(kernel.name(), kernel.shape().to_vec(), rest.collect());
-    let fine = rest.and_then(|rest| rest.stored_as(Storage::I8)).map_err(network)?;
-    Ok(coarse.iter().zip(fine.to_f32()).map(|(c, f)| c + f).collect())
+    let fine = rest(kernel).map_err(network)?.to_f32();
+    Ok(coarse.iter().zip(fine).map(|(c, f)| c + f).collect())
 }
 
 /// By how much rounding raises the mean result of each of these kernels.

@@ -63,10 +63,14 @@ impl Judgement {
 }
 
 impl Judged {
-    /// By how many percentage points Dice of a class, patient-weighted as in the paper, falls; `None` where it is undefined.
+    /// By how many percentage points Dice of a class, patient-weighted as in the paper, falls; `None` where it is undefined for both.
+    ///
+    /// Where there is nothing of a class and floating point rightly finds nothing, its Dice is undefined, and that of integers which find
+    /// something is 0: a fall from all there is.
     pub fn fall(&self, class: Class) -> Option<f64> {
         let dice = |scores: &Scores| scores.paper.get(class).dice;
-        Some(100.0 * (dice(&self.float)? - dice(&self.int8)?))
+        let int8 = dice(&self.int8)?;
+        Some(100.0 * (dice(&self.float).unwrap_or(1.0) - int8))
     }
 }
 
@@ -149,5 +153,22 @@ mod tests {
     #[test]
     fn a_class_that_nobody_has_is_no_drop() {
         assert_eq!(judgement(0, 0).0[0].fall(Class::Tumour), None);
+    }
+
+    #[test]
+    fn a_tumour_that_integers_find_where_there_is_none_is_a_drop() {
+        let mut evaluation = Evaluation::new();
+        let mut found = [1_u8; 100];
+        found[0] = Class::Tumour.label();
+        evaluation.add(0, &[1; 100], &found, 1.0).unwrap();
+        let judged = Judged {
+            split: Split::Test,
+            float: scores(0),
+            int8: evaluation.scores(),
+            same: 0.99,
+        };
+        assert_eq!(judged.fall(Class::Tumour), Some(100.0));
+        let drops = Judgement(vec![judged]).drops();
+        assert!(drops.iter().any(|drop| drop.class == Class::Tumour));
     }
 }

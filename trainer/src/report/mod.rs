@@ -72,11 +72,7 @@ impl Report {
             ))
         })?;
         let config = Settings::read(&folder.join("config.toml"))?.resolve()?;
-        let metrics = fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
-        let records: Vec<EpochRecord> = metrics
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
+        let records = EpochRecord::of(folder).map_err(|e| fail(e.to_string()))?;
         if records.is_empty() {
             let reason = "no epoch is finished yet; there is nothing to report";
             return Err(fail(reason.into()));
@@ -88,9 +84,8 @@ impl Report {
         };
         let (text, damaged) = read("versions.json")?;
         let versions = serde_json::from_str(&text).map_err(|e| fail(format!("{damaged}: {e}")))?;
-        let (text, damaged) = read("fingerprint.json")?;
-        let fingerprint: Fingerprint =
-            serde_json::from_str(&text).map_err(|e| fail(format!("{damaged}: {e}")))?;
+        let fingerprint =
+            Fingerprint::read(&folder.join("fingerprint.json")).map_err(|e| fail(e.to_string()))?;
         let parts = parts(&config, &fingerprint);
         let mut evaluations = Vec::new();
         for split in Split::ALL {

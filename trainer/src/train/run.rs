@@ -52,6 +52,9 @@ pub enum Event<'a> {
     Epoch(&'a EpochRecord),
 }
 
+/// The records of a run's epochs, beside its checkpoints.
+const METRICS: &str = "metrics.jsonl";
+
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
@@ -69,6 +72,34 @@ pub struct EpochRecord {
     pub waited_share: f64,
     /// Scores on the validation split; absent if it is empty.
     pub validation: Option<Scores>,
+}
+
+impl EpochRecord {
+    /// The lines of a run folder's `metrics.jsonl`; none before the first epoch has ended.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line is damaged: whoever went on without it would write the file anew and lose what it held.
+    pub fn of(folder: &Path) -> Result<Vec<Self>, TrainError> {
+        let path = folder.join(METRICS);
+        let fail = |reason: String| TrainError::Folder {
+            path: path.clone(),
+            reason,
+        };
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(|e| fail(format!("the records cannot be read: {e}")))?,
+        };
+        let lines = text.lines().enumerate();
+        let records = lines.map(|(at, line)| {
+            serde_json::from_str(line).map_err(|e| {
+                let line = at + 1;
+                fail(format!(
+                    "line {line} is damaged ({e}): mend it or take it out"
+                ))
+            })
+        });
+        records.collect()
+    }
 }
 
 impl EpochRecord {
@@ -210,12 +241,12 @@ impl Run {
         Ok(last.exists() && checkpoint::position(&last)?.epoch >= self.config.epochs)
     }
 
-    /// The lines of `metrics.jsonl`.
-    pub fn records(&self) -> Vec<EpochRecord> {
-        let text = fs::read_to_string(self.folder.join("metrics.jsonl")).unwrap_or_default();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+    /// What [`EpochRecord::of`] says of its folder.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn records(&self) -> Result<Vec<EpochRecord>, TrainError> {
+        EpochRecord::of(&self.folder)
     }
 
     /// Trains from where the folder stands to the last epoch. `on_event` may stop the run at any step,
@@ -245,7 +276,7 @@ impl Run {
         } else {
             Position::default()
         };
-        let mut records = self.records();
+        let mut records = self.records()?;
         records.retain(|r| r.epoch <= position.epoch);
         self.write_records(&records)?;
         let steps = sampling::order(&self.data, config, 0)
@@ -397,7 +428,7 @@ impl Run {
     }
 
     fn write_records(&self, records: &[EpochRecord]) -> Result<(), TrainError> {
-        let path = self.folder.join("metrics.jsonl");
+        let path = self.folder.join(METRICS);
         let fail = |e: &dyn std::fmt::Display| TrainError::Write {
             path: path.clone(),
             reason: e.to_string(),

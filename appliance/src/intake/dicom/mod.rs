@@ -26,6 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nephrobox_imaging::dicom::{DicomError, glance, pack_as_they_are, sort_out};
+use nephrobox_imaging::files::sync_folder;
 
 pub use part::{Part, Refused};
 use series::{About, Object, Series};
@@ -192,7 +193,7 @@ impl Gatherer {
                 fs::create_dir_all(&folder)?;
                 let series = Series::new(peer, now);
                 series.about.save(&folder)?;
-                sync(&self.folder.join(SERIES))?;
+                sync_folder(&self.folder.join(SERIES))?;
                 new.insert(series)
             }
         };
@@ -209,7 +210,7 @@ impl Gatherer {
             series.about.save(&folder)?;
         }
         fs::rename(&path, folder.join(&hash))?;
-        sync(&folder)?;
+        sync_folder(&folder)?;
         series.objects.insert(hash, object);
         *all += bytes;
         Ok(())
@@ -374,7 +375,7 @@ impl Gatherer {
 
     fn remove_from(&self, inner: &mut Inner, key: &str) -> io::Result<()> {
         remove(&self.folder.join(SERIES).join(key))?;
-        sync(&self.folder.join(SERIES))?;
+        sync_folder(&self.folder.join(SERIES))?;
         if let Some(series) = inner.series.remove(key) {
             inner.bytes -= series.bytes();
         }
@@ -433,7 +434,7 @@ pub fn forget(folder: &Path, scan: ScanId) -> io::Result<()> {
         let about = About::load(&path)?;
         if about.is_some_and(|about| about.scan.as_deref() == Some(scan.as_str())) {
             remove(&path)?;
-            sync(&folder)?;
+            sync_folder(&folder)?;
         }
     }
     Ok(())
@@ -470,9 +471,4 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes the names in a folder survive.
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nephrobox_imaging::dicom::{Glance, glance};
+use nephrobox_imaging::files::sync_folder;
 use serde::{Deserialize, Serialize};
 
-use super::{LATE, SETTLE, sync};
+use super::{LATE, SETTLE};
 
 /// The file that says who sent a series and what became of it.
 const ABOUT: &str = "about";
@@ -41,7 +42,7 @@ impl About {
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;
         fs::rename(&beside, folder.join(ABOUT))?;
-        sync(folder)
+        sync_folder(folder)
     }
 }
 
@@ -108,7 +109,7 @@ impl Series {
             if name.starts_with(ABOUT) {
                 continue;
             }
-            // One that cannot be read any more is left to whoever reads the series.
+            // One that cannot be read any more is left out: it is neither counted nor packed.
             if let Ok(Some(glance)) = glance(&entry.path()) {
                 let object = Object::new(entry.metadata()?.len(), &glance);
                 series.objects.insert(name, object);
