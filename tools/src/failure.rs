@@ -122,7 +122,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure from its three sentences, made fit to be shown: file names and other people's words may be in them, with the exit's own error code.
+    /// A failure from its three sentences, with the exit's own error code. They are made fit to be shown: file names and other people's words
+    /// may be in them.
     pub fn new(
         exit: Exit,
         what: impl fmt::Display,

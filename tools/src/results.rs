@@ -205,7 +205,7 @@ impl Folder {
     }
 }
 
-/// Fails unless the results are those of a scan with a report.
+/// What is wrong with results that lack a file which those of every scan with a report have.
 pub(crate) fn missing(name: &str, scan: &str) -> Failure {
     let error = io::Error::other(format!("the results lack {name}"));
     told(
