@@ -12,7 +12,7 @@ use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ConfusionMatrix, KitsDice};
 use serde_json::json;
 
-use crate::failure::{Exit, Failure, say, told};
+use crate::failure::{Exit, Failure, say, say_json, told};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -49,7 +49,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             "kits19_kidney_and_tumour_dice": kits.kidney_and_tumour(), "kits19_composite_dice": kits.composite(),
             "voxels": matrix.weights(),
         });
-        return say(out, &format!("{value:#}\n"));
+        return say_json(out, &format!("{value:#}\n"));
     }
     let percent =
         |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.2} %", 100.0 * v));
