@@ -60,7 +60,7 @@ pub fn fetch(
 ) -> Result<Vec<ResultFile>, Failure> {
     let list = |scan| Item::Results { scan };
     let one = |scan, name| Item::Result { scan, name };
-    files(client, scan, (list, one), heard)
+    fetch_listed(client, scan, (list, one), heard)
 }
 
 /// The same, of the results without whose they are, which the box makes of them.
@@ -74,11 +74,11 @@ pub fn fetch_export(
 ) -> Result<Vec<ResultFile>, Failure> {
     let list = |scan| Item::Exports { scan };
     let one = |scan, name| Item::Export { scan, name };
-    files(client, scan, (list, one), heard)
+    fetch_listed(client, scan, (list, one), heard)
 }
 
 /// All files of a list.
-fn files(
+fn fetch_listed(
     client: &mut Client,
     scan: &str,
     (list, one): (impl Fn(Word) -> Item, impl Fn(Word, Name) -> Item),

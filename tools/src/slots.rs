@@ -72,10 +72,7 @@ pub fn other(state: &SlotsState) -> Option<&SlotInfo> {
 /// A hash as it is written everywhere: 64 hexadecimal digits.
 #[must_use]
 pub fn hex(hash: &Hash) -> String {
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    blake3::Hash::from_bytes(*hash).to_string()
 }
 
 fn word(state: SlotState) -> &'static str {
