@@ -337,7 +337,7 @@ impl Slices {
                     preprocess.cols
                 ),
                 path.display(),
-                "write the slices as f32, at the size that `nephroctl info` gives for the model",
+                "write the slices as f32, at the size that `nephroctl inspect` gives for the model",
             ));
         }
         let images = bytes
