@@ -50,7 +50,8 @@ pub struct Remote {
     pub calling: String,
     /// TLS; none: plain.
     pub tls: Option<Tls>,
-    /// How long connecting, and TLS with the negotiation, may take each.
+    /// How long connecting to each address of the host, and TLS with the negotiation, may take each. To find the addresses takes as long as the
+    /// system lets it.
     pub negotiation: Duration,
     /// How long the remote may take for each PDU that it is sent, and for its answer.
     pub silence: Duration,
