@@ -11,6 +11,8 @@ pub(crate) const C_ECHO_RQ: u16 = 0x0030;
 pub(crate) const C_CANCEL_RQ: u16 = 0x0fff;
 /// What a response has over its request.
 pub(crate) const RESPONSE: u16 = 0x8000;
+/// The status of what has been done.
+pub(crate) const SUCCESS: u16 = 0x0000;
 /// "No data set follows."
 const NO_DATA: u16 = 0x0101;
 /// "A data set follows": any value but the one above.

@@ -23,7 +23,8 @@ pub(crate) fn plain(bytes: &[u8]) -> String {
     text.trim_matches(' ').to_owned()
 }
 
-/// Whether a text can be an application entity title (PS3.5: 1 to 16 characters, no backslash, not only spaces).
+/// Whether a text can be an application entity title (PS3.5: 1 to 16 characters, no backslash, not only spaces). Spaces at the ends, which
+/// would not count, are refused too.
 pub(crate) fn is_title(text: &str) -> bool {
     (1..=16).contains(&text.len())
         && text

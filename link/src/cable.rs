@@ -15,10 +15,11 @@ use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
+use crate::wire::BITS_PER_BYTE;
+
 /// How long a thread sleeps while its end of the cable is in nobody's hand.
 const PAUSE: Duration = Duration::from_millis(5);
 const BUFFER: usize = 64 << 10;
-const BITS_PER_BYTE: u32 = 10;
 /// Bytes that Linux keeps in a terminal.
 const TERMINAL: u64 = 4096;
 

@@ -20,7 +20,7 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 /// How often a sign of life is asked for.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A baud rate is bits on the line, and a byte is ten of them: start, eight, stop.
-const BITS_PER_BYTE: u32 = 10;
+pub(crate) const BITS_PER_BYTE: u32 = 10;
 
 /// A line with what has come and what is to go.
 pub(crate) struct Wire<L> {

@@ -10,10 +10,8 @@ use dicom_core::{
     header::Header as _,
     value::{DataSetSequence, Value},
 };
-use dicom_dictionary_std::{tags, uids};
-use dicom_object::{
-    FileMetaTableBuilder, InMemDicomObject, OpenFileOptions, file::ReadPreamble, mem::InMemElement,
-};
+use dicom_dictionary_std::tags;
+use dicom_object::{InMemDicomObject, OpenFileOptions, file::ReadPreamble, mem::InMemElement};
 use nephrobox_shared::report::RESEARCH_USE_NOTICE;
 
 use crate::{
@@ -21,7 +19,7 @@ use crate::{
     error::ObjectsError,
     item::Item,
     measurements::{ABSENT, OWN_TEST},
-    object::Kind,
+    object::{Kind, encode, meta},
     results::MANUFACTURER,
     uid,
 };
@@ -237,24 +235,13 @@ pub fn deidentify(bytes: &[u8], key: &Key, name: &str) -> Result<Vec<u8>, Object
             METHODS.map(Item::from).into(),
         )
         .text(tags::LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "REMOVED");
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .implementation_class_uid(uid::derived(&["implementation"]))
-        .implementation_version_name("NEPHROBOX");
     let mut written = Vec::new();
     kept.0
-        .with_meta(meta)
+        .with_meta(meta())
         .map_err(|source| encode(kind, source))?
         .write_all(&mut written)
         .map_err(|source| encode(kind, source))?;
     Ok(written)
-}
-
-fn encode(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> ObjectsError {
-    ObjectsError::Encode {
-        what: kind.name(),
-        source: Box::new(source),
-    }
 }
 
 /// What an object is, if this crate made it and it can be de-identified.

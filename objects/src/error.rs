@@ -56,7 +56,7 @@ pub enum ObjectsError {
         /// The slice, counted from 0.
         slice: usize,
     },
-    /// Label map or picture and source do not have the same size.
+    /// Label map and source do not have the same size.
     #[error(
         "the label map has {found:?} slices, rows and columns, but the source series gives {expected:?}; use the label map of this series"
     )]

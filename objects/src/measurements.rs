@@ -5,7 +5,7 @@
 use dicom_dictionary_std::tags;
 use nephrobox_shared::{
     class::Class,
-    measure::{Placement, Side},
+    measure::Placement,
     report::{Findings, RESEARCH_USE_NOTICE, StructureAreas, TumourFindings},
 };
 
@@ -88,10 +88,7 @@ const MEASURES: [Measure; 5] = [
 
 /// The tumours of a segment; none of a kidney.
 fn tumours(findings: &Findings, segment: Segment) -> impl Iterator<Item = &TumourFindings> {
-    let side = match segment.side {
-        Side::Right => Placement::Right,
-        Side::Left => Placement::Left,
-    };
+    let side = Placement::from(segment.side);
     let all = findings.tumours.iter();
     all.filter(move |tumour| segment.class == Class::Tumour && tumour.placement == side)
 }

@@ -136,18 +136,27 @@ fn finish(
     sop_instance_uid: &str,
 ) -> Result<FileDicomObject<InMemDicomObject>, ObjectsError> {
     dataset.text(tags::SOP_INSTANCE_UID, sop_instance_uid);
-    // The library's own name for itself would change the bytes, and so the UIDs, with its version.
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-        .implementation_class_uid(uid::derived(&["implementation"]))
-        .implementation_version_name("NEPHROBOX");
     dataset
         .0
-        .with_meta(meta)
+        .with_meta(meta())
         .map_err(|source| encode(kind, source))
 }
 
-fn encode(kind: Kind, source: impl std::error::Error + Send + Sync + 'static) -> ObjectsError {
+/// The meta group of every file, but for what follows from the data set.
+///
+/// The library's own name for itself would change the bytes, and so the UIDs, with its version.
+pub(crate) fn meta() -> FileMetaTableBuilder {
+    FileMetaTableBuilder::new()
+        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        .implementation_class_uid(uid::derived(&["implementation"]))
+        .implementation_version_name("NEPHROBOX")
+}
+
+/// The encoder's refusal of an object.
+pub(crate) fn encode(
+    kind: Kind,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> ObjectsError {
     ObjectsError::Encode {
         what: kind.name(),
         source: Box::new(source),

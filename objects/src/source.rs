@@ -5,7 +5,7 @@ use crate::{error::ObjectsError, uid::is_uid};
 /// How far below one slice the next must lie along the normal, mm; nearer is the same place.
 const LEAST_STEP_MM: f64 = 1e-3;
 
-/// Most slices: a label map holds no more.
+/// Most slices; a label map holds one more.
 const MOST_SLICES: usize = 65_535;
 
 /// What the objects take over from the source series. Texts are decoded, without padding, and empty where the series has none.

@@ -48,6 +48,13 @@ mod tests {
         assert_ne!(derived(&["ab", "c"]), derived(&["a", "bc"]));
     }
 
+    /// The crate `dimse` has it as a constant. Another implementation of BLAKE3 gives the same.
+    #[test]
+    fn the_implementation_goes_by_one_uid_in_objects_and_on_the_network() {
+        let uid = derived(&["implementation"]);
+        assert_eq!(uid, "2.25.168471660129040875574225519303371205574");
+    }
+
     #[test]
     fn its_number_is_a_uuid_of_version_8() {
         let uid = derived(&["x"]);

@@ -21,13 +21,10 @@ const BEGINNINGS: [&str; 6] = [
     "UNLICENSE",
 ];
 
-/// How `cargo tree` has to be asked: `cargo tree -e normal,no-proc-macro --prefix none --no-dedupe --format FORMAT`.
-pub const FORMAT: &str = "{p}\t{l}";
-
 /// Why there are no notices.
 #[derive(Debug, thiserror::Error)]
 pub enum NoticeError {
-    /// A line is not what [`FORMAT`] makes.
+    /// A line is not a crate, a tabulator and a licence.
     #[error("line {line} of the list of crates is not a crate, a version and a licence: {text:?}")]
     Line {
         /// Number of the line, from 1.
@@ -79,6 +76,9 @@ struct Package {
 }
 
 /// The notices for the crates in `tree`, whose sources `metadata` tells.
+///
+/// `tree` is what `cargo tree -e normal,no-proc-macro --prefix none --no-dedupe` prints with the format `{p}`, a tabulator, `{l}`;
+/// `metadata` is from `cargo metadata --format-version 1`.
 ///
 /// # Errors
 /// When one of them cannot be read, or a crate has no licence.

@@ -34,6 +34,6 @@ pub use manifest::{
 };
 pub use signing::SignatureError;
 pub use table::{Dtype, MAX_AXES, MAX_TENSORS, Shape, TensorInfo, TensorView};
-pub use view::{PackageView, peek};
+pub use view::PackageView;
 #[cfg(feature = "alloc")]
 pub use write::{TensorSource, attach_signature, write};

@@ -8,7 +8,7 @@ use nephrobox_imaging::files;
 use nephrobox_link::message::Item;
 use serde::Deserialize;
 
-use crate::failure::{Exit, Failure, say, unwritable};
+use crate::failure::{Exit, Failure, say, say_json, unwritable};
 use crate::line::{self, Line};
 
 /// Shown after the options.
@@ -73,7 +73,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     match args.out {
         Some(_) => Ok(()),
-        None => say(out, &String::from_utf8_lossy(&log)),
+        None => say_json(out, &String::from_utf8_lossy(&log)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use nephrobox_link::message::Item;
 use serde_json::Value;
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, say, say_json};
 use crate::line::{self, Line};
 use crate::progress::Bar;
 
@@ -51,12 +51,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     bar.clear();
     let figures: Value = serde_json::from_slice(&bytes)
         .map_err(|_| line::nonsense("its figures cannot be read", client.endpoint()))?;
-    let words = if args.json {
-        format!("{figures:#}\n")
-    } else {
-        text(&figures)
-    };
-    say(out, &words)
+    if args.json {
+        return say_json(out, &format!("{figures:#}\n"));
+    }
+    say(out, &text(&figures))
 }
 
 /// A figure a line, as the box calls it.

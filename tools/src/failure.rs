@@ -122,7 +122,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure from its three sentences, made fit to be shown: file names and other people's words may be in them, with the exit's own error code.
+    /// A failure from its three sentences, with the exit's own error code. They are made fit to be shown: file names and other people's words
+    /// may be in them.
     pub fn new(
         exit: Exit,
         what: impl fmt::Display,
@@ -204,10 +205,17 @@ pub(crate) fn unwritable(path: &std::path::Path, error: &std::io::Error) -> Fail
 
 /// Writes a command's answer, of which nothing acts on a terminal. A reader that has gone away has seen what it wanted.
 pub(crate) fn say(out: &mut dyn std::io::Write, answer: &str) -> Result<(), Failure> {
-    match out
-        .write_all(words::lines(answer).as_bytes())
-        .and_then(|()| out.flush())
-    {
+    print(out, &words::lines(answer))
+}
+
+/// The same of an answer in JSON, which stays JSON whatever names are in it.
+pub(crate) fn say_json(out: &mut dyn std::io::Write, answer: &str) -> Result<(), Failure> {
+    print(out, &words::json(answer))
+}
+
+fn print(out: &mut dyn std::io::Write, answer: &str) -> Result<(), Failure> {
+    let written = out.write_all(answer.as_bytes());
+    match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(told(
             Exit::Output,
             &error,

@@ -10,7 +10,7 @@ mod text;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, say, say_json};
 use crate::keys;
 use crate::package::Package;
 
@@ -40,10 +40,8 @@ pub struct Args {
 /// When the package cannot be read, is not whole, or is signed by none of the given keys.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let package = Package::open(&args.package, &keys::public(&args.key)?)?;
-    let words = if args.json {
-        json::document(&args.package, &package)?
-    } else {
-        text::document(&args.package, &package)
-    };
-    say(out, &words)
+    if args.json {
+        return say_json(out, &json::document(&args.package, &package)?);
+    }
+    say(out, &text::document(&args.package, &package))
 }

@@ -37,25 +37,5 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = args.line.connect()?;
     let item = Item::Logs { lines: args.lines };
     let log = line::get(&mut client, &item, LARGEST, &mut |_| ())?;
-    say(out, &tame(&String::from_utf8_lossy(&log)))
-}
-
-/// A log without what would drive the terminal.
-fn tame(log: &str) -> String {
-    log.chars()
-        .filter(|character| !character.is_control() || matches!(character, '\n' | '\t'))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_cannot_drive_the_terminal() {
-        assert_eq!(
-            tame("INFO\tok\r\n\u{1b}]0;gone\u{7}WARN\n"),
-            "INFO\tok\n]0;goneWARN\n"
-        );
-    }
+    say(out, &String::from_utf8_lossy(&log))
 }

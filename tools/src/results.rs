@@ -60,7 +60,7 @@ pub fn fetch(
 ) -> Result<Vec<ResultFile>, Failure> {
     let list = |scan| Item::Results { scan };
     let one = |scan, name| Item::Result { scan, name };
-    files(client, scan, (list, one), heard)
+    fetch_listed(client, scan, (list, one), heard)
 }
 
 /// The same, of the results without whose they are, which the box makes of them.
@@ -74,11 +74,11 @@ pub fn fetch_export(
 ) -> Result<Vec<ResultFile>, Failure> {
     let list = |scan| Item::Exports { scan };
     let one = |scan, name| Item::Export { scan, name };
-    files(client, scan, (list, one), heard)
+    fetch_listed(client, scan, (list, one), heard)
 }
 
 /// All files of a list.
-fn files(
+fn fetch_listed(
     client: &mut Client,
     scan: &str,
     (list, one): (impl Fn(Word) -> Item, impl Fn(Word, Name) -> Item),
@@ -205,7 +205,7 @@ impl Folder {
     }
 }
 
-/// Fails unless the results are those of a scan with a report.
+/// What is wrong with results that lack a file which those of every scan with a report have.
 pub(crate) fn missing(name: &str, scan: &str) -> Failure {
     let error = io::Error::other(format!("the results lack {name}"));
     told(

@@ -7,7 +7,7 @@ use nephrobox_link::message::Item;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, say, say_json};
 use crate::line::{self, Line};
 
 /// Shown after the options.
@@ -54,14 +54,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = args.line.connect()?;
     let bytes = line::get(&mut client, &Item::Scans, LARGEST, &mut |_| ())?;
     let unreadable = |_| line::nonsense("its list of scans cannot be read", client.endpoint());
-    let words = if args.json {
+    if args.json {
         let scans: Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        format!("{scans:#}\n")
-    } else {
-        let scans: Vec<Scan> = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        text(&scans)
-    };
-    say(out, &words)
+        return say_json(out, &format!("{scans:#}\n"));
+    }
+    let scans: Vec<Scan> = serde_json::from_slice(&bytes).map_err(unreadable)?;
+    say(out, &text(&scans))
 }
 
 fn text(scans: &[Scan]) -> String {

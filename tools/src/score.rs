@@ -5,14 +5,14 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nephrobox_imaging::{ImagingError, LabelReader};
 use nephrobox_shared::class::Class;
 use nephrobox_shared::metrics::{ConfusionMatrix, KitsDice};
 use serde_json::json;
 
-use crate::failure::{Exit, Failure, say, told};
+use crate::failure::{Exit, Failure, say, say_json, told};
 
 /// Shown after the options.
 pub(crate) const EXAMPLES: &str = "\
@@ -49,7 +49,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             "kits19_kidney_and_tumour_dice": kits.kidney_and_tumour(), "kits19_composite_dice": kits.composite(),
             "voxels": matrix.weights(),
         });
-        return say(out, &format!("{value:#}\n"));
+        return say_json(out, &format!("{value:#}\n"));
     }
     let percent =
         |v: Option<f64>| v.map_or("undefined".to_string(), |v| format!("{:.2} %", 100.0 * v));
@@ -77,15 +77,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// Counts every voxel of both maps.
 fn compare(args: &Args) -> Result<ConfusionMatrix, Failure> {
-    let place = args.labels.display();
-    let fail = |e: ImagingError| told(Exit::Input, &e, &place, "check both files");
-    let mut truth = LabelReader::open(&args.truth).map_err(fail)?;
-    let mut labels = LabelReader::open(&args.labels).map_err(fail)?;
+    let fail = |path: &Path, error: &ImagingError| {
+        told(Exit::Input, error, path.display(), "check both files")
+    };
+    let of_truth = |error: ImagingError| fail(&args.truth, &error);
+    let of_labels = |error: ImagingError| fail(&args.labels, &error);
+    let mut truth = LabelReader::open(&args.truth).map_err(of_truth)?;
+    let mut labels = LabelReader::open(&args.labels).map_err(of_labels)?;
     truth
         .geometry()
         .same_grid(labels.geometry())
         .map_err(|source| {
-            fail(ImagingError::GridsDiffer {
+            of_labels(ImagingError::GridsDiffer {
                 image: args.truth.clone(),
                 labels: args.labels.clone(),
                 source,
@@ -94,12 +97,12 @@ fn compare(args: &Args) -> Result<ConfusionMatrix, Failure> {
     let pixels = truth.geometry().slice_len();
     let (mut a, mut b) = (vec![0_u8; pixels], vec![0_u8; pixels]);
     let mut matrix = ConfusionMatrix::new();
-    while let Some(index) = truth.next_slice(&mut a).map_err(fail)? {
-        labels.read_slice(index, &mut b).map_err(fail)?;
+    while let Some(index) = truth.next_slice(&mut a).map_err(of_truth)? {
+        labels.read_slice(index, &mut b).map_err(of_labels)?;
         let remedy = "report this with both headers; it is a fault in nephroctl";
         matrix
             .add(&a, &b, 1.0)
-            .map_err(|e| told(Exit::Internal, &e, &place, remedy))?;
+            .map_err(|e| told(Exit::Internal, &e, args.labels.display(), remedy))?;
     }
     Ok(matrix)
 }

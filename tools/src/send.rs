@@ -39,6 +39,7 @@ box may let go of them once they are safe there.";
 
 /// How often the box is asked what became of a scan.
 const PAUSE: Duration = Duration::from_millis(300);
+
 /// Options of `nephroctl send`.
 #[allow(clippy::struct_excessive_bools)] // switches of a command line
 #[derive(Debug, Clone, clap::Args)]

@@ -7,7 +7,7 @@ use nephrobox_link::client::Client;
 use nephrobox_link::message::{Hash, Reply, Request, SlotInfo, SlotState, SlotsState};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, say, say_json};
 use crate::line::{self, Line};
 
 /// Shown after the options.
@@ -36,12 +36,10 @@ pub struct Args {
 /// If the box cannot be reached.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let state = ask(&mut args.line.connect()?)?;
-    let words = if args.json {
-        format!("{:#}\n", document(&state))
-    } else {
-        text(&state)
-    };
-    say(out, &words)
+    if args.json {
+        return say_json(out, &format!("{:#}\n", document(&state)));
+    }
+    say(out, &text(&state))
 }
 
 /// Asks the box how its slots are.
@@ -74,10 +72,7 @@ pub fn other(state: &SlotsState) -> Option<&SlotInfo> {
 /// A hash as it is written everywhere: 64 hexadecimal digits.
 #[must_use]
 pub fn hex(hash: &Hash) -> String {
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    blake3::Hash::from_bytes(*hash).to_string()
 }
 
 fn word(state: SlotState) -> &'static str {

@@ -7,7 +7,7 @@ use nephrobox_link::message::Item;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, say, say_json};
 use crate::line::{self, Line};
 
 /// Shown after the options.
@@ -104,14 +104,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut client = args.line.connect()?;
     let bytes = line::get(&mut client, &Item::Status, LARGEST, &mut |_| ())?;
     let unreadable = |_| line::nonsense("its status cannot be read", client.endpoint());
-    let words = if args.json {
+    if args.json {
         let status: Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        format!("{status:#}\n")
-    } else {
-        let status = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        text(&status)
-    };
-    say(out, &words)
+        return say_json(out, &format!("{status:#}\n"));
+    }
+    let status = serde_json::from_slice(&bytes).map_err(unreadable)?;
+    say(out, &text(&status))
 }
 
 fn text(status: &Status) -> String {

@@ -39,7 +39,7 @@ pub use measure::Measured;
 pub use outcome::{CaseOutcome, Maps, Outcome, Rules};
 pub use segmenter::{About, Answer, Segmenter, Workstation};
 
-use crate::failure::{Exit, Failure, say, unwritable};
+use crate::failure::{Exit, Failure, say, say_json, unwritable};
 use crate::line::Line;
 use crate::package::Package;
 use crate::slots;
@@ -126,7 +126,7 @@ pub fn deliver(args: &Args, outcome: &Outcome, out: &mut dyn Write) -> Result<()
     }
     if args.json {
         let bytes = std::fs::read_to_string(&json).map_err(|error| unwritable(&json, &error))?;
-        say(out, &bytes)?;
+        say_json(out, &bytes)?;
     } else {
         say(out, &words)?;
     }

@@ -165,7 +165,7 @@ impl From<Fault> for LineError {
         match fault {
             Fault::Late => Self::Late,
             Fault::Lost(error) => Self::Lost(error),
-            Fault::Unknown => Self::Broken("a PDU of an unknown type"),
+            Fault::Unknown => Self::Broken(pdu::UNKNOWN),
             Fault::Malformed(what) => Self::Broken(what),
         }
     }

@@ -26,14 +26,13 @@ use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu};
 pub use error::{LineError, OpenError, Rejection, RequestError};
 pub use object::Object;
 
-use crate::command::{C_ECHO_RQ, C_STORE_RQ, Command, MAX_COMMAND, RESPONSE};
+use crate::command::{C_ECHO_RQ, C_STORE_RQ, Command, MAX_COMMAND, RESPONSE, SUCCESS};
 use crate::pdu::{self, Fault, WriteFault};
 use crate::syntax::{ECHOED, VERIFICATION};
 use crate::transport::Line;
 
 /// How long a peer is waited for when everything is said, and how long it may take to say why it left.
 const LINGER: Duration = Duration::from_secs(2);
-const SUCCESS: u16 = 0;
 /// "Stored, but": coercion of elements, elements discarded, data set does not match its class.
 const WARNINGS: std::ops::RangeInclusive<u16> = 0xb000..=0xbfff;
 
@@ -51,7 +50,8 @@ pub struct Remote {
     pub calling: String,
     /// TLS; none: plain.
     pub tls: Option<Tls>,
-    /// How long connecting, and TLS with the negotiation, may take each.
+    /// How long connecting to each address of the host, and TLS with the negotiation, may take each. To find the addresses takes as long as the
+    /// system lets it.
     pub negotiation: Duration,
     /// How long the remote may take for each PDU that it is sent, and for its answer.
     pub silence: Duration,
@@ -214,7 +214,7 @@ impl Association {
                 pdu::RELEASE_RQ => pdu::write(&mut line, &Pdu::ReleaseRP).map_err(Fault::from)?,
                 pdu::ABORT => return Err(LineError::Aborted),
                 pdu::P_DATA => {}
-                _ => return Err(LineError::Broken("a PDU that has no place here")),
+                _ => return Err(LineError::Broken(pdu::UNEXPECTED)),
             }
         }
         line.close(LINGER);
@@ -308,7 +308,7 @@ impl Association {
                     pdu::write(line, &Pdu::ReleaseRP).map_err(Fault::from)?;
                     return Err(LineError::Released);
                 }
-                _ => return Err(LineError::Broken("a PDU that has no place here")),
+                _ => return Err(LineError::Broken(pdu::UNEXPECTED)),
             }
             for value in pdu::values(&body) {
                 let value = value.map_err(LineError::Broken)?;

@@ -43,7 +43,7 @@ pub(super) fn open(remote: &Remote, contexts: &[Context]) -> Result<Association,
             return Err(OpenError::Rejected(Rejection::read(&body, remote)));
         }
         pdu::ABORT => return Err(LineError::Aborted.into()),
-        _ => return Err(LineError::Broken("a PDU that has no place here").into()),
+        _ => return Err(LineError::Broken(pdu::UNEXPECTED).into()),
     }
     match pdu::read_accept(&body) {
         Ok(answer) => Ok(Association {

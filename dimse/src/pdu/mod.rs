@@ -15,6 +15,11 @@ use crate::transport::Line;
 /// What a peer sent is not what PS3.8 or PS3.7 says: what about it, in words of ours.
 pub(crate) type Malformed = &'static str;
 
+/// A PDU that the state of the connection has no place for.
+pub(crate) const UNEXPECTED: Malformed = "a PDU that has no place here";
+/// A PDU whose type is none of the seven.
+pub(crate) const UNKNOWN: Malformed = "a PDU of an unknown type";
+
 pub(crate) const ASSOCIATE_RQ: u8 = 1;
 pub(crate) const ASSOCIATE_AC: u8 = 2;
 pub(crate) const ASSOCIATE_RJ: u8 = 3;

@@ -25,11 +25,7 @@ pub(super) fn serve(
     crowded: bool,
 ) -> (Who, End) {
     let begin = Instant::now();
-    let mut who = Who {
-        name: None,
-        title: String::new(),
-        address: address.to_canonical(),
-    };
+    let mut who = Who::at(address);
     let Some(mut line) = open(settings, socket, begin + settings.negotiation) else {
         desk.event(Event::Refused(who.clone(), Denial::Tls));
         return (who, End::Refused);
@@ -64,24 +60,20 @@ fn abort_reason(end: End) -> Option<AbortRQServiceProviderReason> {
         InvalidPduParameter, ReasonNotSpecified, UnexpectedPdu, UnrecognizedPdu,
     };
     match end {
-        End::Broken(UNEXPECTED) => Some(UnexpectedPdu),
-        End::Broken(UNKNOWN) => Some(UnrecognizedPdu),
+        End::Broken(pdu::UNEXPECTED) => Some(UnexpectedPdu),
+        End::Broken(pdu::UNKNOWN) => Some(UnrecognizedPdu),
         End::Broken(_) => Some(InvalidPduParameter),
         End::Silent | End::Overlong | End::Stopped => Some(ReasonNotSpecified),
         End::Released | End::Aborted | End::Lost | End::Refused | End::Panicked => None,
     }
 }
 
-/// A PDU that its state of the connection has no place for.
-pub(super) const UNEXPECTED: &str = "a PDU that has no place here";
-const UNKNOWN: &str = "a PDU of an unknown type";
-
 impl From<Fault> for End {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Lost(_) => Self::Lost,
             Fault::Late => Self::Silent,
-            Fault::Unknown => Self::Broken(UNKNOWN),
+            Fault::Unknown => Self::Broken(pdu::UNKNOWN),
             Fault::Malformed(what) => Self::Broken(what),
         }
     }
@@ -99,7 +91,7 @@ fn associate<'a>(
     match pdu::read(line, settings.max_pdu, &mut body)? {
         pdu::ASSOCIATE_RQ => {}
         pdu::ABORT => return Err(End::Aborted),
-        _ => return Err(End::Broken(UNEXPECTED)),
+        _ => return Err(End::Broken(pdu::UNEXPECTED)),
     }
     let request = pdu::read_request(&body).map_err(End::Broken)?;
     drop(body);

@@ -92,6 +92,17 @@ pub struct Who {
     pub address: IpAddr,
 }
 
+impl Who {
+    /// Somebody of whom nothing but the address is known.
+    pub(super) fn at(address: IpAddr) -> Self {
+        Self {
+            name: None,
+            title: String::new(),
+            address: address.to_canonical(),
+        }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.name, self.title.as_str()) {

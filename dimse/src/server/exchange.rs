@@ -4,17 +4,15 @@ use std::time::Instant;
 
 use dicom_ul::pdu::Pdu;
 
-use super::connection::UNEXPECTED;
 use super::desk::{Desk, End, Event, Offer, Refusal, Sink, Who};
 use super::negotiate::Context;
 use super::settings::Settings;
-use crate::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, MAX_COMMAND, RESPONSE};
+use crate::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, MAX_COMMAND, RESPONSE, SUCCESS};
 use crate::part10::Meta;
 use crate::pdu::{self, Fault, Value, WriteFault};
 use crate::syntax::VERIFICATION;
 use crate::transport::Line;
 
-const SUCCESS: u16 = 0x0000;
 /// Statuses that any request may be answered with (PS3.7 annex C).
 const INVALID_INSTANCE: u16 = 0x0117;
 const CLASS_NOT_SUPPORTED: u16 = 0x0122;
@@ -118,7 +116,7 @@ impl<'a> Exchange<'a> {
                 Err(End::Released)
             }
             pdu::ABORT => Err(End::Aborted),
-            _ => Err(End::Broken(UNEXPECTED)),
+            _ => Err(End::Broken(pdu::UNEXPECTED)),
         }
     }
 

@@ -256,11 +256,7 @@ fn admit(shared: &Arc<Shared>, socket: TcpStream, address: IpAddr) -> io::Result
     let mut connections = shared.connections();
     let Some(place) = connections.place(&shared.settings, address) else {
         drop(connections);
-        let who = Who {
-            name: None,
-            title: String::new(),
-            address: address.to_canonical(),
-        };
+        let who = Who::at(address);
         shared.desk.event(Event::Refused(who, Denial::Crowded));
         return Ok(());
     };
@@ -294,14 +290,7 @@ fn serve(held: &Held, socket: &Arc<TcpStream>, address: IpAddr, place: Place) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         connection::serve(&shared.settings, &*shared.desk, socket, address, crowded)
     }));
-    let (who, end) = served.unwrap_or_else(|_| {
-        let who = Who {
-            name: None,
-            title: String::new(),
-            address: address.to_canonical(),
-        };
-        (who, End::Panicked)
-    });
+    let (who, end) = served.unwrap_or_else(|_| (Who::at(address), End::Panicked));
     let end = match end {
         End::Lost | End::Silent if shared.stopping.load(Ordering::SeqCst) => End::Stopped,
         end => end,

@@ -108,10 +108,8 @@ fn without_copies(
             continue;
         };
         let first = &kept[at];
-        let twin = Slice {
-            place: first.place.clone(),
-            ..slice.clone()
-        };
+        let mut twin = slice.clone();
+        twin.place = first.place.clone();
         // Which of the two is used would else hang on the names of files.
         if twin != *first || values_of(&slice)? != values_of(first)? {
             return Err(DicomError::Differ {

@@ -50,7 +50,7 @@ impl core::error::Error for FrameError {}
 /// Writes a packet as a frame and returns the frame's length.
 ///
 /// # Errors
-/// [`FrameError::Long`] when the packet has a piece longer than [`PIECE`].
+/// [`FrameError::Long`] when the packet is longer than [`CONTENT`]; with a piece of at most [`PIECE`] none is.
 pub fn encode(packet: &Packet<'_>, into: &mut [u8; FRAME]) -> Result<usize, FrameError> {
     let mut plain = [0; CONTENT + CRC_BYTES];
     let len = packet.write(&mut plain[..CONTENT])?;

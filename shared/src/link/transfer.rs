@@ -18,7 +18,7 @@ const SHORTEST: usize = 256;
 const FIRST: usize = 1024;
 /// Acknowledged pieces in a row after which pieces grow: before the first loss, and after one.
 const GROW_AFTER: (u32, u32) = (4, 24);
-/// Bytes in flight at most: what a line of 3 Mbaud carries in a fifth of a second, and what lines without a speed need to stay busy.
+/// Bytes in flight at most: what a line of 3 Mbaud carries in less than half a second, and what lines without a speed need to stay busy.
 pub const WINDOW: usize = 16 * PIECE;
 /// Shortest and longest wait for an acknowledgement, in ms.
 const WAIT_MS: (u64, u64) = (200, 4_000);

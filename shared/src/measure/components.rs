@@ -56,6 +56,15 @@ impl Placement {
     }
 }
 
+impl From<Side> for Placement {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Right => Self::Right,
+            Side::Left => Self::Left,
+        }
+    }
+}
+
 /// Mean voxel position of a component, in voxel indices of the canonical axes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Centroid {
@@ -111,18 +120,23 @@ pub(super) struct Labelled {
     pub(super) tumour_runs: Vec<Vec<Placed>>,
 }
 
-/// Finds the components of a map; columns below `split` are on the patient's right. Those of fewer than `smallest`
-/// voxels are dropped where [`drop_small`] may.
-pub(super) fn label(map: &LabelMap, split: u16, smallest: u64) -> Result<Labelled, MeasureError> {
+/// Every run of a map in order of slice, row and column; of which component, nobody knows yet.
+pub(super) fn all_runs(map: &LabelMap) -> Result<Vec<Placed>, MeasureError> {
     let mut runs = Vec::new();
     for slice in 0..map.slices() {
-        let placed = map.runs(slice)?.iter().map(|&run| Placed {
+        runs.extend(map.runs(slice)?.iter().map(|&run| Placed {
             slice,
             run,
             whole: 0,
-        });
-        runs.extend(placed);
+        }));
     }
+    Ok(runs)
+}
+
+/// Finds the components of a map; columns below `split` are on the patient's right. Those of fewer than `smallest`
+/// voxels are dropped where [`drop_small`] may.
+pub(super) fn label(map: &LabelMap, split: u16, smallest: u64) -> Result<Labelled, MeasureError> {
+    let mut runs = all_runs(map)?;
     let (ids, mut kidney_and_tumour) = components(
         map,
         &runs,
@@ -185,6 +199,15 @@ fn drop_small(wholes: &mut [Component], smallest: u64) {
             *largest = voxels.max(*largest);
         }
     }
+}
+
+/// The first column on the patient's left: a column is right of the plane if it is below the midline. Refuses what is no number.
+pub(super) fn split_column(midline: f64) -> Result<u16, MeasureError> {
+    if !midline.is_finite() {
+        return Err(MeasureError::Midline { column: midline });
+    }
+    // The cast saturates a plane outside the image.
+    Ok(libm::ceil(midline) as u16)
 }
 
 /// Splits a run's pixels at the midline.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{
     Component, LabelMap, MeasureError, Placement, Side, Sides, Spacing, Tissue, Tumour,
-    components::{divide, label},
+    components::{divide, label, split_column},
     tumour,
 };
 use crate::class::Class;
@@ -46,11 +46,7 @@ pub struct Measures {
 ///
 /// Fails if a slice was never set or the midline is not a finite number.
 pub fn measure(map: &LabelMap, spacing: Spacing, midline: f64) -> Result<Measures, MeasureError> {
-    if !midline.is_finite() {
-        return Err(MeasureError::Midline { column: midline });
-    }
-    // Column c is right of the plane if c < midline; the cast saturates a plane outside the image.
-    let split = libm::ceil(midline) as u16;
+    let split = split_column(midline)?;
     // The cast saturates, and a piece has fewer voxels than that exactly if its volume is smaller.
     let smallest = libm::ceil(DROPPED_BELOW_ML / spacing.voxel_ml()) as u64;
     let labelled = label(map, split, smallest)?;

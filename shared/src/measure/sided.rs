@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{LabelMap, MeasureError, Placement, Run, Side, components::label};
+use super::{
+    LabelMap, MeasureError, Placement, Run, Side,
+    components::{label, split_column},
+};
 
 /// A stretch of one class in a row, on one side of the patient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,10 +26,7 @@ pub struct SidedRun {
 ///
 /// Fails if a slice was never set or the midline is not a finite number.
 pub fn sided_runs(map: &LabelMap, midline: f64) -> Result<Vec<SidedRun>, MeasureError> {
-    if !midline.is_finite() {
-        return Err(MeasureError::Midline { column: midline });
-    }
-    let split = libm::ceil(midline) as u16;
+    let split = split_column(midline)?;
     let labelled = label(map, split, 0)?;
     let mut sided = Vec::with_capacity(labelled.runs.len());
     for placed in &labelled.runs {

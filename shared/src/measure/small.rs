@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::components::{Placed, components};
+use super::components::{Placed, all_runs, components};
 use super::{LabelMap, MeasureError, Placement, Structure, Tissue};
 use crate::class::Class;
 
@@ -13,14 +13,7 @@ impl LabelMap {
     /// kidney with its tumour below `smallest.kidney` becomes background. Both are counted before anything is changed. Components are those of
     /// [`measure`](super::measure()): voxels that are among each other's 26 neighbours, in a map of one slice 8.
     pub fn without_small(&self, smallest: Tissue<u64>) -> Result<Self, MeasureError> {
-        let mut runs = Vec::new();
-        for slice in 0..self.slices() {
-            runs.extend(self.runs(slice)?.iter().map(|&run| Placed {
-                slice,
-                run,
-                whole: 0,
-            }));
-        }
+        let runs = all_runs(self)?;
         let tumours: Vec<Placed> = runs
             .iter()
             .filter(|placed| placed.run.class == Class::Tumour)

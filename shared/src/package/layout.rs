@@ -15,7 +15,7 @@ pub const MINOR: u16 = 0;
 /// Sections and tensors begin at multiples of this many bytes.
 pub const ALIGNMENT: usize = 64;
 
-/// Longest manifest, in bytes. Sixteen self-test slices of 512 x 512 pixels take half of it; decoded it may take twenty times as much.
+/// Longest manifest, in bytes. Sixteen self-test slices of 512 x 512 pixels take less than half of it; decoded it may take twenty times as much.
 pub const MAX_MANIFEST_LEN: u64 = 32 << 20;
 /// Longest program, in bytes. The deepest reference network takes 20,000.
 pub const MAX_PROGRAM_LEN: u64 = 1 << 20;

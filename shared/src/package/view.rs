@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::{
     Header, MAX_MANIFEST_LEN, MAX_PROGRAM_LEN, MAX_TENSORS, MINOR, PackageError, Signature,
     TensorView,
-    layout::{HEADER_LEN, Layout, Trailer},
+    layout::{Layout, Trailer},
     table::{ENTRY_LEN, Table},
 };
 
@@ -219,13 +219,4 @@ impl<'a> PackageView<'a> {
             None => Ok(()),
         }
     }
-}
-
-/// The model's name and version from the first bytes of a package that is still on its way; `None` while they are not all there.
-///
-/// Nothing vouches for them yet: they are good for refusing a package early, not for accepting it.
-pub fn peek(first: &[u8]) -> Option<(&str, u64)> {
-    let manifest = first.get(HEADER_LEN..)?;
-    let (told, _) = postcard::take_from_bytes(manifest).ok()?;
-    Some(told)
 }

@@ -112,7 +112,7 @@ impl Subject {
     }
 
     /// Whether this study is another one than `other`'s and began before it; false if a date is missing or none of the calendar. Studies of
-    /// one day are told apart by their times.
+    /// one day are told apart by their times; of one that names no time nobody knows whether it came first.
     pub fn is_earlier_study(&self, other: &Self) -> bool {
         let same = |a: &str, b: &str| !a.is_empty() && a == b;
         if same(&self.study_uid, &other.study_uid) || same(&self.series_uid, &other.series_uid) {
@@ -123,7 +123,7 @@ impl Subject {
         };
         moment(self)
             .zip(moment(other))
-            .is_some_and(|(this, other)| this < other)
+            .is_some_and(|(this, other)| this < other && (this.0 < other.0 || !this.1.is_empty()))
     }
 }
 
@@ -245,6 +245,10 @@ mod tests {
         assert!(
             !at("0830", "1.1").is_earlier_study(&at("0830", "1.2")),
             "neither comes first"
+        );
+        assert!(
+            !at("", "1.1").is_earlier_study(&at("0830", "1.2")),
+            "nobody knows"
         );
     }
 

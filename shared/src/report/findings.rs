@@ -186,10 +186,7 @@ impl SideFindings {
         let volume = measures.volume_ml(side);
         let peaks = measures.peak_slices(side);
         let tumours = || {
-            let here = match side {
-                Side::Right => Placement::Right,
-                Side::Left => Placement::Left,
-            };
+            let here = Placement::from(side);
             let all = measures.tumour.iter().zip(&measures.tumours);
             all.filter(move |(component, _)| component.placement == here && !component.dropped)
                 .map(|(_, tumour)| tumour)

@@ -5,7 +5,7 @@ use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{ComponentFindings, Findings};
-use crate::measure::{DROPPED_BELOW_ML, Placement, Structure};
+use crate::measure::{DROPPED_BELOW_ML, Placement, Side, Structure};
 
 /// Pieces of at least this volume count as kidneys when kidneys are counted; adult kidneys have 177 ± 34 mL in men and
 /// 146 ± 28 mL in women (Kwon et al., Korean J Nephrol 2008;27:659), the smallest outlined in KiTS19 has 43 mL.
@@ -193,10 +193,9 @@ impl Findings {
                 ),
             ));
         }
-        for (placement, side, findings) in [
-            (Placement::Right, "right", &self.sides.right),
-            (Placement::Left, "left", &self.sides.left),
-        ] {
+        for side in Side::ALL {
+            let (placement, findings) = (Placement::from(side), self.sides.get(side));
+            let side = side.name();
             let count = wholes()
                 .filter(|component| component.placement == placement)
                 .count();

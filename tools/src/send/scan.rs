@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use nephrobox_imaging::dicom::{SeriesFiles, is_dicom, is_tar, sort_out};
+use nephrobox_imaging::dicom::{DicomError, SeriesFiles, is_dicom, is_tar, sort_out};
 use nephrobox_imaging::{ImagingError, ScanReader};
 use nephrobox_link::client::{Client, Progress};
 use nephrobox_link::message::{Object, cut};
@@ -108,19 +108,20 @@ impl Scan {
 
 /// Packs a series into a file without a name, which vanishes when it is closed.
 fn pack(series: &SeriesFiles, heard: &mut dyn FnMut(Step<'_>)) -> Result<File, Failure> {
-    let file = tempfile::tempfile().map_err(|error| {
-        let remedy = "name a folder with room for the series in the variable TMPDIR";
-        told(Exit::Output, &error, std::env::temp_dir().display(), remedy)
-    })?;
+    let folder = std::env::temp_dir();
+    let name_another = "name a folder with room for the series in the variable TMPDIR";
+    let no_room = |error: &io::Error| told(Exit::Output, error, folder.display(), name_another);
+    let file = tempfile::tempfile().map_err(|error| no_room(&error))?;
     let mut counted = Counted {
         file,
         done: 0,
         total: series.bytes(),
         heard,
     };
-    series.pack(&mut counted).map_err(|error| {
-        let remedy = "look at the files of the series";
-        told(Exit::Input, &error, error.path().display(), remedy)
+    let look = "look at the files of the series";
+    series.pack(&mut counted).map_err(|error| match &error {
+        DicomError::NotPacked { source, .. } => no_room(source),
+        _ => told(Exit::Input, &error, error.path().display(), look),
     })?;
     Ok(counted.file)
 }
@@ -212,7 +213,6 @@ fn series(
     choice: Choice,
 ) -> Result<Vec<Scan>, Failure> {
     let sorted = sort_out(paths).map_err(|error| {
-        use nephrobox_imaging::dicom::DicomError;
         if let DicomError::NotDicom { path } = &error
             && path.is_dir()
         {

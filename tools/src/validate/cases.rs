@@ -146,8 +146,7 @@ impl HeldBack {
 
     /// All scans with their cases, in order.
     pub fn volumes(&self) -> impl Iterator<Item = (&Case, &Volume)> {
-        let of = |case: &'_ Case| case.volumes.len();
-        debug_assert!(self.cases.iter().all(|case| of(case) > 0));
+        debug_assert!(self.cases.iter().all(|case| !case.volumes.is_empty()));
         self.cases
             .iter()
             .flat_map(|case| case.volumes.iter().map(move |volume| (case, volume)))

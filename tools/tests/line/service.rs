@@ -96,7 +96,7 @@ fn logs_figures_and_the_panels_picture_are_fetched() {
     let home = TempDir::new().expect("a folder");
     let fake = with_item("INFO started\nINFO \u{1b}[2Jreceived\n");
     let log = fake.call(&["logs", "-n", "2"]).expect("a log");
-    assert_eq!(log, "INFO started\nINFO [2Jreceived\n");
+    assert_eq!(log, "INFO started\nINFO \\u{1b}[2Jreceived\n");
 
     fake.script().item = br#"{"slices_per_s": 31.25, "model": "kidney"}"#.to_vec();
     let figures = fake.call(&["bench", "--seconds", "1"]).expect("figures");
