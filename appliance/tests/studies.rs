@@ -55,7 +55,7 @@ async fn a_study_says_the_most_serious_first_and_links_to_its_files() {
     };
     let serious = place("The values are hardly HU &amp; &lt;not&gt; a CT.");
     assert!(serious < place("Pixels are not square."), "{study}");
-    assert!(serious < place("Kidney without tumour, ml"), "{study}");
+    assert!(serious < place("Kidney without tumour, mL"), "{study}");
     for part in [
         SHOWN,
         PATIENT,

@@ -111,7 +111,11 @@ impl Identity {
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(unusable)?;
+        roots.add(certificate).map_err(|error| TlsError::File {
+            path: path.to_owned(),
+            what: "certificate",
+            reason: error.to_string(),
+        })?;
     }
     Ok(roots)
 }

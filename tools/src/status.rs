@@ -155,7 +155,7 @@ fn text(status: &Status) -> String {
         entry(
             "result",
             &format!(
-                "{}  kidney {:.1} ml, tumour {:.1} ml{warnings}",
+                "{}  kidney {:.1} mL, tumour {:.1} mL{warnings}",
                 result.scan, result.kidney_ml, result.tumour_ml
             ),
         );

@@ -12,7 +12,7 @@ const MOST_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// Why it cannot be read, or the line of the first mistake and what it is, in one sentence.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let bytes = files::read(path, MOST_BYTES).map_err(|e| e.to_string())?;
     let text = String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())?;
     toml::from_str(&text).map_err(|error| {

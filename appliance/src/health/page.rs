@@ -140,8 +140,8 @@ fn results(results: &[ResultSummary]) -> String {
             "<a class=\"picture\" href=\"/studies/{scan}\"><img src=\"/overlay/{scan}\" alt=\"Slice of scan {scan} with kidney and tumour outlined\"></a>"
         );
     }
-    out += "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Scan</th><th scope=\"col\" class=\"n\">Kidney, ml</th>\
-            <th scope=\"col\" class=\"n\">Tumour, ml</th><th scope=\"col\" class=\"n\">Time, s</th><th scope=\"col\" class=\"n\">Warnings</th></tr></thead><tbody>";
+    out += "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Scan</th><th scope=\"col\" class=\"n\">Kidney, mL</th>\
+            <th scope=\"col\" class=\"n\">Tumour, mL</th><th scope=\"col\" class=\"n\">Time, s</th><th scope=\"col\" class=\"n\">Warnings</th></tr></thead><tbody>";
     for result in results {
         let scan = escape(&result.scan);
         let _ = write!(

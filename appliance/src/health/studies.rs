@@ -43,8 +43,8 @@ type Measure = (&'static str, fn(&SideFindings) -> Option<f64>, usize);
 /// The measures of the table, each with a sum of both sides where that means something.
 #[rustfmt::skip]
 const MEASURES: [(Measure, bool); 5] = [
-    (("Kidney without tumour, ml", |side| Some(side.kidney_volume_ml), 1), true),
-    (("Tumour, ml", |side| Some(side.tumour_volume_ml), 1), true),
+    (("Kidney without tumour, mL", |side| Some(side.kidney_volume_ml), 1), true),
+    (("Tumour, mL", |side| Some(side.tumour_volume_ml), 1), true),
     (("Tumours", |side| Some(side.tumour_components as f64), 0), true),
     (("Tumour's largest diameter in a slice, mm", |side| side.tumour_in_plane_diameter_mm, 1), false),
     (("Tumour's largest diameter in space, mm", |side| side.tumour_largest_diameter_mm, 1), false),
@@ -173,7 +173,7 @@ fn numbers(out: &mut String, report: &Report) {
     ] {
         let _ = write!(
             out,
-            "<span>{what} R {:.1}, L {:.1} ml</span>",
+            "<span>{what} R {:.1}, L {:.1} mL</span>",
             value.right, value.left
         );
     }
@@ -408,11 +408,11 @@ fn changed(change: &Change) -> String {
     let sides = &change.sides;
     for (name, values) in [
         (
-            "Kidney, ml",
+            "Kidney, mL",
             Side::ALL.map(|side| Some(sides.get(side).kidney_volume.difference_ml)),
         ),
         (
-            "Tumour, ml",
+            "Tumour, mL",
             Side::ALL.map(|side| Some(sides.get(side).tumour_volume.difference_ml)),
         ),
         (

@@ -1,8 +1,8 @@
 //! Where a program is rounded to integers, and the program with the rounding written into it.
 
 use super::{
-    Builder, Op, Precision, Program, ProgramError, RewriteError, Storage, Tensor, TensorId,
-    Tensors, ValueId,
+    Builder, Op, Precision, Program, RewriteError, Storage, Tensor, TensorError, TensorId, Tensors,
+    ValueId,
 };
 
 /// A value that is rounded, and how.
@@ -187,7 +187,7 @@ fn kernel(tensors: &Tensors, id: TensorId) -> &Tensor {
 ///
 /// # Errors
 /// A kernel that has no finite numbers.
-pub fn rest(kernel: &Tensor) -> Result<Tensor, ProgramError> {
+pub fn rest(kernel: &Tensor) -> Result<Tensor, TensorError> {
     let rounded = kernel.stored_as(Storage::I8)?.to_f32();
     let rest = kernel.to_f32().into_iter().zip(rounded).map(|(w, r)| w - r);
     let name = format!("{}/rest", kernel.name());

@@ -294,11 +294,15 @@ fn name(path: &Path) -> String {
     }
 }
 
-/// A name without the endings of scans.
+/// A name without the endings of scans. Where nothing but dots would be left, which names another folder or none, the whole name.
 fn stem(name: &str) -> &str {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    let name = name.strip_suffix(".nii").unwrap_or(name);
-    name.strip_suffix(".tar").unwrap_or(name)
+    let short = name.strip_suffix(".gz").unwrap_or(name);
+    let short = short.strip_suffix(".nii").unwrap_or(short);
+    let short = short.strip_suffix(".tar").unwrap_or(short);
+    if short.trim_matches('.').is_empty() {
+        return name;
+    }
+    short
 }
 
 #[cfg(test)]
@@ -314,6 +318,8 @@ mod tests {
             ("a/thorax.1.nii", "thorax.1.nii", "thorax.1"),
             ("imaging.nii.gz", "imaging.nii.gz", "imaging"),
             ("disc/SE1.tar", "SE1.tar", "SE1"),
+            ("a/...nii", "...nii", "...nii"),
+            ("a/.nii.gz", ".nii.gz", ".nii.gz"),
         ] {
             let name = name(Path::new(path));
             assert_eq!((name.as_str(), stem(&name)), (called, stem_of_it));

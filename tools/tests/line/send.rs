@@ -21,7 +21,7 @@ fn results() -> Vec<(String, Vec<u8>)> {
     [
         ("overlay-tumour.png", "a picture"),
         ("labels.nii.gz", "a label map"),
-        ("report.txt", "For research use only.\nKidneys 301.2 ml\n"),
+        ("report.txt", "For research use only.\nKidneys 301.2 mL\n"),
         ("report.json", "{}"),
     ]
     .map(|(name, bytes)| (name.to_owned(), bytes.as_bytes().to_vec()))
@@ -63,7 +63,7 @@ fn a_scan_is_sent_waited_for_fetched_and_only_then_confirmed() {
     });
     let words = fake.call(&["send", text(&sample()), "--fast", "--out", text(&out)]);
     let words = words.expect("a report");
-    assert!(words.starts_with("For research use only.\nKidneys 301.2 ml\n"));
+    assert!(words.starts_with("For research use only.\nKidneys 301.2 mL\n"));
     assert!(words.contains("00000001-0badf00d"), "{words}");
 
     let script = fake.script();

@@ -59,7 +59,7 @@ ward-3, nephrobox 0.1.0
   waiting   1
   set aside 1, see `nephroctl scans`
   room      5 of 20000 MB used
-  result    00000041-9f86d081  kidney 301.2 ml, tumour 4.0 ml, warnings: 2
+  result    00000041-9f86d081  kidney 301.2 mL, tumour 4.0 mL, warnings: 2
   faults    none
 "
     );

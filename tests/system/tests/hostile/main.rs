@@ -8,6 +8,7 @@
 //! `docs/hostile-inputs.md` is the table with the sentences as they come out. This test compares; with `NEPHROBOX_WRITE_DOCS=1` it writes.
 
 #[path = "../whole/certificates.rs"]
+#[allow(dead_code)] // the tests of the whole use all of it
 mod certificates;
 #[path = "../../../../appliance/tests/support/mod.rs"]
 mod phantom;

@@ -94,7 +94,7 @@ pub(super) fn pytorch(path: &Path, bytes: u64) -> Result<Source, ImportError> {
     let mut tensors = BTreeMap::new();
     let mut left = most_values(bytes);
     for (name, tensor) in found.map_err(|e| damaged(&e))? {
-        afford(&mut left, &tensor.shape()).map_err(|e| damaged(&format!("`{name}`: {e}")))?;
+        afford(&mut left, tensor.shape()).map_err(|e| damaged(&format!("`{name}`: {e}")))?;
         let raw = raw(&tensor).map_err(|e| damaged(&e))?;
         tensors.insert(name, raw);
     }

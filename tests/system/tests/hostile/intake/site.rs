@@ -93,11 +93,11 @@ impl Site {
              [compute]\ndevice = \"cpu\"\nthreads = 1\n\
              [dicom]\nlisten = \"127.0.0.1:{port}\"\npeers = [{{ ae_title = \"CT1\" }}]\nquiet_s = 2\n\
              max_object_bytes = {MOST_BYTES}\n\
-             [tcp]\nlisten = \"127.0.0.1:{tls}\"\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\n",
+             [tcp]\nlisten = \"127.0.0.1:{tls}\"\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n",
             watch.display(),
-            own.certificate,
-            own.key,
-            own.ca,
+            own.certificate.display(),
+            own.key.display(),
+            own.ca.display(),
         );
         let exe = Exe(bounded(ground, program.path()));
         let mut home = Home::of(exe, Quality::default(), &more);

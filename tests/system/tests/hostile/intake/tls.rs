@@ -15,7 +15,6 @@ use crate::certificates::Authority;
 use crate::ground::{Ground, Place};
 use crate::row::{Given, Row, Section, Told, Way, refused, taken};
 use crate::run::{self, REFUSAL_KIB};
-use crate::support::PATIENCE;
 
 pub(crate) const SECTION: Section = Section {
     title: "The line over the network",
