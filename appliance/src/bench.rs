@@ -9,6 +9,7 @@ use nephrobox_engine::executor::{self, Arithmetic, Engine, Event, Running, Shari
 use nephrobox_engine::model::SliceModel;
 use nephrobox_engine::package::Model;
 use nephrobox_imaging::files;
+use nephrobox_shared::words;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, told};
@@ -143,7 +144,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     };
     if args.json {
         let text = serde_json::to_string(&measured).unwrap_or_default();
-        say(out, &format!("{text}\n"));
+        say(out, &words::json(&format!("{text}\n")));
     } else {
         say(out, &table(&measured));
     }
@@ -271,7 +272,10 @@ fn pipe(
         }
         say(
             out,
-            &format!("{}\n", serde_json::to_string(&times).unwrap_or_default()),
+            &words::json(&format!(
+                "{}\n",
+                serde_json::to_string(&times).unwrap_or_default()
+            )),
         );
     }
     Ok(())

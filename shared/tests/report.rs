@@ -7,7 +7,7 @@ use nephrobox_shared::{
     preprocess::Preprocess,
     report::{
         Change, Confidence, EngineInfo, Findings, InputInfo, ModelInfo, OutputFile, ProgramInfo,
-        RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, VisitedSlices,
+        RESEARCH_USE_NOTICE, Report, SCHEMA_VERSION, Timing, VisitedSlices, WarningCode,
     },
 };
 use serde_json::Value;
@@ -314,4 +314,54 @@ fn dropped_pieces_are_named_and_not_counted() {
     assert_eq!(messages("several_components"), [""; 0]);
     let listed = findings.components.iter().filter(|piece| piece.dropped);
     assert_eq!(listed.count(), 3 + 2 + 1, "as wholes, as kidney, as tumour");
+}
+
+/// What people read about a report, `docs/report.md`; none in a copy of the crate alone.
+fn page() -> Option<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/report.md");
+    std::fs::read_to_string(path).ok()
+}
+
+#[test]
+fn the_page_explains_every_warning() {
+    let Some(page) = page() else {
+        return println!("skipped: docs/report.md is not here");
+    };
+    for code in WarningCode::ALL {
+        assert!(page.contains(&format!("`{}`", code.name())), "{code:?}");
+    }
+}
+
+#[test]
+fn the_page_explains_every_field() {
+    fn walk(value: &Value, page: &str, unknown: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    // As `name`, or as the last part of a path to it.
+                    let told = [
+                        format!("`{name}`"),
+                        format!(".{name}`"),
+                        format!("\"{name}\""),
+                    ];
+                    if !told.iter().any(|told| page.contains(told)) {
+                        unknown.push(name.clone());
+                    }
+                    walk(value, page, unknown);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| walk(value, page, unknown)),
+            _ => {}
+        }
+    }
+    let Some(page) = page() else {
+        return println!("skipped: docs/report.md is not here");
+    };
+    let mut unknown = Vec::new();
+    walk(
+        &serde_json::to_value(report()).unwrap(),
+        &page,
+        &mut unknown,
+    );
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -22,6 +22,7 @@ case ${1-} in
         tests=(--lib --test class --test diameters --test link --test measure --test metrics --test package --test preprocess
             --test report --test sided --test allocations --test confidence --test demo --test programs --test scans
             --test road --test refusals --test page --test sheet)
+        # Nor `hostile`, which measures the memory of its process, and that is qemu's here.
         # The 210 label maps of KiTS19 are the same work on every processor, and take qemu long.
         for processor in cortex-a76:neon-dot cortex-a72:neon; do
             on "$processor" for_target test "${tests[@]}" -- --skip the_program_ends_with_the_documented_codes --skip kits19::

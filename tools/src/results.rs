@@ -25,8 +25,8 @@ pub const FAILURE_TEXT: &str = "failure.txt";
 const MOST_FILES: usize = 100;
 /// Largest list of them, in bytes.
 const LONGEST_LIST: u64 = 1 << 20;
-/// Largest file among them, in bytes.
-const LARGEST_FILE: u64 = 1 << 30;
+/// Most bytes of all of them together, which are in memory at once.
+const MOST_BYTES: u64 = 1 << 30;
 /// Start of the names of folders that are still being filled.
 const STAGING: &str = ".nephroctl-partial-";
 
@@ -93,11 +93,14 @@ fn fetch_listed(
         return Err(line::nonsense("too many results", client.endpoint()));
     }
     let mut results = Vec::with_capacity(list.len());
+    let mut left = MOST_BYTES;
     for Listed { name, bytes } in list {
-        if !is_plain(&name) || bytes > LARGEST_FILE {
+        let rest = left.checked_sub(bytes).filter(|_| is_plain(&name));
+        let Some(rest) = rest else {
             let what = format!("a result that cannot be, {name:?} of {bytes} bytes");
             return Err(line::nonsense(&what, client.endpoint()));
-        }
+        };
+        left = rest;
         let item = one(scan.clone(), cut(&name));
         let bytes = line::get(client, &item, bytes, &mut |progress| heard(&name, progress))?;
         results.push(ResultFile { name, bytes });

@@ -144,6 +144,7 @@ impl EvaluateArgs {
         if let Some(fault) = fault {
             return Err(fault.into());
         }
+        remove_pictures(&out)?;
         for (index, prediction) in &pictures {
             let meta = data.meta(*index);
             let case = &data.cases()[meta.case as usize].name;
@@ -208,6 +209,23 @@ fn example<'a>(data: &'a Prepared, index: u32, prediction: &'a [u8]) -> examples
     }
 }
 
+/// Removes the pictures of cases that an evaluation before this one has left: they would stand beside the new ones.
+fn remove_pictures(out: &Path) -> Result<()> {
+    const KINDS: [&str; 4] = ["example-", "maps-", "worst-", "best-"];
+    let entries = fs::read_dir(out).with_context(|| format!("{} cannot be read", out.display()))?;
+    for old in entries.filter_map(Result::ok) {
+        let (name, path) = (old.file_name(), old.path());
+        let name = name.to_string_lossy();
+        if KINDS.iter().any(|kind| name.starts_with(kind))
+            && path.extension() == Some("png".as_ref())
+        {
+            fs::remove_file(&path)
+                .with_context(|| format!("{} cannot be removed", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Draws the worst and the best cases; returns what `metrics.json` says of them.
 fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Result<Vec<Extreme>> {
     let mut shown = Vec::new();
@@ -215,17 +233,6 @@ fn draw_extremes(out: &Path, data: &Prepared, ranked: &[Vec<Pick<'_>>; 2]) -> Re
         .into_iter()
         .zip(ranked)
     {
-        // Those of an evaluation before this one would stand beside the new ones.
-        let entries =
-            fs::read_dir(out).with_context(|| format!("{} cannot be read", out.display()))?;
-        for old in entries.filter_map(Result::ok) {
-            let name = old.file_name().to_string_lossy().into_owned();
-            let path = old.path();
-            if name.starts_with(&format!("{word}-")) && path.extension() == Some("png".as_ref()) {
-                fs::remove_file(&path)
-                    .with_context(|| format!("{} cannot be removed", path.display()))?;
-            }
-        }
         for (place, pick) in (1..).zip(picks) {
             let (slice, meta) = (&pick.kept.slice, data.meta(pick.kept.slice.index));
             let case = data.cases()[pick.case as usize].name.clone();

@@ -44,6 +44,7 @@ enum Command {
     nephrotrain experiments plan --data prepared --out exp --encoder-weights resnet34=r34.safetensors\n  \
     nephrotrain experiments plan --data prepared --out exp --scheduler slurm --slurm-option=--gres=gpu:1\n  \
     nephrotrain experiments plan --data phantoms --out small --encoder resnet18 --repeats 2 --epochs 2 --batch 8\n\n\
+    Without --epochs each run of an experiment has 50, as in the paper.\n\n\
     Any other setting of `nephrotrain train` that no experiment varies may be given too, and holds for all runs.\n\
     What a plan holds is in OUT/plan.toml; each job has a folder OUT/jobs/NNN-EXPERIMENT-VALUE-rREPEAT.")]
 struct PlanArgs {

@@ -85,7 +85,7 @@ pub fn run(request: &Request, progress: &dyn Progress) -> Result<Outcome, DataEr
     if let Some(phantoms) = &request.phantoms {
         let painting = phantoms::Painting::plan(phantoms, &request.options)?;
         lock = Some(enter(&layout)?);
-        data.push(painting.ensure(&layout, request.update, progress)?);
+        data.push(painting.ensure(&layout, request.update, request.jobs, progress)?);
     }
     let found = folder::find(&data)?;
     let (sources, left_out) = usable(&found);

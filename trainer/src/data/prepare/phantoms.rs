@@ -15,6 +15,7 @@ use super::records::{Layout, Options};
 use crate::data::error::{DataError, DataErrorKind};
 use crate::data::files;
 use crate::data::progress::Progress;
+use crate::data::scan::in_parallel;
 use crate::phantom::{self, LabelCase, LabelDriven, PhantomError, is_reserved};
 
 /// Phantoms to paint and prepare.
@@ -135,15 +136,16 @@ impl<'a> Painting<'a> {
         })
     }
 
-    /// Paints what is not there yet. Returns the data folder.
+    /// Paints what is not there yet, at most `jobs` volumes at once. Returns the data folder.
     pub(super) fn ensure(
         &self,
         layout: &Layout,
         update: bool,
+        jobs: usize,
         progress: &dyn Progress,
     ) -> Result<PathBuf, DataError> {
         let folder = layout.phantoms();
-        let recipe = self.recipe(progress)?;
+        let recipe = in_parallel(jobs, || self.recipe(progress))??;
         let path = layout.phantom_recipe();
         if path.exists() {
             let earlier: Recipe = files::read_json(&path)?;
@@ -160,7 +162,9 @@ impl<'a> Painting<'a> {
             .collect();
         progress.start("painting", missing.len());
         let step = |name: &str| progress.step(name);
-        let painted = phantom::paint(&self.painter, &missing, &folder, &step);
+        let painted = in_parallel(jobs, || {
+            phantom::paint(&self.painter, &missing, &folder, &step)
+        })?;
         progress.finish();
         painted.map_err(|error| {
             DataError::new(
