@@ -14,6 +14,7 @@ use nephrobox_imaging::files;
 use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure};
+use crate::pulse::Pulse;
 
 /// The machine-readable report; its presence marks a whole result.
 pub const REPORT_JSON: &str = "report.json";
@@ -61,6 +62,9 @@ const NAMES: [&str; 14] = [
     REPORT_TEXT,
     REPORT_JSON,
 ];
+
+/// Bytes of a file that are written and forced to the disk at a time: a second or two of a slow card.
+const PIECE: usize = 16 << 20;
 
 /// Start of the names of staging folders, which are hidden.
 const STAGING: &str = ".nephrobox-partial-";
@@ -130,6 +134,7 @@ impl Destination {
         Ok(Staging {
             made,
             folder: self.folder.clone(),
+            pulse: Pulse::default(),
         })
     }
 }
@@ -139,9 +144,17 @@ impl Destination {
 pub struct Staging {
     made: TempDir,
     folder: PathBuf,
+    pulse: Pulse,
 }
 
 impl Staging {
+    /// The same, which gives signs of life while it writes.
+    #[must_use]
+    pub fn beating(mut self, pulse: &Pulse) -> Self {
+        self.pulse = pulse.clone();
+        self
+    }
+
     /// Where a file of the result is to be written now.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -155,7 +168,11 @@ impl Staging {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let write = || -> io::Result<()> {
             let mut file = File::create(self.path(name))?;
-            file.write_all(bytes)?;
+            for piece in bytes.chunks(PIECE) {
+                file.write_all(piece)?;
+                file.sync_data()?;
+                self.pulse.beat();
+            }
             file.sync_all()
         };
         write().map_err(|error| unwritable(&self.folder.join(name), &error))

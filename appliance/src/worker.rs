@@ -394,4 +394,8 @@ impl<O: Observer> Progress for Heard<'_, O> {
     fn stop(&self) -> bool {
         self.bell.stops()
     }
+
+    fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
 }
