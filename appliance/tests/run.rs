@@ -194,3 +194,49 @@ async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the
     }
     stop(appliance);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_fails_is_shown_until_it_works_however_well_the_others_do() {
+    const FAULT: &str = "destination_failed";
+    let home = Home::new();
+    home.install(&home.small_model(1, true));
+    // A file lies where the folder should be.
+    fs::write(home.path("blocked"), b"").expect("written");
+    let folder = |name: &str| {
+        let path = home.path(name).join("results");
+        format!(
+            "[[destination]]\nkind = \"folder\"\npath = \"{}\"\n",
+            path.display()
+        )
+    };
+    let appliance = home
+        .start_with(&(folder("blocked") + &folder("open")))
+        .await;
+    home.drop_in("case.nii", &home.phantom(1));
+    until(&appliance, "the fault", |state| {
+        state.counters.delivered == 1 && state.has_fault(FAULT)
+    })
+    .await;
+    home.drop_in("case.nii", &home.phantom(2));
+    let watched = until(&appliance, "the second one", |state| {
+        state.counters.delivered == 2 || !state.has_fault(FAULT)
+    })
+    .await;
+    assert!(watched.has_fault(FAULT), "{:?}", watched.faults);
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let state = appliance.shared().get();
+    let fault = state.faults.iter().find(|fault| fault.code == FAULT);
+    let message = &fault.expect("it fails as before").message;
+    assert!(
+        message.contains("blocked") && !message.contains("open/"),
+        "{message}"
+    );
+
+    fs::remove_file(home.path("blocked")).expect("removed");
+    let state = until(&appliance, "all delivered", |state| {
+        state.counters.delivered == 4 && !state.has_fault(FAULT)
+    })
+    .await;
+    assert_eq!(state.faults, []);
+    stop(appliance);
+}
