@@ -32,6 +32,7 @@ use crate::output::{self, Destination, Staging};
 use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
 use crate::pulse::Pulse;
+use crate::remedy::Remedies;
 use crate::sheet::{self, Picture};
 use crate::{fhir, page, scan as input, source, warnings};
 use again::{Pages, kidney_mean_hu, pictures, read_again, sure};
@@ -101,6 +102,7 @@ pub fn run<M: LogitsModel + Send>(
 ) -> Result<Report, Failure> {
     let began = Instant::now();
     let path = reader.path().to_owned();
+    let remedies = destination.remedies();
     let geometry = reader.geometry().clone();
     let series: Vec<_> = reader.findings().to_vec();
     let origin = source::of(&reader)?;
@@ -131,7 +133,7 @@ pub fn run<M: LogitsModel + Send>(
         options.visit,
         &mut heard,
     )
-    .map_err(|error| unsegmented(&path, &error))?;
+    .map_err(|error| unsegmented(&path, &error, remedies))?;
     drop(timed);
     let mut network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
@@ -159,7 +161,7 @@ pub fn run<M: LogitsModel + Send>(
     progress.stage("looking again at some slices");
     let looking = Instant::now();
     let confidence = sure(models, &pages, &geometry, preprocess, &pulse)
-        .map_err(|error| unsegmented(&path, &error))?;
+        .map_err(|error| unsegmented(&path, &error, remedies))?;
     network_s += looking.elapsed().as_secs_f64();
 
     progress.stage("writing the label map and the pictures");
@@ -339,7 +341,7 @@ fn write_label_map(
             Exit::Output,
             &error,
             place.display(),
-            "check the folder and its disk, or name another folder with --out",
+            destination.remedies().disk(),
         )
     })?;
     missing.map_or(Ok(()), |error| Err(internal(&error, &place)))
@@ -506,18 +508,13 @@ fn hash(places: &[Place], progress: &dyn Progress) -> Result<String, Failure> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn unsegmented(path: &Path, error: &ScanError) -> Failure {
+fn unsegmented(path: &Path, error: &ScanError, remedies: Remedies) -> Failure {
     match error {
         ScanError::Imaging(error) => input::unusable(path, error),
         ScanError::Engine {
             source: EngineError::Device { .. },
             ..
-        } => told(
-            Exit::Device,
-            error,
-            path.display(),
-            "use another device, for instance --device cpu",
-        ),
+        } => told(Exit::Device, error, path.display(), remedies.device()),
         ScanError::Engine { .. } | ScanError::Size { .. } | ScanError::Planes { .. } => told(
             Exit::Model,
             error,
@@ -530,7 +527,6 @@ fn unsegmented(path: &Path, error: &ScanError) -> Failure {
 
 /// A contradiction within the program, which no input can be blamed for.
 fn internal(error: &dyn std::error::Error, path: &Path) -> Failure {
-    let remedy =
-        "report this with the command line and the scan's header; it is a fault in nephrobox";
+    let remedy = "report this with the scan's header and the command line or configuration; it is a fault in nephrobox";
     Failure::new(Exit::Internal, sentence(error), path.display(), remedy)
 }

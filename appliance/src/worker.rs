@@ -361,7 +361,7 @@ fn segment(
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;
-    let destination = Destination::check(&work.results, false)?;
+    let destination = Destination::on_box(&work.results)?;
     let package = Package {
         manifest: &model.manifest,
         hash: &model.hash,

@@ -27,9 +27,11 @@ use support::nifti::{Declared, Order};
 use support::{SHAPE, manifest, names, raw_scan};
 use tempfile::TempDir;
 
-/// Labels by brightness, as the phantom is made; or panics.
+/// Labels by brightness, as the phantom is made; or panics, or has lost its device.
+#[derive(Default)]
 struct Oracle {
     panics: bool,
+    lost: bool,
 }
 
 impl SliceModel for Oracle {
@@ -47,6 +49,10 @@ impl SliceModel for Oracle {
 
     fn segment(&mut self, images: &[f32], _: usize, labels: &mut [u8]) -> Result<(), EngineError> {
         assert!(!self.panics, "the oracle is out of sorts");
+        if self.lost {
+            let (device, reason) = ("cuda", "it fell off the bus".into());
+            return Err(EngineError::Device { device, reason });
+        }
         for (pixel, label) in images.iter().zip(labels) {
             *label = u8::from(*pixel > 0.63) + u8::from(*pixel > 0.88);
         }
@@ -82,8 +88,9 @@ fn engine() -> Engine {
 }
 
 fn model(panics: bool) -> Arc<Mutex<Model>> {
+    let lost = false;
     let running = Running {
-        models: vec![Box::new(Oracle { panics })],
+        models: vec![Box::new(Oracle { panics, lost })],
         engine: engine(),
         macs: None,
     };
@@ -470,6 +477,31 @@ fn holds_up_no_other(panics: bool) {
     assert!(!confirmed.contains(&first));
 }
 
+#[test]
+fn a_device_that_fails_on_a_box_is_mended_in_its_configuration() {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    drop_in(home.path(), &spool, "case.nii", &phantom("case.nii"));
+    let lost = model(false);
+    lost.lock().expect("free").running.models = vec![Box::new(Oracle {
+        lost: true,
+        ..Oracle::default()
+    })];
+    let (to, news) = channel();
+    let listener = move |event: Event<'_>| {
+        if let Event::Trouble { what } = event {
+            let _ = to.send(what.to_owned());
+        }
+    };
+    let models = move || Some(Arc::clone(&lost));
+    let _worker = Worker::start(spool, Style::default(), models, listener, Pulse::default());
+    let told = hear(&news);
+    assert!(
+        told.contains("compute.device") && !told.contains("--"),
+        "{told}"
+    );
+}
+
 /// Counts the signs of life between what is told of a job; it gives none of its own.
 #[derive(Default)]
 struct Counting {
@@ -526,7 +558,7 @@ fn count(progress: &mut Counting) -> (u64, Result<(), String>) {
     };
     let out = output::Destination::check(&home.path().join("out"), false).expect("free");
     let reader = scan::open(&path).expect("a scan");
-    let mut models = [Oracle { panics: false }];
+    let mut models = [Oracle::default()];
     let options = Options::default();
     let report = job::run(reader, &mut models, package, options, &out, progress);
     let bytes = fs::metadata(&path).expect("a file").len();
