@@ -7,6 +7,7 @@
 mod again;
 
 use std::cmp::Reverse;
+use std::io::{self, Read as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -30,9 +31,14 @@ use crate::objects::{self, Making, Page};
 use crate::output::{self, Destination, Staging};
 use crate::overlay::{self, Caption, OverlayError, OverlaySlice};
 use crate::progress::Progress;
+use crate::pulse::Pulse;
+use crate::remedy::Remedies;
 use crate::sheet::{self, Picture};
 use crate::{fhir, page, scan as input, source, warnings};
 use again::{Pages, kidney_mean_hu, pictures, read_again, sure};
+
+/// Bytes of a scan's file that are hashed at a time.
+const PIECE: usize = 1 << 16;
 
 /// The package that is to be run.
 #[derive(Debug, Clone, Copy)]
@@ -96,10 +102,14 @@ pub fn run<M: LogitsModel + Send>(
 ) -> Result<Report, Failure> {
     let began = Instant::now();
     let path = reader.path().to_owned();
+    let remedies = destination.remedies();
     let geometry = reader.geometry().clone();
     let series: Vec<_> = reader.findings().to_vec();
     let origin = source::of(&reader)?;
-    let blake3 = hash(&reader.places())?;
+    let pulse = progress.pulse();
+    let beat = pulse.clone();
+    reader.on_read(move || beat.beat());
+    let blake3 = hash(&reader.places(), progress)?;
 
     let mut spent_s = vec![0.0; models.len()];
     let mut timed: Vec<_> = models
@@ -123,7 +133,7 @@ pub fn run<M: LogitsModel + Send>(
         options.visit,
         &mut heard,
     )
-    .map_err(|error| unsegmented(&path, &error))?;
+    .map_err(|error| unsegmented(&path, &error, remedies))?;
     drop(timed);
     let mut network_s = spent_s.into_iter().fold(0.0, f64::max);
     let mut read_s = began.elapsed().as_secs_f64() - network_s;
@@ -135,6 +145,7 @@ pub fn run<M: LogitsModel + Send>(
         segmented.midline.column(),
     )
     .map_err(|error| internal(&error, &path))?;
+    pulse.beat();
     let mut findings = Findings::new(&measures, &segmented.midline);
     let measure_s = measuring.elapsed().as_secs_f64();
 
@@ -149,14 +160,14 @@ pub fn run<M: LogitsModel + Send>(
 
     progress.stage("looking again at some slices");
     let looking = Instant::now();
-    let confidence =
-        sure(models, &pages, &geometry, preprocess).map_err(|error| unsegmented(&path, &error))?;
+    let confidence = sure(models, &pages, &geometry, preprocess, &pulse)
+        .map_err(|error| unsegmented(&path, &error, remedies))?;
     network_s += looking.elapsed().as_secs_f64();
 
     progress.stage("writing the label map and the pictures");
     let writing = Instant::now();
-    let staging = destination.stage()?;
-    write_label_map(&staging, destination, &geometry, &segmented.labels)?;
+    let staging = destination.stage()?.beating(&pulse);
+    write_label_map(&staging, destination, &geometry, &segmented.labels, &pulse)?;
     let manifest = package.manifest;
     let file = file_name(&path);
     let source = format!(
@@ -310,6 +321,7 @@ fn write_label_map(
     destination: &Destination,
     geometry: &Geometry,
     labels: &LabelMap,
+    pulse: &Pulse,
 ) -> Result<(), Failure> {
     // A slice that is missing would be a fault of the engine; `measure` has already refused it.
     let mut missing = None;
@@ -320,6 +332,7 @@ fn write_label_map(
             if let Err(error) = labels.read(slice, out) {
                 missing = Some(error);
             }
+            pulse.beat();
         },
     );
     let place = destination.folder().join(output::LABELS);
@@ -328,7 +341,7 @@ fn write_label_map(
             Exit::Output,
             &error,
             place.display(),
-            "check the folder and its disk, or name another folder with --out",
+            destination.remedies().disk(),
         )
     })?;
     missing.map_or(Ok(()), |error| Err(internal(&error, &place)))
@@ -461,37 +474,47 @@ fn file_name(path: &Path) -> String {
 }
 
 /// BLAKE3 of the scan's files, one after the other, so that a report can be matched with what it was made from. A series has the same
-/// whether it lies in a folder or in one file.
-fn hash(places: &[Place]) -> Result<String, Failure> {
-    let mut hasher = blake3::Hasher::new();
+/// whether it lies in a folder or in one file. Gigabytes on a slow card take minutes, so that each piece is a sign of life.
+fn hash(places: &[Place], progress: &dyn Progress) -> Result<String, Failure> {
+    let (mut hasher, mut piece) = (blake3::Hasher::new(), vec![0; PIECE]);
+    let pulse = progress.pulse();
     for place in places {
-        let hashed = place
-            .open()
-            .and_then(|file| hasher.update_reader(file).map(|_| ()));
-        hashed.map_err(|error| {
+        let unread = |error: io::Error| {
             told(
                 Exit::Input,
                 &error,
                 place.label().display(),
                 "check that the file can be read",
             )
-        })?;
+        };
+        let mut file = place.open().map_err(unread)?;
+        loop {
+            if progress.stop() {
+                let what = "stopped on request before its first slice";
+                let place = place.label().display();
+                return Err(Failure::new(Exit::Internal, what, place, "start it again"));
+            }
+            match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hasher.update(&piece[..count]);
+                    pulse.beat();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unread(error)),
+            }
+        }
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn unsegmented(path: &Path, error: &ScanError) -> Failure {
+fn unsegmented(path: &Path, error: &ScanError, remedies: Remedies) -> Failure {
     match error {
         ScanError::Imaging(error) => input::unusable(path, error),
         ScanError::Engine {
             source: EngineError::Device { .. },
             ..
-        } => told(
-            Exit::Device,
-            error,
-            path.display(),
-            "use another device, for instance --device cpu",
-        ),
+        } => told(Exit::Device, error, path.display(), remedies.device()),
         ScanError::Engine { .. } | ScanError::Size { .. } | ScanError::Planes { .. } => told(
             Exit::Model,
             error,
@@ -504,7 +527,6 @@ fn unsegmented(path: &Path, error: &ScanError) -> Failure {
 
 /// A contradiction within the program, which no input can be blamed for.
 fn internal(error: &dyn std::error::Error, path: &Path) -> Failure {
-    let remedy =
-        "report this with the command line and the scan's header; it is a fault in nephrobox";
+    let remedy = "report this with the scan's header and the command line or configuration; it is a fault in nephrobox";
     Failure::new(Exit::Internal, sentence(error), path.display(), remedy)
 }

@@ -43,6 +43,7 @@ pub mod panics;
 pub mod progress;
 pub mod pulse;
 mod record;
+mod remedy;
 pub mod run;
 pub mod scan;
 pub mod segment;

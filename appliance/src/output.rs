@@ -14,6 +14,8 @@ use nephrobox_imaging::files;
 use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure};
+use crate::pulse::Pulse;
+use crate::remedy::Remedies;
 
 /// The machine-readable report; its presence marks a whole result.
 pub const REPORT_JSON: &str = "report.json";
@@ -62,6 +64,9 @@ const NAMES: [&str; 14] = [
     REPORT_JSON,
 ];
 
+/// Bytes of a file that are written and forced to the disk at a time: a second or two of a slow card.
+const PIECE: usize = 16 << 20;
+
 /// Start of the names of staging folders, which are hidden.
 const STAGING: &str = ".nephrobox-partial-";
 
@@ -69,6 +74,7 @@ const STAGING: &str = ".nephrobox-partial-";
 #[derive(Debug, Clone)]
 pub struct Destination {
     folder: PathBuf,
+    remedies: Remedies,
 }
 
 impl Destination {
@@ -77,35 +83,48 @@ impl Destination {
     /// # Errors
     /// When it is a file, cannot be written to, or holds files and `force` is not given.
     pub fn check(folder: &Path, force: bool) -> Result<Self, Failure> {
+        Self::checked(folder, force, Remedies::CommandLine)
+    }
+
+    /// The same for a folder of a box's own, which nobody has named: what is said of it is for whoever looks after the box.
+    ///
+    /// # Errors
+    /// When it cannot be written to, or holds files.
+    pub fn on_box(folder: &Path) -> Result<Self, Failure> {
+        Self::checked(folder, false, Remedies::Box)
+    }
+
+    fn checked(folder: &Path, force: bool, remedies: Remedies) -> Result<Self, Failure> {
+        let refused = |place: &Path, error: &io::Error| unwritable(place, error, remedies);
         let taken =
             |what: &str, remedy: &str| Failure::new(Exit::Output, what, folder.display(), remedy);
         match fs::metadata(folder) {
             Ok(found) if !found.is_dir() => {
-                return Err(taken(
-                    "the output folder is a file",
-                    "name another folder with --out",
-                ));
+                return Err(taken("the output folder is a file", remedies.file()));
             }
             Ok(_) => {
-                if !force && !is_free(folder).map_err(|error| unwritable(folder, &error))? {
-                    return Err(taken(
-                        "the output folder is not empty",
-                        "name another folder with --out, or add --force to replace the results in it",
-                    ));
+                if !force && !is_free(folder).map_err(|error| refused(folder, &error))? {
+                    return Err(taken("the output folder is not empty", remedies.taken()));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unwritable(folder, &error)),
+            Err(error) => return Err(refused(folder, &error)),
         }
         // The disk may be full or read-only: better said now than after minutes of work.
         let place = nearest_existing(folder);
         tempfile::Builder::new()
             .prefix(STAGING)
             .tempfile_in(&place)
-            .map_err(|error| unwritable(&place, &files::nameless(error)))?;
+            .map_err(|error| refused(&place, &files::nameless(error)))?;
         Ok(Self {
             folder: folder.to_path_buf(),
+            remedies,
         })
+    }
+
+    /// What to do about what fails on the way to it.
+    pub(crate) const fn remedies(&self) -> Remedies {
+        self.remedies
     }
 
     /// The folder itself.
@@ -126,10 +145,12 @@ impl Destination {
         };
         let made = fs::create_dir_all(&home)
             .and_then(|()| tempfile::Builder::new().prefix(STAGING).tempdir_in(&home))
-            .map_err(|error| unwritable(&home, &files::nameless(error)))?;
+            .map_err(|error| unwritable(&home, &files::nameless(error), self.remedies))?;
         Ok(Staging {
             made,
             folder: self.folder.clone(),
+            remedies: self.remedies,
+            pulse: Pulse::default(),
         })
     }
 }
@@ -139,9 +160,18 @@ impl Destination {
 pub struct Staging {
     made: TempDir,
     folder: PathBuf,
+    remedies: Remedies,
+    pulse: Pulse,
 }
 
 impl Staging {
+    /// The same, which gives signs of life while it writes.
+    #[must_use]
+    pub fn beating(mut self, pulse: &Pulse) -> Self {
+        self.pulse = pulse.clone();
+        self
+    }
+
     /// Where a file of the result is to be written now.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -155,10 +185,14 @@ impl Staging {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let write = || -> io::Result<()> {
             let mut file = File::create(self.path(name))?;
-            file.write_all(bytes)?;
+            for piece in bytes.chunks(PIECE) {
+                file.write_all(piece)?;
+                file.sync_data()?;
+                self.pulse.beat();
+            }
             file.sync_all()
         };
-        write().map_err(|error| unwritable(&self.folder.join(name), &error))
+        write().map_err(|error| unwritable(&self.folder.join(name), &error, self.remedies))
     }
 
     /// Puts the result in place and returns the names that it holds.
@@ -166,9 +200,9 @@ impl Staging {
     /// # Errors
     /// When the disk refuses; then no `report.json` is left that speaks of a result which is not there.
     pub fn commit(self) -> Result<Vec<&'static str>, Failure> {
-        let folder = self.folder.clone();
+        let (folder, remedies) = (self.folder.clone(), self.remedies);
         self.put_in_place()
-            .map_err(|error| unwritable(&folder, &error))
+            .map_err(|error| unwritable(&folder, &error, remedies))
     }
 
     fn put_in_place(self) -> io::Result<Vec<&'static str>> {
@@ -246,15 +280,11 @@ fn open_to_readers(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, permissions)
 }
 
-fn unwritable(place: &Path, error: &io::Error) -> Failure {
+fn unwritable(place: &Path, error: &io::Error, remedies: Remedies) -> Failure {
     let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "name a folder that you may write to with --out"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or name another disk with --out"
-        }
-        _ => "check the folder and its disk, or name another folder with --out",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => remedies.forbidden(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => remedies.full(),
+        _ => remedies.disk(),
     };
     Failure::new(
         Exit::Output,
@@ -349,6 +379,42 @@ mod tests {
         staging.write(LABELS, b"x").expect("written");
         staging.commit().expect("in place");
         assert!(home.path().join(LABELS).is_file());
+    }
+
+    #[test]
+    fn what_a_box_says_of_its_disk_names_its_folder_and_no_flag() {
+        let home = TempDir::new().expect("a folder");
+        let work = home.path().join("work");
+        fs::write(&work, b"a file").expect("written");
+        let refused = Destination::on_box(&work.join("results")).expect_err("below a file");
+        assert_eq!(refused.remedy, "check the disk of the folder box.state");
+        let refused = Destination::on_box(&work).expect_err("a file");
+        assert_eq!(refused.remedy, "check the disk of the folder box.state");
+        fs::remove_file(&work).expect("removed");
+        let staging = Destination::on_box(&work.join("results"))
+            .and_then(|free| free.stage())
+            .expect("free");
+        fs::remove_dir_all(staging.path("")).expect("removed");
+        for refused in [
+            staging.write(LABELS, b"x").expect_err("it is gone"),
+            staging.commit().expect_err("it is gone"),
+        ] {
+            assert!(refused.remedy.contains("box.state"), "{refused}");
+        }
+        for kind in [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+        ] {
+            let told = |remedies| unwritable(&work, &kind.into(), remedies).remedy;
+            assert!(told(Remedies::CommandLine).contains("--out"), "{kind}");
+            let on_box = told(Remedies::Box);
+            assert!(
+                on_box.contains("box.state") && !on_box.contains("--"),
+                "{on_box}"
+            );
+        }
     }
 
     #[test]

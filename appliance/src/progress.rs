@@ -8,15 +8,21 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::pulse::Pulse;
+
 /// Hears how far the work is.
 pub trait Progress {
     /// Some slices of all are done; called with growing `done`, the last time with `done == slices`.
     fn slices(&mut self, done: usize, slices: usize);
     /// The next part of the work begins, in a few words.
     fn stage(&mut self, words: &str);
-    /// Whether the work is to be given up; asked after each batch of slices.
+    /// Whether the work is to be given up; asked after each batch of slices, and before there are any.
     fn stop(&self) -> bool {
         false
+    }
+    /// Where the work gives signs of life in its parts that have no slices to tell of, which may take minutes on a slow disk.
+    fn pulse(&self) -> Pulse {
+        Pulse::default()
     }
 }
 

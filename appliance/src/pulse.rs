@@ -27,7 +27,8 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// Gives a sign of life. The worker does after each batch of slices, and once a second or so while it waits.
+    /// Gives a sign of life. The worker does after each batch of slices, after each piece of a file that it reads or writes, and once a second or so while
+    /// it waits.
     pub fn beat(&self) {
         let now_ms = self.0.born.elapsed().as_millis() as u64;
         self.0.last_ms.store(now_ms, Ordering::Relaxed);

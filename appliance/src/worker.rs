@@ -361,7 +361,7 @@ fn segment(
     progress: &mut dyn Progress,
 ) -> Result<Report, Failure> {
     let reader = scan::open(&work.scan)?;
-    let destination = Destination::check(&work.results, false)?;
+    let destination = Destination::on_box(&work.results)?;
     let package = Package {
         manifest: &model.manifest,
         hash: &model.hash,
@@ -393,5 +393,9 @@ impl<O: Observer> Progress for Heard<'_, O> {
 
     fn stop(&self) -> bool {
         self.bell.stops()
+    }
+
+    fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 }

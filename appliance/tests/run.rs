@@ -15,8 +15,10 @@ use nephrobox::audit::{
 use nephrobox::health::{metrics, readiness};
 use nephrobox::logs::Logs;
 use nephrobox::run::{Appliance, FELL_BACK};
-use nephrobox::snapshot::{Activity, SlotState};
+use nephrobox::slots::{Trial, TrialError};
+use nephrobox::snapshot::{Activity, SlotState, Snapshot};
 use nephrobox::storage::Folder;
+use nephrobox_engine::package::Loaded;
 use nephrobox_shared::report::Report;
 
 /// What the audit log says was done, in order, after checking its chain.
@@ -138,5 +140,103 @@ async fn a_model_that_fails_its_self_test_is_told_of_by_panel_and_the_next_repor
         let first = state.results[0].first_warning.clone().unwrap_or_default();
         assert_eq!(first.contains("is not used"), told, "{first}");
     }
+    stop(appliance);
+}
+
+/// A self-test that everything passes, as on a card before its driver changed.
+struct Lenient;
+
+impl Trial for Lenient {
+    type Model = ();
+
+    fn run(&self, _: Loaded) -> Result<(), TrialError> {
+        Ok(())
+    }
+}
+
+/// Shows RQ-40.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the_next_report() {
+    let home = Home::new();
+    for (version, runs) in [(1, true), (2, false)] {
+        home.install(&home.small_model(version, runs));
+        let tried = home.slots().try_out(&Lenient).expect("tried");
+        assert!(tried.expect("a verdict").0.is_good());
+    }
+    let appliance = home.start().await;
+    let message = |state: &Snapshot| {
+        let mut faults = state.faults.iter();
+        let fault = faults.find(|fault| fault.code == FELL_BACK);
+        fault.map(|fault| fault.message.clone())
+    };
+    let state = until(&appliance, "the fault", |state| {
+        let said = message(state).unwrap_or_default();
+        state.started && said.ends_with("slot A is used instead")
+    })
+    .await;
+    assert!(readiness(&state).ready, "{:?}", readiness(&state));
+    assert!(!state.has_fault("model_unusable"), "{:?}", state.faults);
+    assert_eq!(state.active_model, state.slots[0].model);
+    let said = message(&state).expect("the fault");
+    for (number, told) in [(1, true), (2, false)] {
+        let before = appliance.shared().get().counters.finished;
+        home.drop_in("case.nii", &home.phantom(number));
+        let state = until(&appliance, "a report", |state| {
+            state.counters.finished > before
+        })
+        .await;
+        let first = state.results[0].first_warning.clone();
+        assert_eq!(first == Some(said.clone()), told, "{first:?}");
+        assert!(
+            state.has_fault(FELL_BACK),
+            "the page says it as long as it is so"
+        );
+    }
+    stop(appliance);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_fails_is_shown_until_it_works_however_well_the_others_do() {
+    const FAULT: &str = "destination_failed";
+    let home = Home::new();
+    home.install(&home.small_model(1, true));
+    // A file lies where the folder should be.
+    fs::write(home.path("blocked"), b"").expect("written");
+    let folder = |name: &str| {
+        let path = home.path(name).join("results");
+        format!(
+            "[[destination]]\nkind = \"folder\"\npath = \"{}\"\n",
+            path.display()
+        )
+    };
+    let appliance = home
+        .start_with(&(folder("blocked") + &folder("open")))
+        .await;
+    home.drop_in("case.nii", &home.phantom(1));
+    until(&appliance, "the fault", |state| {
+        state.counters.delivered == 1 && state.has_fault(FAULT)
+    })
+    .await;
+    home.drop_in("case.nii", &home.phantom(2));
+    let watched = until(&appliance, "the second one", |state| {
+        state.counters.delivered == 2 || !state.has_fault(FAULT)
+    })
+    .await;
+    assert!(watched.has_fault(FAULT), "{:?}", watched.faults);
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let state = appliance.shared().get();
+    let fault = state.faults.iter().find(|fault| fault.code == FAULT);
+    let message = &fault.expect("it fails as before").message;
+    assert!(
+        message.contains("blocked") && !message.contains("open/"),
+        "{message}"
+    );
+
+    fs::remove_file(home.path("blocked")).expect("removed");
+    let state = until(&appliance, "all delivered", |state| {
+        state.counters.delivered == 4 && !state.has_fault(FAULT)
+    })
+    .await;
+    assert_eq!(state.faults, []);
     stop(appliance);
 }

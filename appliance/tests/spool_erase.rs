@@ -74,6 +74,15 @@ fn a_scan_that_somebody_is_at_is_not_erased() {
     let record = spool.condemn(id, &line()).expect("nobody sends it");
     assert_eq!(record.erased_by, Some(line()));
     spool.erase(id).expect("erased");
+    // Whoever goes on sending it has it, and hears of it otherwise than whoever asks for an id.
+    for lost in [
+        spool.write(id, 10, b"more").map(drop),
+        spool.finish(id).map(drop),
+    ] {
+        let lost = lost.expect_err("it is gone");
+        assert!(matches!(lost, SpoolError::Lost(_)), "{lost}");
+        assert!(lost.to_string().ends_with("; send it again"), "{lost}");
+    }
 
     let id = accept(&spool, b"a scan");
     let work = spool.next().expect("a disk").expect("a scan");
@@ -86,6 +95,12 @@ fn a_scan_that_somebody_is_at_is_not_erased() {
 
     let unknown = spool.condemn(id, &line()).expect_err("gone");
     assert!(matches!(unknown, SpoolError::Unknown(_)), "{unknown}");
+    assert_eq!(
+        unknown.to_string(),
+        format!(
+            "{id}: there is no such scan on the box; look for its id with nephroctl scans or on the page of studies"
+        )
+    );
     spool.erase(id).expect("fine to repeat");
     let other = accept(&spool, b"another");
     let early = spool.erase(other).expect_err("nobody condemned it");

@@ -48,6 +48,11 @@ impl VoxelFile {
         self.source.series()
     }
 
+    /// The bytes behind the voxels.
+    pub(crate) fn source_mut(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.source.path()
     }

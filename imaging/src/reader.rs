@@ -123,6 +123,12 @@ impl<V: Voxel> SliceReader<V> {
         Ok(())
     }
 
+    /// Calls `heard` after each piece of the file that is read or inflated, a slice at most. One call of this reader may take minutes where the whole
+    /// file has to be gone through, and whoever watches over the work must not take that for its end.
+    pub fn on_read(&mut self, heard: impl Fn() + Send + Sync + 'static) {
+        self.file.source_mut().on_read(Box::new(heard));
+    }
+
     /// Makes `next_slice` begin again.
     pub fn rewind(&mut self) {
         self.handed_out = 0;

@@ -34,12 +34,16 @@ enum Stream {
     Closed,
 }
 
+/// Whoever wants to know that a long reading goes on.
+type Heard = Box<dyn Fn() + Send + Sync>;
+
 pub(crate) struct Source {
     path: PathBuf,
     file_len: u64,
     gzip: bool,
     stream: Stream,
     position: u64,
+    heard: Option<Heard>,
 }
 
 impl Source {
@@ -70,6 +74,7 @@ impl Source {
             gzip: magic == GZIP_MAGIC,
             stream: Stream::Plain(BufReader::with_capacity(READ_AHEAD, file)),
             position: LOST,
+            heard: None,
         };
         source.start_over()?;
         Ok(source)
@@ -82,7 +87,13 @@ impl Source {
             gzip: false,
             stream: Stream::Series(Box::new(series)),
             position: 0,
+            heard: None,
         }
+    }
+
+    /// Calls `heard` after each piece that is read.
+    pub(crate) fn on_read(&mut self, heard: Heard) {
+        self.heard = Some(heard);
     }
 
     pub(crate) fn series(&self) -> Option<&Series> {
@@ -116,6 +127,9 @@ impl Source {
             match self.read_some(&mut out[filled..])? {
                 0 => break,
                 n => filled += n,
+            }
+            if let Some(heard) = &self.heard {
+                heard();
             }
         }
         Ok(filled)

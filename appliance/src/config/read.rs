@@ -46,16 +46,12 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let status = optional(&mut root, "status", p, status);
     let privacy = section(&mut root, "privacy", p, privacy);
     let log = section(&mut root, "log", p, log);
-    if let (Some(tcp), Some(status)) = (&tcp, &status)
-        && tcp.listen.port() == status.listen.port()
-        && (tcp.listen.ip() == status.listen.ip() || tcp.listen.ip().is_unspecified())
-    {
-        p.add(
-            None,
-            "tcp.listen and status.listen are the same port",
-            "give them different ports",
-        );
-    }
+    let listens = [
+        ("tcp.listen", tcp.as_ref().map(|tcp| tcp.listen)),
+        ("dicom.listen", dicom.as_ref().map(|dicom| dicom.listen)),
+        ("status.listen", status.as_ref().map(|status| status.listen)),
+    ];
+    ports(&listens, p);
     if let Some(folder) = &folder {
         for path in destinations
             .iter()
@@ -97,6 +93,26 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     }
     found.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     Err(found)
+}
+
+/// Refuses two sections that listen on the same port, one of them at all addresses or both at the same.
+fn ports(listens: &[(&str, Option<SocketAddr>)], p: &mut Problems<'_>) {
+    let mut before: Vec<(&str, SocketAddr)> = Vec::new();
+    for &(name, address) in listens {
+        let Some(address) = address else { continue };
+        let same = |other: &SocketAddr| {
+            let everywhere = other.ip().is_unspecified() || address.ip().is_unspecified();
+            other.port() == address.port() && (everywhere || other.ip() == address.ip())
+        };
+        for (other, _) in before.iter().filter(|(_, other)| same(other)) {
+            p.add(
+                None,
+                format!("{other} and {name} are the same port"),
+                "give them different ports",
+            );
+        }
+        before.push((name, address));
+    }
 }
 
 /// Two recipients of one name, whom nobody could tell apart.

@@ -113,6 +113,53 @@ fn contradictions_are_found() {
 }
 
 #[test]
+fn the_same_port_twice_is_refused_whichever_sections_listen_there() {
+    let tcp = |address: &str| {
+        format!(
+            "[tcp]\nlisten = \"{address}\"\ncertificate = \"/c\"\nkey = \"/k\"\nclient_ca = \"/a\"\n"
+        )
+    };
+    let section = |name: &str, address: &str| format!("[{name}]\nlisten = \"{address}\"\n");
+    let (dicom, status) = (
+        |address: &str| section("dicom", address),
+        |address: &str| section("status", address),
+    );
+    for (text, told) in [
+        (
+            tcp("0.0.0.0:9180") + &status("127.0.0.1:9180"),
+            &["tcp.listen and status.listen"][..],
+        ),
+        (
+            tcp("192.0.2.1:11112") + &dicom("0.0.0.0:11112"),
+            &["tcp.listen and dicom.listen"],
+        ),
+        (
+            dicom("127.0.0.1:9180") + &status("127.0.0.1:9180"),
+            &["dicom.listen and status.listen"],
+        ),
+        (
+            dicom("[::]:104") + &tcp("192.0.2.1:104") + &status("127.0.0.1:104"),
+            &[
+                "tcp.listen and dicom.listen",
+                "dicom.listen and status.listen",
+            ],
+        ),
+    ] {
+        let expected: Vec<String> = told
+            .iter()
+            .map(|pair| format!("{pair} are the same port; give them different ports"))
+            .collect();
+        assert_eq!(problems(&text), expected, "{text}");
+    }
+    for text in [
+        tcp("192.0.2.1:104") + &dicom("192.0.2.2:104") + &status("127.0.0.1:104"),
+        tcp("0.0.0.0:7000") + &dicom("0.0.0.0:104") + &status("127.0.0.1:9180"),
+    ] {
+        Config::parse(&text).expect(&text);
+    }
+}
+
+#[test]
 fn what_show_prints_is_the_same_configuration() {
     let text = format!(
         "[serial]\ndevice = \"/dev/ttyGS0\"\n[[destination]]\nkind = \"line\"\n[[destination]]\nkind = \"folder\"\npath = \"/srv/r\"\n\

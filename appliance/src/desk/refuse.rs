@@ -66,7 +66,7 @@ pub(super) fn admission(refusal: Refusal) -> Refused {
 pub(super) fn spool(error: &SpoolError) -> Refused {
     let code = match error {
         SpoolError::Storage { .. } | SpoolError::Newer { .. } | SpoolError::Numbers => Code::Disk,
-        SpoolError::Unknown(_) => Code::Unknown,
+        SpoolError::Unknown(_) | SpoolError::Lost(_) => Code::Unknown,
         SpoolError::State { .. }
         | SpoolError::Order { .. }
         | SpoolError::TooMany { .. }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use nephrobox_engine::confidence::{MOST_SLICES, look_again};
-use nephrobox_engine::model::LogitsModel;
+use nephrobox_engine::model::{EngineError, LogitsModel, SliceModel};
 use nephrobox_engine::scan::ScanError;
 use nephrobox_imaging::{Geometry, ScanReader};
 use nephrobox_shared::class::Class;
@@ -13,6 +13,7 @@ use nephrobox_shared::preprocess::Preprocess;
 use nephrobox_shared::report::{Confidence, Findings, SliceFindings};
 
 use crate::failure::Failure;
+use crate::pulse::Pulse;
 use crate::{output, scan as input};
 
 /// Slices that were read again, by index, in HU.
@@ -85,12 +86,60 @@ fn spread(mut slices: Vec<usize>, outlined: &[SliceFindings]) -> Vec<usize> {
     slices
 }
 
+/// A copy of the network that gives a sign of life after each slice: several in a row may take a minute on a slow processor.
+struct Beating<'a, M> {
+    model: &'a mut M,
+    pulse: &'a Pulse,
+}
+
+impl<M: SliceModel> SliceModel for Beating<'_, M> {
+    fn rows(&self) -> usize {
+        self.model.rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.model.cols()
+    }
+
+    fn batch(&self) -> usize {
+        self.model.batch()
+    }
+
+    fn planes(&self) -> usize {
+        self.model.planes()
+    }
+
+    fn segment(
+        &mut self,
+        images: &[f32],
+        batch: usize,
+        labels: &mut [u8],
+    ) -> Result<(), EngineError> {
+        let done = self.model.segment(images, batch, labels);
+        self.pulse.beat();
+        done
+    }
+}
+
+impl<M: LogitsModel> LogitsModel for Beating<'_, M> {
+    fn classes(&self) -> usize {
+        self.model.classes()
+    }
+
+    fn logits(&mut self, images: &[f32], batch: usize) -> Result<Vec<f32>, EngineError> {
+        let logits = self.model.logits(images, batch);
+        self.pulse.beat();
+        logits
+    }
+}
+
 /// How sure the network is of what it outlined in these slices.
 pub(super) fn sure<M: LogitsModel + Send>(
     models: &mut [M],
     pages: &Pages,
     geometry: &Geometry,
     preprocess: &Preprocess,
+    pulse: &Pulse,
 ) -> Result<Option<Confidence>, ScanError> {
     let [_, rows, cols] = geometry.shape();
     let images = pages.iter().map(|(&slice, hu)| {
@@ -102,7 +151,11 @@ pub(super) fn sure<M: LogitsModel + Send>(
     });
     let images: Vec<Vec<f32>> = images.collect::<Result<_, ScanError>>()?;
     let slice = pages.keys().next().copied().unwrap_or_default();
-    look_again(models, &images).map_err(|source| ScanError::Engine { slice, source })
+    let mut beating: Vec<_> = models
+        .iter_mut()
+        .map(|model| Beating { model, pulse })
+        .collect();
+    look_again(&mut beating, &images).map_err(|source| ScanError::Engine { slice, source })
 }
 
 /// Mean HU of what is outlined as kidney in the slices that were read again; `None` without any.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use archive::ArchiveDestination;
 pub use folder::FolderDestination;
-pub use stow::StowDestination;
+pub use stow::{StowDestination, StowLimits};
 
 use crate::panics::caught;
 use crate::spool::{Listed, ScanId, Spool, SpoolError};

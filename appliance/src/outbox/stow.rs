@@ -21,11 +21,43 @@ const FAILED: &str = "00081198";
 /// Parts the body; no object holds it but by a chance of one in 2^128 at each byte.
 const BOUNDARY: &str = "nephrobox-7f0c1e8a5b94d2631c7aa0e3f58b4d96";
 
+/// The longest that each part of a delivery may take as a whole, however slowly it goes on. The outbox has one thread: an archive that stood still must not keep
+/// the others waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StowLimits {
+    /// Looking up the archive's name.
+    pub resolve: Duration,
+    /// The connection, with TLS.
+    pub connect: Duration,
+    /// The head of the request.
+    pub head: Duration,
+    /// The object.
+    pub object: Duration,
+    /// The head of the answer, once the object is sent.
+    pub answer: Duration,
+    /// The words of the answer.
+    pub words: Duration,
+}
+
+impl Default for StowLimits {
+    fn default() -> Self {
+        Self {
+            resolve: Duration::from_secs(30),
+            connect: Duration::from_secs(30),
+            head: Duration::from_secs(30),
+            object: Duration::from_mins(10),
+            answer: Duration::from_mins(2),
+            words: Duration::from_mins(2),
+        }
+    }
+}
+
 /// An archive that takes objects over HTTP.
 #[derive(Debug)]
 pub struct StowDestination {
     name: String,
     archive: DicomWeb,
+    limits: StowLimits,
 }
 
 impl StowDestination {
@@ -34,7 +66,15 @@ impl StowDestination {
         Self {
             name: name.into(),
             archive: archive.clone(),
+            limits: StowLimits::default(),
         }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn within(mut self, limits: StowLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     fn agent(&self) -> io::Result<Agent> {
@@ -42,15 +82,17 @@ impl StowDestination {
             Some(path) => certificates(path)?,
             None => RootCerts::PlatformVerifier,
         };
+        let limits = self.limits;
         Ok(Agent::config_builder()
             .http_status_as_error(false)
             // An object that follows a redirection could be one that leaves the hospital.
             .max_redirects(0)
-            .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_send_body(Some(Duration::from_mins(10)))
-            .timeout_recv_response(Some(Duration::from_mins(2)))
-            // The words of the answer too: one archive must not keep the others waiting.
-            .timeout_recv_body(Some(Duration::from_mins(2)))
+            .timeout_resolve(Some(limits.resolve))
+            .timeout_connect(Some(limits.connect))
+            .timeout_send_request(Some(limits.head))
+            .timeout_send_body(Some(limits.object))
+            .timeout_recv_response(Some(limits.answer))
+            .timeout_recv_body(Some(limits.words))
             .user_agent(concat!("nephrobox/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build()

@@ -1,5 +1,6 @@
 //! The outbox's thread: results to their destinations.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,8 +35,9 @@ pub(super) fn run(core: &Core) {
         // The queue has its names from the same configuration.
         Err(error) => return tracing::error!(error = sentence(&error), "there is no outbox"),
     };
+    let mut failing = Failing::default();
     while !bell.stops() {
-        turn(core, &mut outbox);
+        turn(core, &mut outbox, &mut failing);
         bell.sleep(TURN);
     }
 }
@@ -80,7 +82,41 @@ impl Destination for FolderAt {
     }
 }
 
-fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
+/// Destinations that do not take results, by name, and why. One that works says nothing of the others.
+#[derive(Debug, Default)]
+struct Failing(BTreeMap<String, String>);
+
+impl Failing {
+    /// Takes in what happened, in the order in which it did.
+    fn hear(&mut self, sent: &Sent) {
+        match sent {
+            Sent::Confirmed { destination, .. } => drop(self.0.remove(destination)),
+            Sent::Failed {
+                destination,
+                reason,
+                ..
+            } => drop(self.0.insert(destination.clone(), reason.clone())),
+        }
+    }
+
+    /// Forgets those that wait for nothing any more, since what they did not take was erased.
+    fn forget(&mut self, waits: impl Fn(&str) -> bool) {
+        self.0.retain(|destination, _| waits(destination));
+    }
+
+    /// What to say of them; `None` if all work.
+    fn message(&self) -> Option<String> {
+        let each = self
+            .0
+            .iter()
+            .map(|(name, why)| format!("{name} does not take results ({why})"));
+        let all = each.collect::<Vec<_>>().join(", ");
+        let remedy = "see that the disk, share or archive is there and has room";
+        (!all.is_empty()).then(|| format!("{all}; {remedy}"))
+    }
+}
+
+fn turn(core: &Core, outbox: &mut Outbox<Folder>, failing: &mut Failing) {
     // What had come before silent mode waits for its end.
     if core.config.identity.silent {
         return;
@@ -94,12 +130,12 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
         }
     };
     for one in sent {
+        failing.hear(&one);
         match one {
             Sent::Confirmed { id, destination } => {
                 let _entered = scan_span(&id.to_string()).entered();
                 tracing::info!(destination, "delivered");
                 core.shared.change(|state| state.counters.delivered += 1);
-                core.clear(FAULT);
                 core.clear(NO_ROOM); // these results may give way now
                 // If one of these cannot be written that is shown, and the confirmation is written later.
                 let _ = core.ledger.note(&sent_deed(core, id, destination));
@@ -117,9 +153,27 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>) {
                 let _entered = scan_span(&id.to_string()).entered();
                 let again_s = again_in.as_secs();
                 tracing::warn!(destination, reason, again_s, "not delivered");
-                failed(core, &destination, &reason);
             }
         }
+    }
+    tell(core, failing);
+}
+
+/// Shows which destinations fail, as long as one does.
+fn tell(core: &Core, failing: &mut Failing) {
+    // A disk that refuses to be listed is told of by the thread that keeps the snapshot.
+    if !failing.0.is_empty()
+        && let Ok(listing) = core.spool.listing()
+    {
+        failing.forget(|name| {
+            listing
+                .iter()
+                .any(|listed| listed.missing.iter().any(|one| one == name))
+        });
+    }
+    match failing.message() {
+        Some(message) => core.raise(FAULT, message, false),
+        None => core.clear(FAULT),
     }
 }
 
@@ -147,9 +201,60 @@ fn without_a_line(core: &Core) -> Result<(), SpoolError> {
     Ok(())
 }
 
-fn failed(core: &Core, destination: &str, why: &str) {
-    let message = format!(
-        "{destination} does not take results ({why}); see that the disk, share or archive is there and has room"
-    );
-    core.raise(FAULT, message, false);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn confirmed(destination: &str) -> Sent {
+        Sent::Confirmed {
+            id: "00000002-00000000".parse().expect("an id"),
+            destination: destination.into(),
+        }
+    }
+
+    fn failed(destination: &str, reason: &str) -> Sent {
+        Sent::Failed {
+            id: "00000001-00000000".parse().expect("an id"),
+            destination: destination.into(),
+            reason: reason.into(),
+            again_in: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_delivery_takes_back_only_what_was_said_of_its_own_destination() {
+        let mut failing = Failing::default();
+        assert_eq!(failing.message(), None);
+        failing.hear(&failed("/srv/share", "no such folder"));
+        failing.hear(&failed("pacs", "refused"));
+        failing.hear(&confirmed("/mnt/usb"));
+        assert_eq!(
+            failing.message().as_deref(),
+            Some(
+                "/srv/share does not take results (no such folder), pacs does not take results (refused); \
+                 see that the disk, share or archive is there and has room"
+            )
+        );
+        failing.hear(&confirmed("/srv/share"));
+        assert_eq!(
+            failing.message().as_deref(),
+            Some(
+                "pacs does not take results (refused); see that the disk, share or archive is there and has room"
+            )
+        );
+        failing.hear(&confirmed("pacs"));
+        assert_eq!(failing.message(), None);
+    }
+
+    #[test]
+    fn a_destination_whose_failing_scan_is_erased_fails_no_more() {
+        let mut failing = Failing::default();
+        failing.hear(&failed("/srv/share", "no such folder"));
+        failing.hear(&failed("pacs", "refused"));
+        failing.forget(|name| name == "pacs");
+        let message = failing.message().expect("one fails");
+        assert!(message.starts_with("pacs does not take"), "{message}");
+        failing.forget(|_| false);
+        assert_eq!(failing.message(), None);
+    }
 }

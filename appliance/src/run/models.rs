@@ -27,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How long the thread sleeps if nobody rings.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// Code of the warning in a report, and of the fault, after a model that was not taken into use.
+/// Code of the warning in a report, and of the fault, after a model that was not taken into use or does not run any more.
 pub const FELL_BACK: &str = WarningCode::ModelFellBack.name();
 /// Code of the fault while the slots' disk refuses.
 const DISK: &str = "slots_disk";
@@ -158,6 +158,11 @@ fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
             }
             if let Some((current, model)) = brought.model {
                 take(core, &current, model);
+                // The box works, and with an older model than whoever reads its results expects.
+                if let Some(stand_in) = brought.stand_in {
+                    tracing::error!("{stand_in}");
+                    core.raise(FELL_BACK, stand_in, false);
+                }
             } else {
                 tracing::warn!("the box has no model; scans are not taken until one is installed");
             }

@@ -47,6 +47,8 @@ struct Inner {
     received: u64,
     /// Somebody checks or tries the package of this slot.
     busy: Option<Letter>,
+    /// That another model runs than the one that should, until a report has said so. It is never written down: the next start tries the wanted one again.
+    stand_in: Option<String>,
     /// A step failed halfway: the disk must be read again.
     stale: bool,
 }
@@ -181,12 +183,16 @@ impl<S: Storage> Slots<S> {
         Ok(self.listing()?.map(|listed| listed.snapshot()))
     }
 
-    /// What the next report has to say about a package that failed; it stays until [`noticed`](Self::noticed).
+    /// What the next report has to say about a package that failed, or a model that runs in another's place; it stays until
+    /// [`noticed`](Self::noticed).
     ///
     /// # Errors
     /// When a step failed before and the disk cannot be read again.
     pub fn notice(&self) -> Result<Option<String>, SlotsError> {
-        self.with(|inner| Ok(inner.record.notice.clone()))
+        self.with(|inner| {
+            let notice = inner.stand_in.as_ref().or(inner.record.notice.as_ref());
+            Ok(notice.cloned())
+        })
     }
 
     /// Says that the notice stands in a report that is on the disk.
@@ -195,7 +201,8 @@ impl<S: Storage> Slots<S> {
     /// When the disk refuses.
     pub fn noticed(&self) -> Result<(), SlotsError> {
         self.with(|inner| {
-            if inner.record.notice.is_none() {
+            // What lies on the disk is older, and the report after that says it.
+            if inner.stand_in.take().is_some() || inner.record.notice.is_none() {
                 return Ok(());
             }
             self.change(inner, |record| record.notice = None)
@@ -220,6 +227,7 @@ impl<S: Storage> Slots<S> {
         if inner.stale {
             let (mut found, _) = recover::recover(&self.storage, &self.settings)?;
             found.busy = inner.busy;
+            found.stand_in = inner.stand_in.take();
             for slot in Letter::BOTH {
                 // What did not get ready in this life does not become better by that.
                 if found.record.entry(slot) == inner.record.entry(slot) {

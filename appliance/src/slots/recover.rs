@@ -78,6 +78,7 @@ pub(super) fn recover<S: Storage>(
         record,
         received: 0,
         busy: None,
+        stand_in: None,
         stale: false,
     };
     tidy(storage, &mut inner)?;

@@ -103,6 +103,8 @@ pub struct Brought<M> {
     pub verdicts: Vec<Verdict>,
     /// Confirmed models that did not get ready, and why; they are passed over until the next start.
     pub faults: Vec<String>,
+    /// That the model is not the one that should run, in a sentence for panel and report; `None` if it is.
+    pub stand_in: Option<String>,
 }
 
 impl Inner {
@@ -121,6 +123,19 @@ impl Inner {
         let package = self.record.entry(slot)?.package.clone();
         Some(Current { slot, package })
     }
+
+    /// That the model in use is not the one that the record names, and why.
+    fn stands_in(&self) -> Option<String> {
+        let wanted = self.record.running?;
+        let current = self.current().filter(|current| current.slot != wanted)?;
+        let title = self.record.entry(wanted)?.package.title();
+        let why = tame_reason(self.blocked[wanted.index()].as_deref()?);
+        // As in a verdict, what is true now comes after what to do.
+        let (instead, slot) = (current.package.title(), current.slot);
+        Some(format!(
+            "{title} in slot {wanted} does not run: {why}; {instead} in slot {slot} is used instead"
+        ))
+    }
 }
 
 impl<S: Storage> Slots<S> {
@@ -134,6 +149,7 @@ impl<S: Storage> Slots<S> {
             model: None,
             verdicts: Vec::new(),
             faults: Vec::new(),
+            stand_in: None,
         };
         while let Some((verdict, model)) = self.try_out(trial)? {
             brought.verdicts.push(verdict);
@@ -149,6 +165,7 @@ impl<S: Storage> Slots<S> {
             };
             match got_ready {
                 Ok(model) => {
+                    brought.stand_in = self.note_stand_in()?;
                     brought.model = Some((current, model));
                     return Ok(brought);
                 }
@@ -165,6 +182,14 @@ impl<S: Storage> Slots<S> {
             }
         }
         Ok(brought)
+    }
+
+    /// Keeps for the next report that another model runs than the one that should, if so.
+    fn note_stand_in(&self) -> Result<Option<String>, SlotsError> {
+        self.with(|inner| {
+            inner.stand_in = inner.stands_in();
+            Ok(inner.stand_in.clone())
+        })
     }
 
     /// Tries the package that waits for it, if one does. That an attempt begins is on the disk before it begins, since it may end the process; after
@@ -283,6 +308,9 @@ impl<S: Storage> Slots<S> {
                 record.notice = Some(notice);
             }
         })?;
+        if good {
+            inner.stand_in = None;
+        }
         Ok(verdict)
     }
 

@@ -23,8 +23,13 @@ pub enum SpoolError {
         place: String,
     },
     /// No scan has this id (any more).
-    #[error("{0}: there is no such scan on the box; send it again")]
+    #[error(
+        "{0}: there is no such scan on the box; look for its id with nephroctl scans or on the page of studies"
+    )]
     Unknown(ScanId),
+    /// The scan that was being received has given way to another, or was erased.
+    #[error("{0}: the scan that was being received is not on the box any more; send it again")]
+    Lost(ScanId),
     /// The scan is in another state than the call needs.
     #[error("{id}: the scan is {state}; ask for its state first")]
     State {

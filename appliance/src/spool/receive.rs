@@ -65,11 +65,11 @@ impl<S: Storage> Spool<S> {
     /// Takes the bytes that begin at `offset`, and returns the offset of the next.
     ///
     /// # Errors
-    /// [`SpoolError::Order`] with the offset at which to go on, [`SpoolError::TooMany`], a disk that refuses; then ask
+    /// [`SpoolError::Order`] with the offset at which to go on, [`SpoolError::TooMany`], [`SpoolError::Lost`], a disk that refuses; then ask
     /// [`begin`](Self::begin) again where to go on.
     pub fn write(&self, id: ScanId, offset: u64, bytes: &[u8]) -> Result<u64, SpoolError> {
         self.with(|disk, inner| {
-            let scan = inner.get_at(id, Place::Incoming)?;
+            let scan = inner.get_at(id, Place::Incoming).map_err(lost)?;
             let expected = scan.received;
             if offset != expected || scan.sealing {
                 return Err(SpoolError::Order {
@@ -106,10 +106,10 @@ impl<S: Storage> Spool<S> {
     /// the scan counts as accepted. Fine to repeat.
     ///
     /// # Errors
-    /// [`SpoolError::Short`], [`SpoolError::Hash`] (the bytes are gone then), a disk that refuses.
+    /// [`SpoolError::Short`], [`SpoolError::Hash`] (the bytes are gone then), [`SpoolError::Lost`], a disk that refuses.
     pub fn finish(&self, id: ScanId) -> Result<ScanId, SpoolError> {
         let announced = self.with(|disk, inner| {
-            let scan = inner.get(id)?;
+            let scan = inner.get(id).map_err(lost)?;
             if scan.place != Place::Incoming {
                 return Ok(None);
             }
@@ -131,7 +131,7 @@ impl<S: Storage> Spool<S> {
         // The others need not wait while a large scan is hashed.
         let found = super::hash(&self.storage, &Place::Incoming.scan(id), bytes);
         self.with(|disk, inner| {
-            let scan = inner.get(id)?;
+            let scan = inner.get(id).map_err(lost)?;
             scan.sealing = false;
             if scan.place != Place::Incoming {
                 return Ok(id); // by another who finished it at the same time
@@ -144,6 +144,14 @@ impl<S: Storage> Spool<S> {
             (scan.place, scan.live) = (Place::Queue, false);
             Ok(id)
         })
+    }
+}
+
+/// Whoever sends a scan that is not here any more has it, and can send it again; anybody else cannot.
+fn lost(error: SpoolError) -> SpoolError {
+    match error {
+        SpoolError::Unknown(id) => SpoolError::Lost(id),
+        other => other,
     }
 }
 

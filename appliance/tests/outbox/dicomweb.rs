@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nephrobox::config::{Config, Recipient};
-use nephrobox::outbox::{Outbox, Sent, StowDestination};
+use nephrobox::outbox::{Outbox, Sent, StowDestination, StowLimits};
 use nephrobox::storage::Folder;
 use tempfile::TempDir;
 
@@ -89,6 +89,10 @@ struct Bench {
 
 impl Bench {
     fn new(port: u16, more: &str, files: &[(&str, &[u8])]) -> Self {
+        Self::within(StowLimits::default(), port, more, files)
+    }
+
+    fn within(limits: StowLimits, port: u16, more: &str, files: &[(&str, &[u8])]) -> Self {
         let home = TempDir::new().expect("a folder");
         let more = more.replace("HOME", &home.path().display().to_string());
         std::fs::write(home.path().join("token"), "secret-word\n").expect("written");
@@ -98,7 +102,7 @@ impl Bench {
         let Recipient::DicomWeb(web) = recipient else {
             panic!("it is one");
         };
-        let to = StowDestination::new(recipient.name(), web);
+        let to = StowDestination::new(recipient.name(), web).within(limits);
         let spool = spool(home.path(), &recipient.name(), files);
         Self {
             outbox: Outbox::new(spool, vec![Box::new(to)]).expect("a known name"),
@@ -182,6 +186,74 @@ fn what_is_not_stored_is_sent_again_and_nothing_is_redirected() {
             assert!(reason.contains(status) || status == "202", "{reason}");
         }
     }
+}
+
+/// An archive that takes a request, begins its answer with `head` and goes on with `more` for ever.
+fn endless(head: &'static str, more: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        read(&stream);
+        let mut written = stream.write_all(head.as_bytes());
+        // Until the box has hung up.
+        while written.is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+            written = stream.write_all(more.as_bytes());
+        }
+    });
+    port
+}
+
+/// Every byte is a sign of life, so that only a limit of the whole ends it.
+#[test]
+fn an_answer_that_never_ends_is_given_up_and_the_object_counts_as_not_stored() {
+    let limits = StowLimits {
+        answer: Duration::from_secs(2),
+        words: Duration::from_millis(300),
+        ..StowLimits::default()
+    };
+    for (head, more) in [
+        (
+            "HTTP/1.1 202 Accepted\r\nContent-Length: 1000000\r\n\r\n",
+            " ",
+        ),
+        (
+            "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "1\r\n \r\n",
+        ),
+        ("HTTP/1.1 202 Accepted\r\nX-Words: ", "a"),
+    ] {
+        let port = endless(head, more);
+        let mut bench = Bench::within(limits, port, "objects = [\"document\"]\n", &FILES);
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(bench.turn()));
+        let sent = told.recv_timeout(Duration::from_secs(30)).expect("an end");
+        assert!(
+            matches!(sent[..], [Sent::Failed { .. }]),
+            "{head}: {sent:?}"
+        );
+    }
+}
+
+/// An archive whose machine takes a connection and the box's bytes, and whose program is not there to read them.
+#[test]
+fn an_archive_that_does_not_read_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let limits = StowLimits {
+        object: Duration::from_millis(300),
+        ..StowLimits::default()
+    };
+    // More than the buffers of a connection take.
+    let object = vec![7; 32 << 20];
+    let files = [("report.json", &b"{}"[..]), (FILES[3].0, &object[..])];
+    let mut bench = Bench::within(limits, port, "objects = [\"document\"]\n", &files);
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(bench.turn()));
+    let sent = told.recv_timeout(Duration::from_mins(1)).expect("an end");
+    assert!(matches!(sent[..], [Sent::Failed { .. }]), "{sent:?}");
+    drop(listener);
 }
 
 /// Shows RQ-49.

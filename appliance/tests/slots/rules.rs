@@ -297,6 +297,51 @@ fn a_package_that_fails_its_self_test_changes_nothing_and_is_told_until_it_is_no
 }
 
 #[test]
+fn a_confirmed_model_that_does_not_get_ready_is_told_of_with_the_one_that_runs_instead() {
+    let disk = installed(&[6, 7]);
+    let slots = open(&disk);
+    let before = disk.operations();
+    let failing = Stage::new(&disk, &[(7, End::Fails)]);
+    let brought = slots.bring_up(&failing).expect("a start");
+    assert_eq!(brought.model.map(|(_, model)| model), Some(6));
+    let told = brought.stand_in.expect("a sentence");
+    assert!(
+        told.starts_with("threshold version 7 in slot B does not run: its self-test broke off")
+            && told.ends_with("; threshold version 6 in slot A is used instead"),
+        "{told}"
+    );
+    assert_eq!(slots.notice().expect("slots"), Some(told));
+    slots.noticed().expect("noted");
+    assert_eq!(slots.notice().expect("slots"), None);
+    assert_eq!(disk.operations(), before, "nothing is written");
+
+    // The next start tries the wanted one again, and a report by it says nothing of the past.
+    slots.bring_up(&failing).expect("a start");
+    let slots = open(&disk);
+    let brought = slots.bring_up(&Stage::new(&disk, &[])).expect("a start");
+    assert_eq!(brought.model.map(|(_, model)| model), Some(7));
+    assert_eq!(
+        (brought.stand_in, slots.notice().expect("slots")),
+        (None, None)
+    );
+
+    // So it is with a package that was damaged in its slot.
+    let file = disk
+        .read("b.nbx", u64::MAX)
+        .expect("a disk")
+        .expect("a file");
+    disk.replace("b.nbx", &file[1..]).expect("damaged");
+    let slots = open(&disk);
+    let brought = slots.bring_up(&Stage::new(&disk, &[])).expect("a start");
+    assert_eq!(brought.model.map(|(_, model)| model), Some(6));
+    assert!(brought.stand_in.is_some(), "the other one is used");
+    assert_eq!(slots.notice().expect("slots"), brought.stand_in);
+    // Another one that passes its trial takes over, and there is nothing to say any more.
+    let now = flash(&slots, &failing, &package(8), None).expect("flashed");
+    assert_eq!((now, slots.notice().expect("slots")), (Some(8), None));
+}
+
+#[test]
 fn going_back_tries_the_model_before_and_keeps_the_one_in_use_until_it_has_passed() {
     let disk = installed(&[6, 7]);
     let slots = open(&disk);

@@ -89,14 +89,18 @@ impl Home {
 
     /// Puts a package into a slot of a box that does not run; it is tried when the box starts.
     pub(crate) fn install(&self, package: &Path) {
-        let storage = Folder::open(&self.path("state/slots")).expect("a folder");
-        let settings = slots::Settings::from(&self.config().model);
-        let (slots, _) = Slots::open(storage, settings).expect("slots");
-        let installed = slots.install_file(package, None).expect("a disk");
+        let installed = self.slots().install_file(package, None).expect("a disk");
         assert!(
             matches!(installed, Begin::Have { in_use: false, .. }),
             "{installed:?}"
         );
+    }
+
+    /// The slots of a box that does not run.
+    pub(crate) fn slots(&self) -> Slots<Folder> {
+        let storage = Folder::open(&self.path("state/slots")).expect("a folder");
+        let settings = slots::Settings::from(&self.config().model);
+        Slots::open(storage, settings).expect("slots").0
     }
 
     /// The demo model, signed with the box's key.
