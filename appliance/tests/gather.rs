@@ -8,7 +8,7 @@ mod series;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dicom_core::VR;
@@ -71,6 +71,16 @@ impl Bench {
         for slice in slices {
             self.store("CT1", &slice.encode()).expect("stored");
         }
+    }
+
+    /// Where a slice lies until its series is in the queue.
+    fn lies(&self, slice: &SliceFile) -> PathBuf {
+        let hash = blake3::hash(&slice.encode()).to_hex();
+        let series = fs::read_dir(self.home.path().join("dicom/series")).expect("a folder");
+        let mut paths = series.map(|series| series.expect("a name").path().join(&hash[..32]));
+        paths
+            .find(|path| path.symlink_metadata().is_ok())
+            .expect("stored")
     }
 
     fn later(&mut self, seconds: u64) -> Vec<Gathered> {
@@ -193,6 +203,69 @@ fn a_start_finds_every_slice_that_the_sender_was_told_is_stored() {
     assert_eq!(bench.scans(), 1);
     let parts = fs::read_dir(bench.home.path().join("dicom/part")).expect("a folder");
     assert_eq!(parts.count(), 0);
+}
+
+/// Shows RQ-48.
+#[test]
+fn what_a_disk_does_to_a_slice_after_it_was_stored_does_not_lose_it() {
+    let slices = slices();
+    for (what, damage) in [
+        ("its head is zeros", |bytes: &mut Vec<u8>| {
+            bytes[..200].fill(0);
+        }),
+        ("its end is gone", |bytes| bytes.truncate(400)),
+        ("nothing is left", Vec::clear),
+    ] as [(&str, fn(&mut Vec<u8>)); 3]
+    {
+        for count in [1, slices.len()] {
+            let mut bench = Bench::new();
+            bench.store_all(&slices);
+            for slice in slices.iter().skip(2).chain(&slices[..2]).take(count) {
+                let path = bench.lies(slice);
+                let mut bytes = fs::read(&path).expect("stored");
+                damage(&mut bytes);
+                fs::write(&path, bytes).expect("written");
+            }
+            bench.restart();
+            assert_eq!(bench.gatherer.arriving(), (1, 6), "{what}, {count} slices");
+            assert_eq!(objects(&bench.later(61)), [6], "{what}, {count} slices");
+            // "Stored" was said of six, so five are not measured as if they were all.
+            let work = bench.spool.next().expect("a disk").expect("work");
+            let opened = nephrobox::scan::open(&work.scan);
+            assert!(opened.is_err(), "{what}, {count} slices");
+        }
+    }
+}
+
+/// A link to itself is what a bad sector is to whoever opens the file: there, and not to be read.
+#[test]
+fn a_slice_that_the_disk_does_not_give_back_is_kept_and_whole_again_once_it_is_sent_again() {
+    let mut bench = Bench::new();
+    let slices = slices();
+    bench.store_all(&slices);
+    let bad = bench.lies(&slices[2]);
+    fs::remove_file(&bad).expect("removed");
+    std::os::unix::fs::symlink(&bad, &bad).expect("a link");
+    bench.restart();
+    assert_eq!(bench.gatherer.arriving(), (1, 6));
+    bench.store_all(&slices[2..3]);
+    assert_eq!(fs::read(&bad).expect("there"), slices[2].encode());
+    assert_eq!(objects(&bench.later(61)), [6]);
+    let work = bench.spool.next().expect("a disk").expect("work");
+    nephrobox::scan::open(&work.scan).expect("a whole series");
+}
+
+/// Shows RQ-48.
+#[test]
+fn a_series_that_the_disk_does_not_give_back_keeps_the_box_from_nothing_and_stays() {
+    let mut bench = Bench::new();
+    bench.store_all(&slices());
+    // A file in a folder's place cannot be listed either.
+    let bad = bench.home.path().join("dicom/series").join("f".repeat(32));
+    fs::write(&bad, "what the disk made of it").expect("written");
+    bench.restart();
+    assert_eq!(objects(&bench.later(61)), [6]);
+    assert!(bad.exists(), "the next start tries again");
 }
 
 /// Shows RQ-51.

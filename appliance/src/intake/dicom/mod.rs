@@ -29,7 +29,7 @@ use nephrobox_imaging::dicom::{DicomError, glance, pack_as_they_are, sort_out};
 use nephrobox_imaging::files::sync_folder;
 
 pub use part::{Part, Refused};
-use series::{About, Object, Series};
+use series::{About, Object, Objects, Series};
 
 use super::{Put, put};
 use crate::panics::caught;
@@ -105,6 +105,8 @@ struct Inner {
     bytes: u64,
     /// Number of the next part.
     next: u64,
+    /// Series whose folders could not be listed at the start. They are left as they lie, and the next start tries again.
+    unlisted: BTreeMap<Key, io::ErrorKind>,
 }
 
 /// Gathers objects into series. All its calls may come from any thread.
@@ -119,7 +121,7 @@ impl Gatherer {
     /// Opens the folder, which is made if it is not there, and takes up what lies there.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses. A series that it does not give back keeps neither the others nor the box from starting.
     pub fn open(folder: &Path, settings: Settings) -> io::Result<Self> {
         for gone in [folder.join(PART), folder.join(PACK)] {
             remove(&gone)?;
@@ -134,13 +136,16 @@ impl Gatherer {
             let Ok(key) = entry.file_name().into_string() else {
                 continue;
             };
-            match Series::load(&entry.path(), now)? {
-                Some(series) => {
+            match Series::load(&entry.path(), now) {
+                Ok(Some(series)) => {
                     inner.bytes += series.bytes();
                     inner.series.insert(key, series);
                 }
                 // The power went between the folder and the first object in it.
-                None => remove(&entry.path())?,
+                Ok(None) => remove(&entry.path())?,
+                Err(error) => {
+                    inner.unlisted.insert(key, error.kind());
+                }
             }
         }
         Ok(Self {
@@ -165,7 +170,8 @@ impl Gatherer {
 
     /// Takes an object that is whole. When this returns it survives a power cut.
     ///
-    /// The same object again, byte for byte, is taken and changes nothing.
+    /// The same object again, byte for byte, is taken and changes nothing, but that it takes the place of the one that is here: so a
+    /// series that the disk has damaged is whole again once it is sent again.
     ///
     /// # Errors
     /// An object that cannot be read or belongs to no series, one too many of its series, a disk that refuses.
@@ -180,6 +186,10 @@ impl Gatherer {
         let folder = self.folder.join(SERIES).join(&key);
 
         let mut inner = self.lock();
+        // What lies there is unknown, and would go with the folder once this is in the queue.
+        if let Some(&kind) = inner.unlisted.get(&key) {
+            return Err(Refused::Disk(kind.into()));
+        }
         self.make_room(&mut inner)?;
         let now = Instant::now();
         let Inner {
@@ -198,21 +208,23 @@ impl Gatherer {
             }
         };
         series.last = now;
-        if series.objects.contains_key(&hash) {
-            return Ok(fs::remove_file(&path)?);
-        }
-        if series.objects.len() >= MOST_OBJECTS {
+        let here = series.objects.get(&hash);
+        // One that could not be read at the start is none: with it the series is another than the one that went into the queue.
+        let copy = here == Some(&object);
+        if here.is_none() && series.objects.len() >= MOST_OBJECTS {
             return Err(Refused::TooMany);
         }
         // Before the object: a series that grew is not the scan that it became.
-        if series.about.scan.take().is_some() {
+        if !copy && series.about.scan.take().is_some() {
             series.taken = None;
             series.about.save(&folder)?;
         }
         fs::rename(&path, folder.join(&hash))?;
         sync_folder(&folder)?;
-        series.objects.insert(hash, object);
         *all += bytes;
+        if let Some(before) = series.objects.insert(hash, object) {
+            *all -= before.bytes;
+        }
         Ok(())
     }
 
@@ -291,15 +303,12 @@ impl Gatherer {
         spool: &Spool<S>,
         key: &str,
     ) -> Result<Option<Gathered>, SpoolError> {
-        let (peer, names) = match self.lock().series.get(key) {
-            Some(series) => (
-                series.about.peer.clone(),
-                series.objects.keys().cloned().collect::<Vec<_>>(),
-            ),
+        let (peer, objects) = match self.lock().series.get(key) {
+            Some(series) => (series.about.peer.clone(), series.objects.clone()),
             None => return Ok(None),
         };
         let folder = self.folder.join(SERIES).join(key);
-        let paths: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+        let paths: Vec<_> = objects.keys().map(|name| folder.join(name)).collect();
         let pack = self.folder.join(PACK);
         let mut file = File::options()
             .create(true)
@@ -308,10 +317,12 @@ impl Gatherer {
             .write(true)
             .open(&pack)
             .map_err(|error| self.here(error))?;
+        // What the disk has damaged may look like something that is left out, and was accepted as a slice.
+        let sound = !objects.values().any(|object| object.damaged);
         // What cannot be sorted out goes into the queue as it is: its error report says why to whoever asks for the result.
         let packed = caught(|| match sort_out(&paths).as_deref() {
-            Err(DicomError::NoCt { .. }) => Ok(None),
-            Ok([series]) => series.pack(&mut file).map(|packed| Some(packed.bytes)),
+            Err(DicomError::NoCt { .. }) if sound => Ok(None),
+            Ok([series]) if sound => series.pack(&mut file).map(|packed| Some(packed.bytes)),
             _ => pack_as_they_are(&paths, &mut file).map(Some),
         });
         let packed = if let Ok(packed) = packed {
@@ -330,7 +341,7 @@ impl Gatherer {
         let put = put(
             spool,
             &mut file,
-            &format!("DICOM series of {} slices", names.len()),
+            &format!("DICOM series of {} slices", objects.len()),
             &source(&peer),
             self.settings.fast,
         );
@@ -338,9 +349,9 @@ impl Gatherer {
         remove(&pack).map_err(|error| self.here(error))?;
         let told = match put? {
             Put::Taken(id) => {
-                self.taken(key, &names, id)
+                self.taken(key, &objects, id)
                     .map_err(|error| self.here(error))?;
-                let objects = names.len();
+                let objects = objects.len();
                 Gathered::Taken { id, peer, objects }
             }
             Put::Refused(refusal @ Refusal::Full { .. }) => Gathered::Waits(refusal),
@@ -355,13 +366,13 @@ impl Gatherer {
         Ok(Some(told))
     }
 
-    /// Notes that a series is in the queue, unless more of it has come meanwhile.
-    fn taken(&self, key: &str, names: &[String], id: ScanId) -> io::Result<()> {
+    /// Notes that a series with these objects is in the queue, unless more of it has come meanwhile.
+    fn taken(&self, key: &str, objects: &Objects, id: ScanId) -> io::Result<()> {
         let mut inner = self.lock();
         let Some(series) = inner.series.get_mut(key) else {
             return Ok(());
         };
-        if series.objects.len() > names.len() {
+        if series.objects != *objects {
             return Ok(());
         }
         series.about.scan = Some(id.to_string());

@@ -49,10 +49,12 @@ impl About {
 /// One object, as far as it says how many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
-    bytes: u64,
+    pub(super) bytes: u64,
     instance: String,
     acquisition: Option<(i64, u32)>,
     of_series: Option<u32>,
+    /// It was accepted, and cannot be read any more.
+    pub(super) damaged: bool,
 }
 
 impl Object {
@@ -62,16 +64,40 @@ impl Object {
             instance: glance.instance.clone(),
             acquisition: glance.acquisition,
             of_series: glance.of_series,
+            damaged: false,
+        }
+    }
+
+    /// One that lies in its series' folder. Its sender has been told that it is stored, so it belongs to the series whatever the disk has
+    /// done to it since: what cannot be read any more has its name and its length, and says nothing of how many there are.
+    fn load(path: &Path, name: &str) -> Self {
+        let bytes = path.symlink_metadata().map_or(0, |found| found.len());
+        match glance(path) {
+            Ok(Some(glance)) => Self::new(bytes, &glance),
+            Ok(None) | Err(_) => Self {
+                bytes,
+                instance: name.to_owned(),
+                acquisition: None,
+                of_series: None,
+                damaged: true,
+            },
         }
     }
 }
+
+/// Whether a file is called as objects are, by the hash of its bytes. What has another name is not the box's and is left alone.
+fn is_object(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Objects by the hash of their bytes, which is their file's name.
+pub(super) type Objects = BTreeMap<String, Object>;
 
 /// A series.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) about: About,
-    /// By the hash of their bytes, which is their file's name.
-    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) objects: Objects,
     /// When the last object came.
     pub(super) last: Instant,
     /// Since when it is in the queue.
@@ -85,16 +111,22 @@ impl Series {
                 peer: peer.to_owned(),
                 scan: None,
             },
-            objects: BTreeMap::new(),
+            objects: Objects::new(),
             last: now,
             taken: None,
         }
     }
 
     /// Reads a series back from its folder; `None` if nothing in it was accepted.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed. A file in it that cannot be read is none.
     pub(super) fn load(folder: &Path, now: Instant) -> io::Result<Option<Self>> {
-        let Some(about) = About::load(folder)? else {
-            return Ok(None);
+        let about = match About::load(folder) {
+            Ok(None) => return Ok(None),
+            Ok(Some(about)) => about,
+            // What lies beside it is worth more, as where it is damaged.
+            Err(_) => About::default(),
         };
         let mut series = Self {
             taken: about.scan.is_some().then_some(now),
@@ -106,12 +138,8 @@ impl Series {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            if name.starts_with(ABOUT) {
-                continue;
-            }
-            // One that cannot be read any more is left out: it is neither counted nor packed.
-            if let Ok(Some(glance)) = glance(&entry.path()) {
-                let object = Object::new(entry.metadata()?.len(), &glance);
+            if is_object(&name) {
+                let object = Object::load(&entry.path(), &name);
                 series.objects.insert(name, object);
             }
         }
