@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
+use nephrobox::intake::Turn;
 use nephrobox::intake::dicom::{Gathered, Gatherer, Refused, Settings};
 use nephrobox::spool::{self, Refusal, Spool, State};
 use nephrobox::storage::Folder;
@@ -83,9 +84,13 @@ impl Bench {
             .expect("stored")
     }
 
-    fn later(&mut self, seconds: u64) -> Vec<Gathered> {
+    fn turn(&mut self, seconds: u64) -> Turn<Gathered> {
         self.now = self.now.max(Instant::now()) + Duration::from_secs(seconds);
-        self.gatherer.turn(&self.spool, self.now).expect("a disk")
+        self.gatherer.turn(&self.spool, self.now)
+    }
+
+    fn later(&mut self, seconds: u64) -> Vec<Gathered> {
+        self.turn(seconds).whole().expect("a disk")
     }
 
     fn scans(&self) -> usize {
@@ -264,8 +269,44 @@ fn a_series_that_the_disk_does_not_give_back_keeps_the_box_from_nothing_and_stay
     let bad = bench.home.path().join("dicom/series").join("f".repeat(32));
     fs::write(&bad, "what the disk made of it").expect("written");
     bench.restart();
-    assert_eq!(objects(&bench.later(61)), [6]);
+    let turn = bench.turn(61);
+    assert_eq!(objects(&turn.news), [6]);
+    assert!(turn.trouble.is_some(), "it is told of");
     assert!(bad.exists(), "the next start tries again");
+}
+
+#[test]
+fn a_series_that_cannot_be_read_holds_up_no_other_and_waits_until_it_is_sent_again() {
+    let mut bench = Bench::new();
+    let named = |uid: &str| {
+        let mut slices = slices();
+        for slice in &mut slices {
+            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, uid);
+        }
+        slices
+    };
+    for uid in ["2.25.2", "2.25.4", "2.25.6"] {
+        bench.store_all(&named(uid));
+    }
+    let slice = &named("2.25.4")[5];
+    let bad = bench.lies(slice);
+    fs::remove_file(&bad).expect("removed");
+    std::os::unix::fs::symlink(&bad, &bad).expect("a link");
+    let turn = bench.turn(61);
+    assert_eq!(objects(&turn.news), [6, 6]);
+    let told = turn.trouble.expect("one that fails").to_string();
+    assert!(
+        told.contains("a series that came over the network stays there"),
+        "{told}"
+    );
+    assert_eq!(bench.gatherer.arriving(), (1, 6), "nothing is lost");
+    let again = bench.turn(1);
+    assert!(
+        again.news.is_empty() && again.trouble.is_some(),
+        "{again:?}"
+    );
+    bench.store("CT1", &slice.encode()).expect("stored");
+    assert_eq!(objects(&bench.later(61)), [6]);
 }
 
 /// Shows RQ-51.

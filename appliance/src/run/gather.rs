@@ -7,6 +7,7 @@ use super::inbox::{NO_ROOM, has_model};
 use crate::audit::{Deed, What, Who};
 use crate::config::{Config, Dicom};
 use crate::failure::sentence;
+use crate::intake::Turn;
 use crate::intake::dicom::{Gathered, Gatherer, Settings, source};
 use crate::logs::scan_span;
 
@@ -47,20 +48,13 @@ pub(super) fn run(core: &Core, gatherer: &Gatherer) {
 }
 
 fn turn(core: &Core, gatherer: &Gatherer) {
-    match gatherer.turn(&core.spool, Instant::now()) {
-        Ok(gathered) => {
-            core.clear(FAULT);
-            for one in gathered {
-                tell(core, one);
-            }
-        }
-        Err(error) => {
-            let message = format!(
-                "series cannot be put into the queue ({}); check the disk",
-                sentence(&error)
-            );
-            core.raise(FAULT, message, false);
-        }
+    let Turn { news, trouble } = gatherer.turn(&core.spool, Instant::now());
+    for one in news {
+        tell(core, one);
+    }
+    match trouble {
+        None => core.clear(FAULT),
+        Some(error) => core.raise(FAULT, sentence(&error), false),
     }
 }
 

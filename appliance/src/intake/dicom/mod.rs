@@ -31,9 +31,9 @@ use nephrobox_imaging::files::sync_folder;
 pub use part::{Part, Refused};
 use series::{About, Object, Objects, Series};
 
-use super::{Put, put};
+use super::{IntakeError, Put, Turn, put};
 use crate::panics::caught;
-use crate::spool::{Refusal, ScanId, Spool, SpoolError};
+use crate::spool::{Refusal, ScanId, Spool};
 use crate::storage::Storage;
 
 /// How long a series whose count of slices is in waits for one more.
@@ -229,35 +229,23 @@ impl Gatherer {
     }
 
     /// Puts what is whole at `now` into the queue, and forgets what has been there for long enough. Call it about every second.
-    ///
-    /// # Errors
-    /// When a disk refuses; nothing is lost, and the next turn goes on.
-    pub fn turn<S: Storage>(
-        &self,
-        spool: &Spool<S>,
-        now: Instant,
-    ) -> Result<Vec<Gathered>, SpoolError> {
+    pub fn turn<S: Storage>(&self, spool: &Spool<S>, now: Instant) -> Turn<Gathered> {
+        let mut turn = Turn::new();
         for key in self.keys(|series| series.is_over(now)) {
-            self.remove(&key).map_err(|error| self.here(error))?;
+            turn.note(self.remove(&key).map_err(|error| self.here(error)));
         }
-        let mut gathered = Vec::new();
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
-            // Asked first, since packing costs.
-            let full = match spool.make_room(self.packed_bytes(&key))? {
-                Some(refusal @ Refusal::Full { .. }) => Some(Gathered::Waits(refusal)),
-                _ => None,
-            };
-            let told = match full {
-                None => self.hand_over(spool, &key)?,
-                full => full,
-            };
-            let waits = matches!(told, Some(Gathered::Waits(_)));
-            gathered.extend(told);
-            if waits {
+            let handed = self.hand_over(spool, &key, &mut turn.news);
+            turn.note(handed);
+            if let Some(Gathered::Waits(_)) = turn.news.last() {
                 break; // the others come after it
             }
         }
-        Ok(gathered)
+        let unlisted = self.lock().unlisted.values().next().copied();
+        if let Some(kind) = unlisted {
+            turn.note(Err(self.here(kind.into())));
+        }
+        turn
     }
 
     /// Series that are not in the queue yet, and the objects of all of them.
@@ -282,31 +270,28 @@ impl Gatherer {
         keys.iter().try_for_each(|key| self.remove(key))
     }
 
-    /// Bytes of a series once it is packed, about.
-    fn packed_bytes(&self, key: &str) -> u64 {
-        let inner = self.lock();
-        let series = inner.series.get(key);
-        series.map_or(0, |series| {
-            series.bytes() + (series.objects.len() as u64 + 1) * PACKING_BYTES
-        })
-    }
-
     fn keys(&self, is: impl Fn(&Series) -> bool) -> Vec<Key> {
         let inner = self.lock();
         let found = inner.series.iter().filter(|(_, series)| is(series));
         found.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Packs a series and puts it into the queue. `None` if there is nothing to say.
+    /// Packs a series, puts it into the queue and tells so.
     fn hand_over<S: Storage>(
         &self,
         spool: &Spool<S>,
         key: &str,
-    ) -> Result<Option<Gathered>, SpoolError> {
+        news: &mut Vec<Gathered>,
+    ) -> Result<(), IntakeError> {
         let (peer, objects) = match self.lock().series.get(key) {
             Some(series) => (series.about.peer.clone(), series.objects.clone()),
-            None => return Ok(None),
+            None => return Ok(()),
         };
+        // Asked first, since packing costs.
+        if let Some(refusal @ Refusal::Full { .. }) = spool.make_room(packed_bytes(&objects))? {
+            news.push(Gathered::Waits(refusal));
+            return Ok(());
+        }
         let folder = self.folder.join(SERIES).join(key);
         let paths: Vec<_> = objects.keys().map(|name| folder.join(name)).collect();
         let pack = self.folder.join(PACK);
@@ -333,10 +318,11 @@ impl Gatherer {
             begun.map_err(|error| self.here(error))?;
             pack_as_they_are(&paths, &mut file).map(Some)
         };
-        let packed = packed.map_err(|error| self.here(io::Error::other(error)))?;
+        let packed = packed.map_err(|error| self.here(of_disk(error)))?;
         if packed.is_none() {
             self.remove(key).map_err(|error| self.here(error))?;
-            return Ok(Some(Gathered::NoScan { peer }));
+            news.push(Gathered::NoScan { peer });
+            return Ok(());
         }
         let put = put(
             spool,
@@ -347,23 +333,30 @@ impl Gatherer {
         );
         drop(file);
         remove(&pack).map_err(|error| self.here(error))?;
-        let told = match put? {
+        match put? {
             Put::Taken(id) => {
+                // Told even if it cannot be noted here: it is in the queue.
+                news.push(Gathered::Taken {
+                    id,
+                    peer,
+                    objects: objects.len(),
+                });
                 self.taken(key, &objects, id)
                     .map_err(|error| self.here(error))?;
-                let objects = objects.len();
-                Gathered::Taken { id, peer, objects }
             }
-            Put::Refused(refusal @ Refusal::Full { .. }) => Gathered::Waits(refusal),
+            Put::Refused(refusal @ Refusal::Full { .. }) => news.push(Gathered::Waits(refusal)),
             Put::Refused(refusal) => {
                 self.remove(key).map_err(|error| self.here(error))?;
                 let reason = refusal.to_string();
-                Gathered::Refused { peer, reason }
+                news.push(Gathered::Refused { peer, reason });
             }
             // Only a fault of the disk changes a file that nobody else has.
-            Put::Changed => return Ok(None),
-        };
-        Ok(Some(told))
+            Put::Changed => {
+                let changed = io::Error::other("it reads otherwise than it was written");
+                return Err(self.here(changed));
+            }
+        }
+        Ok(())
     }
 
     /// Notes that a series with these objects is in the queue, unless more of it has come meanwhile.
@@ -418,11 +411,8 @@ impl Gatherer {
         }
     }
 
-    fn here(&self, source: io::Error) -> SpoolError {
-        SpoolError::Storage {
-            place: self.folder.display().to_string(),
-            source,
-        }
+    fn here(&self, source: io::Error) -> IntakeError {
+        IntakeError::gathered(&self.folder, source)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -449,6 +439,20 @@ pub fn forget(folder: &Path, scan: ScanId) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes of a series once it is packed, about.
+fn packed_bytes(objects: &Objects) -> u64 {
+    let bytes: u64 = objects.values().map(|object| object.bytes).sum();
+    bytes + (objects.len() as u64 + 1) * PACKING_BYTES
+}
+
+/// What the disk says, without the advice that is for whoever named a file.
+fn of_disk(error: DicomError) -> io::Error {
+    match error {
+        DicomError::Io { source, .. } | DicomError::NotPacked { source, .. } => source,
+        error => io::Error::other(error),
+    }
 }
 
 /// A sender's name in records and the audit log.
