@@ -6,6 +6,9 @@ mod support;
 #[path = "../../imaging/tests/dicom/series.rs"]
 mod series;
 
+#[path = "gather/damage.rs"]
+mod damage;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,7 @@ use tempfile::TempDir;
 const SETTINGS: Settings = Settings {
     quiet: Duration::from_mins(1),
     most_bytes: 10_000_000,
+    most_objects: 1000,
     floor_bytes: 0,
     fast: false,
 };
@@ -210,105 +214,6 @@ fn a_start_finds_every_slice_that_the_sender_was_told_is_stored() {
     assert_eq!(parts.count(), 0);
 }
 
-/// Shows RQ-48.
-#[test]
-fn what_a_disk_does_to_a_slice_after_it_was_stored_does_not_lose_it() {
-    let slices = slices();
-    for (what, damage) in [
-        ("its head is zeros", |bytes: &mut Vec<u8>| {
-            bytes[..200].fill(0);
-        }),
-        ("its end is gone", |bytes| bytes.truncate(400)),
-        ("nothing is left", Vec::clear),
-    ] as [(&str, fn(&mut Vec<u8>)); 3]
-    {
-        for count in [1, slices.len()] {
-            let mut bench = Bench::new();
-            bench.store_all(&slices);
-            for slice in slices.iter().skip(2).chain(&slices[..2]).take(count) {
-                let path = bench.lies(slice);
-                let mut bytes = fs::read(&path).expect("stored");
-                damage(&mut bytes);
-                fs::write(&path, bytes).expect("written");
-            }
-            bench.restart();
-            assert_eq!(bench.gatherer.arriving(), (1, 6), "{what}, {count} slices");
-            assert_eq!(objects(&bench.later(61)), [6], "{what}, {count} slices");
-            // "Stored" was said of six, so five are not measured as if they were all.
-            let work = bench.spool.next().expect("a disk").expect("work");
-            let opened = nephrobox::scan::open(&work.scan);
-            assert!(opened.is_err(), "{what}, {count} slices");
-        }
-    }
-}
-
-/// A link to itself is what a bad sector is to whoever opens the file: there, and not to be read.
-#[test]
-fn a_slice_that_the_disk_does_not_give_back_is_kept_and_whole_again_once_it_is_sent_again() {
-    let mut bench = Bench::new();
-    let slices = slices();
-    bench.store_all(&slices);
-    let bad = bench.lies(&slices[2]);
-    fs::remove_file(&bad).expect("removed");
-    std::os::unix::fs::symlink(&bad, &bad).expect("a link");
-    bench.restart();
-    assert_eq!(bench.gatherer.arriving(), (1, 6));
-    bench.store_all(&slices[2..3]);
-    assert_eq!(fs::read(&bad).expect("there"), slices[2].encode());
-    assert_eq!(objects(&bench.later(61)), [6]);
-    let work = bench.spool.next().expect("a disk").expect("work");
-    nephrobox::scan::open(&work.scan).expect("a whole series");
-}
-
-/// Shows RQ-48.
-#[test]
-fn a_series_that_the_disk_does_not_give_back_keeps_the_box_from_nothing_and_stays() {
-    let mut bench = Bench::new();
-    bench.store_all(&slices());
-    // A file in a folder's place cannot be listed either.
-    let bad = bench.home.path().join("dicom/series").join("f".repeat(32));
-    fs::write(&bad, "what the disk made of it").expect("written");
-    bench.restart();
-    let turn = bench.turn(61);
-    assert_eq!(objects(&turn.news), [6]);
-    assert!(turn.trouble.is_some(), "it is told of");
-    assert!(bad.exists(), "the next start tries again");
-}
-
-#[test]
-fn a_series_that_cannot_be_read_holds_up_no_other_and_waits_until_it_is_sent_again() {
-    let mut bench = Bench::new();
-    let named = |uid: &str| {
-        let mut slices = slices();
-        for slice in &mut slices {
-            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, uid);
-        }
-        slices
-    };
-    for uid in ["2.25.2", "2.25.4", "2.25.6"] {
-        bench.store_all(&named(uid));
-    }
-    let slice = &named("2.25.4")[5];
-    let bad = bench.lies(slice);
-    fs::remove_file(&bad).expect("removed");
-    std::os::unix::fs::symlink(&bad, &bad).expect("a link");
-    let turn = bench.turn(61);
-    assert_eq!(objects(&turn.news), [6, 6]);
-    let told = turn.trouble.expect("one that fails").to_string();
-    assert!(
-        told.contains("a series that came over the network stays there"),
-        "{told}"
-    );
-    assert_eq!(bench.gatherer.arriving(), (1, 6), "nothing is lost");
-    let again = bench.turn(1);
-    assert!(
-        again.news.is_empty() && again.trouble.is_some(),
-        "{again:?}"
-    );
-    bench.store("CT1", &slice.encode()).expect("stored");
-    assert_eq!(objects(&bench.later(61)), [6]);
-}
-
 /// Shows RQ-51.
 #[test]
 fn a_series_that_was_queued_just_before_the_power_went_is_queued_once() {
@@ -424,6 +329,41 @@ fn a_full_box_refuses_before_anything_is_lost() {
     assert!(matches!(refused, Refused::NoRoom));
 }
 
+/// Shows RQ-53.
+#[test]
+fn a_flood_of_tiny_objects_ends_with_the_blocks_that_they_take_and_with_their_number() {
+    let tiny = slices().remove(0);
+    assert!(tiny.encode().len() < 2000);
+    for settings in [
+        Settings {
+            most_bytes: 5 * 4096,
+            ..SETTINGS
+        },
+        Settings {
+            most_objects: 5,
+            ..SETTINGS
+        },
+    ] {
+        let bench = Bench::with(settings, spool::Settings::default());
+        let mut stored = 0;
+        for number in 0..9 {
+            let mut slice = tiny.clone();
+            let series = format!("2.25.9.{}", number % 3);
+            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, &series);
+            slice.text(tags::SOP_INSTANCE_UID, VR::UI, &format!("2.25.88.{number}"));
+            match bench.store("CT1", &slice.encode()) {
+                Ok(()) => stored += 1,
+                Err(refused) => assert!(matches!(refused, Refused::NoRoom), "{refused}"),
+            }
+        }
+        assert_eq!(stored, 5, "{settings:?}");
+        let folder = bench.home.path().join("dicom");
+        let again = Gatherer::open(&folder, settings).expect("a start");
+        let refused = again.begin().expect_err("a start counts alike");
+        assert!(matches!(refused, Refused::NoRoom), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
     let series = |uid: &str| {
@@ -433,8 +373,10 @@ fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
         }
         slices
     };
-    let bytes =
-        |slices: &[SliceFile]| -> usize { slices.iter().map(|slice| slice.encode().len()).sum() };
+    let bytes = |slices: &[SliceFile]| -> usize {
+        let blocks = |slice: &SliceFile| slice.encode().len().next_multiple_of(4096);
+        slices.iter().map(blocks).sum()
+    };
     let first = series("2.25.2");
     // Room for one series, and for all but the last slice of another.
     let settings = Settings {

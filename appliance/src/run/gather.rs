@@ -8,7 +8,7 @@ use crate::audit::{Deed, What, Who};
 use crate::config::{Config, Dicom};
 use crate::failure::sentence;
 use crate::intake::Turn;
-use crate::intake::dicom::{Gathered, Gatherer, Settings, source};
+use crate::intake::dicom::{Gathered, Gatherer, MOST_IN_ALL, Settings, source};
 use crate::logs::scan_span;
 
 /// Between two looks.
@@ -23,6 +23,7 @@ pub(super) fn settings(config: &Config, dicom: &Dicom) -> Settings {
     Settings {
         quiet: Duration::from_secs(dicom.quiet_s),
         most_bytes: config.spool.max_bytes / SHARE,
+        most_objects: MOST_IN_ALL,
         floor_bytes: config.spool.keep_free_bytes,
         fast: config.compute.fast,
     }

@@ -54,13 +54,18 @@ const MOST_OBJECTS: usize = nephrobox_imaging::dicom::MAX_FILES;
 /// Most series at once, so that many of one object each do not fill the disk's table of files.
 const MOST_SERIES: usize = 2000;
 
+/// Most objects of all series that a box gathers at once: each has a file, and some 300 bytes in memory.
+pub const MOST_IN_ALL: usize = 16 * MOST_OBJECTS;
+
 /// What the gatherer may take, and when a series is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A series is whole when nothing of it has come for this long.
     pub quiet: Duration,
-    /// Bytes of all that lies here.
+    /// Bytes of all that lies here; an object counts as the blocks of 4 KiB that it takes.
     pub most_bytes: u64,
+    /// Objects of all series together.
+    pub most_objects: usize,
     /// Bytes that stay free on the disk.
     pub floor_bytes: u64,
     /// Whether slices may be skipped by the network.
@@ -101,8 +106,8 @@ type Key = String;
 #[derive(Debug, Default)]
 struct Inner {
     series: BTreeMap<Key, Series>,
-    /// Bytes of all objects.
-    bytes: u64,
+    /// Bytes of all objects, as they count against the limit.
+    charged: u64,
     /// Number of the next part.
     next: u64,
     /// Series whose folders could not be listed at the start. They are left as they lie, and the next start tries again.
@@ -138,7 +143,7 @@ impl Gatherer {
             };
             match Series::load(&entry.path(), now) {
                 Ok(Some(series)) => {
-                    inner.bytes += series.bytes();
+                    inner.charged += series.charge();
                     inner.series.insert(key, series);
                 }
                 // The power went between the folder and the first object in it.
@@ -193,7 +198,7 @@ impl Gatherer {
         self.make_room(&mut inner)?;
         let now = Instant::now();
         let Inner {
-            series, bytes: all, ..
+            series, charged, ..
         } = &mut *inner;
         let known = series.len();
         let series = match series.entry(key) {
@@ -221,9 +226,9 @@ impl Gatherer {
         }
         fs::rename(&path, folder.join(&hash))?;
         sync_folder(&folder)?;
-        *all += bytes;
+        *charged += object.charge();
         if let Some(before) = series.objects.insert(hash, object) {
-            *all -= before.bytes;
+            *charged -= before.charge();
         }
         Ok(())
     }
@@ -381,7 +386,7 @@ impl Gatherer {
         remove(&self.folder.join(SERIES).join(key))?;
         sync_folder(&self.folder.join(SERIES))?;
         if let Some(series) = inner.series.remove(key) {
-            inner.bytes -= series.bytes();
+            inner.charged -= series.charge();
         }
         Ok(())
     }
@@ -394,10 +399,13 @@ impl Gatherer {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let Settings {
                 most_bytes,
+                most_objects,
                 floor_bytes,
                 ..
             } = self.settings;
-            let fits = inner.bytes < most_bytes && free > floor_bytes;
+            let series = inner.series.values();
+            let objects: usize = series.map(|series| series.objects.len()).sum();
+            let fits = inner.charged < most_bytes && objects < most_objects && free > floor_bytes;
             if fits && inner.series.len() < MOST_SERIES {
                 return Ok(());
             }

@@ -15,6 +15,9 @@ use super::{LATE, SETTLE};
 /// The file that says who sent a series and what became of it.
 const ABOUT: &str = "about";
 
+/// Bytes that a disk gives to a file at a time.
+const BLOCK: u64 = 4096;
+
 /// What has to survive beside the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct About {
@@ -83,6 +86,11 @@ impl Object {
             },
         }
     }
+
+    /// Bytes that count against the limit: those of whole blocks, since a small file takes one as well.
+    pub(super) fn charge(&self) -> u64 {
+        self.bytes.max(1).next_multiple_of(BLOCK)
+    }
 }
 
 /// Whether a file is called as objects are, by the hash of its bytes. What has another name is not the box's and is left alone.
@@ -146,8 +154,9 @@ impl Series {
         Ok((!series.objects.is_empty()).then_some(series))
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.objects.values().map(|object| object.bytes).sum()
+    /// Bytes of its objects that count against the limit.
+    pub(super) fn charge(&self) -> u64 {
+        self.objects.values().map(Object::charge).sum()
     }
 
     /// Whether it can go into the queue at `now`.
