@@ -63,6 +63,13 @@ impl Bench {
         self.gatherer = Gatherer::open(&folder, SETTINGS).expect("a start");
     }
 
+    /// The same, with another configuration of the queue.
+    fn restart_with(&mut self, queue: spool::Settings) {
+        self.restart();
+        let storage = Folder::open(&self.home.path().join("spool")).expect("a folder");
+        self.spool = Spool::open(storage, queue).expect("a queue").0;
+    }
+
     fn store(&self, peer: &str, bytes: &[u8]) -> Result<(), Refused> {
         let mut part = self.gatherer.begin()?;
         // In pieces, as a network brings it.
@@ -192,6 +199,30 @@ fn what_comes_late_makes_the_series_a_new_scan_and_a_copy_does_not() {
     assert!(bench.later(3601).is_empty());
     let left = fs::read_dir(bench.home.path().join("dicom/series")).expect("a folder");
     assert_eq!(left.count(), 0, "after an hour it is the queue's alone");
+}
+
+/// Shows RQ-75.
+#[test]
+fn a_series_that_came_in_silent_mode_is_a_scan_anew_when_it_is_sent_again_after_that() {
+    let silent = spool::Settings {
+        silent: true,
+        ..spool::Settings::default()
+    };
+    let mut bench = Bench::with(SETTINGS, silent);
+    bench.store_all(&slices());
+    assert_eq!(objects(&bench.later(61)), [6]);
+    bench.store_all(&slices());
+    assert!(bench.later(61).is_empty(), "in the same mode it is a copy");
+
+    bench.restart_with(spool::Settings::default());
+    assert!(bench.later(61).is_empty(), "what came in silence stays");
+    bench.store_all(&slices());
+    assert_eq!(objects(&bench.later(61)), [6]);
+    let listing = bench.spool.listing().expect("a disk");
+    let silent: Vec<_> = listing.iter().map(|one| one.record.silent).collect();
+    assert_eq!(silent, [true, false]);
+    bench.store_all(&slices());
+    assert!(bench.later(61).is_empty(), "once is enough");
 }
 
 /// Shows RQ-48.

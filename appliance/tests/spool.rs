@@ -539,3 +539,44 @@ fn what_came_in_silent_mode_is_for_nobody_and_stays_so() {
     let listed = spool.listed(id).expect("a disk").expect("known");
     assert!(is_ended(&spool, id) && listed.missing.is_empty());
 }
+
+/// Shows RQ-75.
+#[test]
+fn what_came_in_silent_mode_and_is_sent_again_when_that_has_ended_is_a_scan_whose_results_go_out() {
+    let silent = Settings {
+        silent: true,
+        ..settings(3, &["archive"])
+    };
+    let loud = settings(3, &["archive"]);
+    let disk = Faulty::new();
+    let whole = send(&open(&disk, silent.clone()), &content(1)).expect("room");
+    // Of another only a part came in silence.
+    let part = content(3);
+    let begun = open(&disk, silent.clone());
+    let Ok(Begin::Receive { id, .. }) = begun.begin(&incoming(&part)) else {
+        panic!("not taken");
+    };
+    begun.write(id, 0, &part[..1200]).expect("written");
+
+    let spool = open(&disk, loud);
+    let again = send(&spool, &content(1)).expect("room");
+    assert_ne!(again, whole, "nobody would get the results of that one");
+    // "The same scan, sent again, is answered with its id."
+    assert_eq!(send(&spool, &content(1)).expect("known"), again);
+    assert_eq!(send(&spool, &part).expect("the rest"), id);
+    let mut missing = Vec::new();
+    while let Some(work) = spool.next().expect("a disk") {
+        make_results(&disk, &work, 10);
+        spool.finished(work.id).expect("a disk");
+        let listed = spool.listed(work.id).expect("a disk").expect("known");
+        missing.push((work.id, listed.missing.len()));
+    }
+    assert_eq!(missing, [(whole, 0), (id, 1), (again, 1)]);
+
+    // The other way round there is an answer, whose results go where they were to go.
+    let spool = open(&disk, silent);
+    assert!(matches!(
+        spool.begin(&incoming(&content(1))),
+        Ok(Begin::Accepted(_))
+    ));
+}

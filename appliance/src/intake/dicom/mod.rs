@@ -176,7 +176,8 @@ impl Gatherer {
     /// Takes an object that is whole. When this returns it survives a power cut.
     ///
     /// The same object again, byte for byte, is taken and changes nothing, but that it takes the place of the one that is here: so a
-    /// series that the disk has damaged is whole again once it is sent again.
+    /// series that the disk has damaged is whole again once it is sent again. If the queue would take the scan anew that the series became, for
+    /// instance since it came in silent mode, so is the series.
     ///
     /// # Errors
     /// An object that cannot be read or belongs to no series, one too many of its series, a disk that refuses.
@@ -220,6 +221,7 @@ impl Gatherer {
             return Err(Refused::TooMany);
         }
         // Before the object: a series that grew is not the scan that it became.
+        series.again |= copy && series.taken.is_some();
         if !copy && series.about.scan.take().is_some() {
             series.taken = None;
             series.about.save(&folder)?;
@@ -238,6 +240,9 @@ impl Gatherer {
         let mut turn = Turn::new();
         for key in self.keys(|series| series.is_over(now)) {
             turn.note(self.remove(&key).map_err(|error| self.here(error)));
+        }
+        for key in self.keys(|series| series.again) {
+            turn.note(self.take_anew(spool, &key));
         }
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
             let handed = self.hand_over(spool, &key, &mut turn.news);
@@ -361,6 +366,29 @@ impl Gatherer {
                 return Err(self.here(changed));
             }
         }
+        Ok(())
+    }
+
+    /// Lets a series in the queue, of which something has come again, become a scan again, if the queue takes the one anew that it became.
+    fn take_anew<S: Storage>(&self, spool: &Spool<S>, key: &str) -> Result<(), IntakeError> {
+        let scan = match self.lock().series.get(key) {
+            Some(series) => series.about.scan.clone(),
+            None => return Ok(()),
+        };
+        let anew = match scan.and_then(|scan| scan.parse().ok()) {
+            Some(id) => spool.is_taken_anew(id)?,
+            None => false,
+        };
+        let mut inner = self.lock();
+        let Some(series) = inner.series.get_mut(key) else {
+            return Ok(());
+        };
+        if anew {
+            (series.about.scan, series.taken) = (None, None);
+            let saved = series.about.save(&self.folder.join(SERIES).join(key));
+            saved.map_err(|error| self.here(error))?;
+        }
+        series.again = false;
         Ok(())
     }
 

@@ -110,6 +110,8 @@ pub(super) struct Series {
     pub(super) last: Instant,
     /// Since when it is in the queue.
     pub(super) taken: Option<Instant>,
+    /// Something of it has come again since then.
+    pub(super) again: bool,
 }
 
 impl Series {
@@ -122,6 +124,7 @@ impl Series {
             objects: Objects::new(),
             last: now,
             taken: None,
+            again: false,
         }
     }
 
