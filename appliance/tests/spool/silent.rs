@@ -1,6 +1,6 @@
 //! Scans that come in silent mode are for nobody: what that means for them, for those that are sent again, and where it is in doubt.
 
-use nephrobox::spool::{Begin, Settings, Spool};
+use nephrobox::spool::{Begin, Refusal, Settings, Spool};
 use nephrobox::storage::faulty::Faulty;
 
 use crate::{content, incoming, is_ended, make_results, open, send, settings};
@@ -99,4 +99,41 @@ fn a_damaged_record_costs_a_name_and_not_the_scan_and_in_doubt_nobody_gets_its_r
     assert!(is_ended(&spool, again) && listed.missing.is_empty());
     assert_eq!(spool.recycle().expect("a disk"), None);
     assert_eq!(spool.results(again).expect("results").len(), 1);
+}
+
+/// An archive takes nothing of them, so that waiting and fetching make no room.
+#[test]
+fn a_box_that_is_full_of_what_came_in_silence_says_how_many_and_how_they_are_erased() {
+    let disk = Faulty::new();
+    let limits = |silent| Settings {
+        silent,
+        ..settings(2, &["archive"])
+    };
+    for (number, silent) in [(1_u8, true), (2, false)] {
+        let spool = open(&disk, limits(silent));
+        send(&spool, &[number; 3000]).expect("accepted");
+        let work = spool.next().expect("a disk").expect("a scan");
+        make_results(&disk, &work, 1000);
+        spool.finished(work.id).expect("a disk");
+    }
+    let spool = open(&disk, limits(false));
+    let Begin::Refused(refusal) = spool.begin(&incoming(&[9; 3000])).expect("said") else {
+        panic!("neither has gone where it is to go");
+    };
+    let counted = matches!(
+        refusal,
+        Refusal::Full {
+            unconfirmed: 1,
+            silent: 1,
+            ..
+        }
+    );
+    assert!(counted, "{refusal:?}");
+    let said = refusal.to_string();
+    for part in [
+        "1 results wait to be fetched, beside 1 that came in silent mode",
+        "nephroctl erase",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }
