@@ -6,13 +6,17 @@ mod support;
 #[path = "../../imaging/tests/dicom/series.rs"]
 mod series;
 
+#[path = "gather/damage.rs"]
+mod damage;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
+use nephrobox::intake::Turn;
 use nephrobox::intake::dicom::{Gathered, Gatherer, Refused, Settings};
 use nephrobox::spool::{self, Refusal, Spool, State};
 use nephrobox::storage::Folder;
@@ -22,6 +26,7 @@ use tempfile::TempDir;
 const SETTINGS: Settings = Settings {
     quiet: Duration::from_mins(1),
     most_bytes: 10_000_000,
+    most_objects: 1000,
     floor_bytes: 0,
     fast: false,
 };
@@ -58,6 +63,13 @@ impl Bench {
         self.gatherer = Gatherer::open(&folder, SETTINGS).expect("a start");
     }
 
+    /// The same, with another configuration of the queue.
+    fn restart_with(&mut self, queue: spool::Settings) {
+        self.restart();
+        let storage = Folder::open(&self.home.path().join("spool")).expect("a folder");
+        self.spool = Spool::open(storage, queue).expect("a queue").0;
+    }
+
     fn store(&self, peer: &str, bytes: &[u8]) -> Result<(), Refused> {
         let mut part = self.gatherer.begin()?;
         // In pieces, as a network brings it.
@@ -73,9 +85,23 @@ impl Bench {
         }
     }
 
-    fn later(&mut self, seconds: u64) -> Vec<Gathered> {
+    /// Where a slice lies until its series is in the queue.
+    fn lies(&self, slice: &SliceFile) -> PathBuf {
+        let hash = blake3::hash(&slice.encode()).to_hex();
+        let series = fs::read_dir(self.home.path().join("dicom/series")).expect("a folder");
+        let mut paths = series.map(|series| series.expect("a name").path().join(&hash[..32]));
+        paths
+            .find(|path| path.symlink_metadata().is_ok())
+            .expect("stored")
+    }
+
+    fn turn(&mut self, seconds: u64) -> Turn<Gathered> {
         self.now = self.now.max(Instant::now()) + Duration::from_secs(seconds);
-        self.gatherer.turn(&self.spool, self.now).expect("a disk")
+        self.gatherer.turn(&self.spool, self.now)
+    }
+
+    fn later(&mut self, seconds: u64) -> Vec<Gathered> {
+        self.turn(seconds).whole().expect("a disk")
     }
 
     fn scans(&self) -> usize {
@@ -173,6 +199,30 @@ fn what_comes_late_makes_the_series_a_new_scan_and_a_copy_does_not() {
     assert!(bench.later(3601).is_empty());
     let left = fs::read_dir(bench.home.path().join("dicom/series")).expect("a folder");
     assert_eq!(left.count(), 0, "after an hour it is the queue's alone");
+}
+
+/// Shows RQ-75.
+#[test]
+fn a_series_that_came_in_silent_mode_is_a_scan_anew_when_it_is_sent_again_after_that() {
+    let silent = spool::Settings {
+        silent: true,
+        ..spool::Settings::default()
+    };
+    let mut bench = Bench::with(SETTINGS, silent);
+    bench.store_all(&slices());
+    assert_eq!(objects(&bench.later(61)), [6]);
+    bench.store_all(&slices());
+    assert!(bench.later(61).is_empty(), "in the same mode it is a copy");
+
+    bench.restart_with(spool::Settings::default());
+    assert!(bench.later(61).is_empty(), "what came in silence stays");
+    bench.store_all(&slices());
+    assert_eq!(objects(&bench.later(61)), [6]);
+    let listing = bench.spool.listing().expect("a disk");
+    let silent: Vec<_> = listing.iter().map(|one| one.record.silent).collect();
+    assert_eq!(silent, [true, false]);
+    bench.store_all(&slices());
+    assert!(bench.later(61).is_empty(), "once is enough");
 }
 
 /// Shows RQ-48.
@@ -310,6 +360,41 @@ fn a_full_box_refuses_before_anything_is_lost() {
     assert!(matches!(refused, Refused::NoRoom));
 }
 
+/// Shows RQ-53.
+#[test]
+fn a_flood_of_tiny_objects_ends_with_the_blocks_that_they_take_and_with_their_number() {
+    let tiny = slices().remove(0);
+    assert!(tiny.encode().len() < 2000);
+    for settings in [
+        Settings {
+            most_bytes: 5 * 4096,
+            ..SETTINGS
+        },
+        Settings {
+            most_objects: 5,
+            ..SETTINGS
+        },
+    ] {
+        let bench = Bench::with(settings, spool::Settings::default());
+        let mut stored = 0;
+        for number in 0..9 {
+            let mut slice = tiny.clone();
+            let series = format!("2.25.9.{}", number % 3);
+            slice.text(tags::SERIES_INSTANCE_UID, VR::UI, &series);
+            slice.text(tags::SOP_INSTANCE_UID, VR::UI, &format!("2.25.88.{number}"));
+            match bench.store("CT1", &slice.encode()) {
+                Ok(()) => stored += 1,
+                Err(refused) => assert!(matches!(refused, Refused::NoRoom), "{refused}"),
+            }
+        }
+        assert_eq!(stored, 5, "{settings:?}");
+        let folder = bench.home.path().join("dicom");
+        let again = Gatherer::open(&folder, settings).expect("a start");
+        let refused = again.begin().expect_err("a start counts alike");
+        assert!(matches!(refused, Refused::NoRoom), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
     let series = |uid: &str| {
@@ -319,8 +404,10 @@ fn what_is_in_the_queue_gives_way_here_to_series_that_are_not() {
         }
         slices
     };
-    let bytes =
-        |slices: &[SliceFile]| -> usize { slices.iter().map(|slice| slice.encode().len()).sum() };
+    let bytes = |slices: &[SliceFile]| -> usize {
+        let blocks = |slice: &SliceFile| slice.encode().len().next_multiple_of(4096);
+        slices.iter().map(blocks).sum()
+    };
     let first = series("2.25.2");
     // Room for one series, and for all but the last slice of another.
     let settings = Settings {

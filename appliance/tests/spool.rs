@@ -2,6 +2,9 @@
 //!
 //! Sentences in quotation marks are those of `docs/formats/spool.md`.
 
+#[path = "spool/silent.rs"]
+mod silent;
+
 use nephrobox::spool::{
     Begin, FAILURE_JSON, Incoming, Outcome, RECORD_BYTES, Refusal, ScanId, Settings, Spool,
     SpoolError, State, Work,
@@ -392,22 +395,6 @@ fn a_nearly_full_disk_refuses_before_anything_is_written() {
     assert_eq!(disk.operations(), before);
 }
 
-#[test]
-fn a_damaged_record_costs_a_name_and_not_the_scan() {
-    let disk = Faulty::new();
-    let spool = open(&disk, settings(2, &[]));
-    let id = send(&spool, b"a scan").expect("accepted");
-    disk.damage(&format!("queue/{id}/record"), |record| record[9] ^= 4)
-        .expect("damaged");
-    let (spool, recovery) = Spool::open(disk, settings(2, &[])).expect("a start");
-    assert_eq!(recovery.mended, [id]);
-    assert_eq!(
-        spool.begin(&incoming(b"a scan")).expect("known"),
-        Begin::Accepted(id)
-    );
-    assert_eq!(spool.next().expect("work").expect("a scan").id, id);
-}
-
 /// What the outside remembers of a scan.
 struct Remembered {
     id: ScanId,
@@ -519,23 +506,4 @@ fn what_is_not_the_boxs_own_is_left_alone() {
     let spool = open(&disk, settings(1, &[]));
     assert!(spool.listing().expect("a list").is_empty());
     assert_eq!(disk.len(foreign).expect("a length"), Some(6));
-}
-
-/// Shows RQ-75.
-#[test]
-fn what_came_in_silent_mode_is_for_nobody_and_stays_so() {
-    let disk = Faulty::new();
-    let silent = Settings {
-        silent: true,
-        ..settings(2, &["archive"])
-    };
-    let spool = open(&disk, silent);
-    let id = send(&spool, &content(1)).expect("room");
-    let work = spool.next().expect("a disk").expect("work");
-    make_results(&disk, &work, 10);
-    spool.finished(id).expect("a disk");
-    drop(spool);
-    let spool = open(&disk, settings(2, &["archive"]));
-    let listed = spool.listed(id).expect("a disk").expect("known");
-    assert!(is_ended(&spool, id) && listed.missing.is_empty());
 }

@@ -149,10 +149,10 @@ fn drop_in<S: Storage>(home: &Path, spool: &Spool<S>, name: &str, bytes: &[u8]) 
     fs::write(inbox.join(name), bytes).expect("written");
     let now = Instant::now();
     assert!(
-        watched.turn(spool, now).expect("a turn").is_empty(),
+        watched.turn(spool, now).whole().expect("a turn").is_empty(),
         "not quiet yet"
     );
-    watched.turn(spool, now + quiet).expect("a turn")
+    watched.turn(spool, now + quiet).whole().expect("a turn")
 }
 
 #[test]

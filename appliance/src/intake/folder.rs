@@ -4,10 +4,12 @@
 //! is moved to `taken/` then; what is no scan is moved to `refused/` with a text beside it. Of a DICOM folder every CT series becomes a
 //! scan, packed as one file. Names only ever are a name in these folders; links, devices and hidden names are left alone, and so
 //! are folders with nothing of that in them.
+//!
+//! What cannot be taken or moved away, for instance since it belongs to somebody else, holds up nothing else in the folder.
 
 mod look;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -21,11 +23,11 @@ use nephrobox_imaging::files;
 use nephrobox_shared::words;
 
 use self::look::{Look, Thing, look_at};
-use super::{Put, put};
+use super::{IntakeError, Put, Turn, put};
 use crate::failure::{Failure, sentence};
 use crate::panics::caught;
 use crate::scan;
-use crate::spool::{Refusal, ScanId, Spool, SpoolError};
+use crate::spool::{Refusal, ScanId, Spool};
 use crate::storage::Storage;
 
 /// Folder of scans that are in the queue.
@@ -64,6 +66,19 @@ struct Known {
     since: Instant,
     /// There is nothing in it as long as it looks like this.
     nothing: bool,
+    /// What became of it, if it only could not be moved away.
+    done: Option<Vec<Seen>>,
+}
+
+impl Known {
+    fn new(look: Look, since: Instant) -> Self {
+        Self {
+            look,
+            since,
+            nothing: false,
+            done: None,
+        }
+    }
 }
 
 /// The watched folder.
@@ -105,74 +120,82 @@ impl Watched {
     }
 
     /// Looks at the folder at `now` and takes what has been quiet for long enough. Call it every second or so.
-    ///
-    /// # Errors
-    /// When the folder or the queue's disk refuses; nothing is lost and the next turn goes on.
-    pub fn turn<S: Storage>(
+    pub fn turn<S: Storage>(&mut self, spool: &Spool<S>, now: Instant) -> Turn<Seen> {
+        let mut turn = Turn::new();
+        match self.names() {
+            Ok(names) => {
+                self.known.retain(|name, _| names.contains(name));
+                for name in names {
+                    let visited = self.visit(spool, &name, now, &mut turn.news);
+                    turn.note(visited);
+                }
+            }
+            Err(error) => turn.note(Err(IntakeError::unlisted(&self.folder, error))),
+        }
+        turn
+    }
+
+    /// What lies in the folder, but for what is the box's own or hidden.
+    fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let ours = name == OsStr::new(TAKEN) || name == OsStr::new(REFUSED);
+            if !ours && !name.as_encoded_bytes().starts_with(b".") {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Looks at one name, and takes it if it has been quiet for long enough.
+    fn visit<S: Storage>(
         &mut self,
         spool: &Spool<S>,
+        name: &OsStr,
         now: Instant,
-    ) -> Result<Vec<Seen>, SpoolError> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(|error| at(&self.folder, error))? {
-            names.push(entry.map_err(|error| at(&self.folder, error))?.file_name());
+        news: &mut Vec<Seen>,
+    ) -> Result<(), IntakeError> {
+        let Some((thing, look)) = look_at(&self.folder.join(name)) else {
+            self.known.remove(name);
+            return Ok(());
+        };
+        let known = self.known.entry(name.to_owned());
+        let known = known.or_insert_with(|| Known::new(look, now));
+        if known.look != look {
+            *known = Known::new(look, now);
         }
-        names.sort_unstable();
-        let there = |name: &OsString| names.binary_search(name).is_ok();
-        self.known.retain(|name, _| there(name));
-        let mut seen = Vec::new();
-        for name in names {
-            let ours = name == OsStr::new(TAKEN) || name == OsStr::new(REFUSED);
-            if ours || name.as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let path = self.folder.join(&name);
-            let Some((thing, look)) = look_at(&path) else {
-                self.known.remove(&name);
-                continue;
-            };
-            let again = |nothing| Known {
-                look,
-                since: now,
-                nothing,
-            };
-            let known = self.known.entry(name.clone());
-            let known = known.or_insert_with(|| again(false));
-            if known.look != look {
-                *known = again(false);
-            }
-            if known.nothing || now.duration_since(known.since) < self.quiet {
-                continue;
-            }
-            // What brings a fault out must not do so again, in this process or the next: it is put away like what is no scan.
-            let tried = caught(|| match &thing {
-                Thing::Scan(file) => self.take_file(spool, file, look),
-                Thing::Folder(files) => self.take_series(spool, files),
-            });
-            let refused = |why| Ok(Tried::Done(vec![Seen::Refused(why)]));
-            match tried.unwrap_or_else(refused)? {
-                Tried::Done(what) => {
-                    self.put_away(&name, &what)
-                        // Not the file, whose name may be a patient's: this is shown and logged.
-                        .map_err(|error| at(&self.folder, error))?;
-                    seen.extend(what);
-                }
-                Tried::Waits(refusal) => {
-                    // A series would be packed anew every second.
-                    if let Thing::Folder(_) = thing {
-                        self.known.insert(name, again(false));
-                    }
-                    seen.push(Seen::Waits(refusal));
-                }
-                Tried::Changed => {
-                    self.known.insert(name, again(false));
-                }
-                Tried::Nothing => {
-                    self.known.insert(name, again(true));
-                }
-            }
+        if known.nothing || now.duration_since(known.since) < self.quiet {
+            return Ok(());
         }
-        Ok(seen)
+        if let Some(done) = known.done.clone() {
+            return self.put_away(name, done);
+        }
+        // What brings a fault out must not do so again, in this process or the next: it is put away like what is no scan.
+        let tried = caught(|| match &thing {
+            Thing::Scan(file) => self.take_file(spool, file, look),
+            Thing::Folder(files) => self.take_series(spool, files),
+        });
+        let refused = |why| Ok(Tried::Done(vec![Seen::Refused(why)]));
+        let mut again = Known::new(look, now);
+        match tried.unwrap_or_else(refused)? {
+            Tried::Done(what) => {
+                // Told even if it cannot be moved away: it is in the queue, or was refused.
+                news.extend(what.iter().cloned());
+                return self.put_away(name, what);
+            }
+            Tried::Waits(refusal) => {
+                news.push(Seen::Waits(refusal));
+                // A series would be packed anew every second.
+                if let Thing::Scan(_) = thing {
+                    return Ok(());
+                }
+            }
+            Tried::Changed => {}
+            Tried::Nothing => again.nothing = true,
+        }
+        self.known.insert(name.to_owned(), again);
+        Ok(())
     }
 
     /// Puts a file into the queue.
@@ -181,7 +204,7 @@ impl Watched {
         spool: &Spool<S>,
         path: &Path,
         look: Look,
-    ) -> Result<Tried, SpoolError> {
+    ) -> Result<Tried, IntakeError> {
         let refused = |why: String| Ok(Tried::Done(vec![Seen::Refused(why)]));
         if is_dicom(path) {
             return refused(
@@ -216,7 +239,7 @@ impl Watched {
         &self,
         spool: &Spool<S>,
         files: &[PathBuf],
-    ) -> Result<Tried, SpoolError> {
+    ) -> Result<Tried, IntakeError> {
         // Other files are left out here already: archives among them are not opened, as they are not in any folder.
         let images: Vec<_> = files
             .iter()
@@ -231,13 +254,18 @@ impl Watched {
             Err(error) => return Ok(Tried::Done(vec![Seen::Refused(sentence(&error))])),
         };
         let mut seen = Vec::with_capacity(sorted.len());
+        let mut trouble = None;
         for series in &sorted {
-            match self.take_one(spool, series)? {
-                Tried::Done(what) => seen.extend(what),
-                other => return Ok(other),
+            match self.take_one(spool, series) {
+                Ok(Tried::Done(what)) => seen.extend(what),
+                Ok(other) => return Ok(other),
+                // Those behind it go into the queue all the same, and are told of when all have.
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
             }
         }
-        Ok(Tried::Done(seen))
+        trouble.map_or(Ok(Tried::Done(seen)), Err)
     }
 
     /// Packs a series and puts it into the queue.
@@ -245,7 +273,7 @@ impl Watched {
         &self,
         spool: &Spool<S>,
         series: &SeriesFiles,
-    ) -> Result<Tried, SpoolError> {
+    ) -> Result<Tried, IntakeError> {
         let refused = |why: String| {
             let (slices, first) = (series.count(), series.first());
             let first = first.strip_prefix(&self.folder).unwrap_or(first).display();
@@ -255,14 +283,17 @@ impl Watched {
         if let Err(error) = ScanReader::open_sorted(series) {
             return refused(sentence(&error));
         }
-        let here = |error| at(&self.folder, error);
+        let here = |error| IntakeError::unpacked(&self.folder, error);
         let mut packed = tempfile::Builder::new()
             .prefix(PACKING)
             .tempfile_in(&self.folder)
             .map_err(here)?;
         let slices = match series.pack(packed.as_file_mut()) {
             Ok(packed) => packed.slices,
-            Err(DicomError::NotPacked { source, .. }) => {
+            Err(DicomError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Tried::Changed);
+            }
+            Err(DicomError::NotPacked { source, .. } | DicomError::Io { source, .. }) => {
                 return Err(here(source));
             }
             Err(_) => return Ok(Tried::Changed),
@@ -278,8 +309,20 @@ impl Watched {
         )
     }
 
+    /// Moves a file or folder out of sight, or remembers what became of it, so that it is neither taken nor told of again.
+    fn put_away(&mut self, name: &OsStr, what: Vec<Seen>) -> Result<(), IntakeError> {
+        let Err(error) = self.move_away(name, &what) else {
+            self.known.remove(name);
+            return Ok(());
+        };
+        if let Some(known) = self.known.get_mut(name) {
+            known.done = Some(what);
+        }
+        Err(IntakeError::stays(&self.folder, error))
+    }
+
     /// Moves a file or folder out of sight; one of the same name that is already there stays. What was refused of it stands in a text.
-    fn put_away(&mut self, name: &OsStr, what: &[Seen]) -> io::Result<()> {
+    fn move_away(&self, name: &OsStr, what: &[Seen]) -> io::Result<()> {
         let refused = self.folder.join(REFUSED);
         let taken = what.iter().any(|seen| matches!(seen, Seen::Taken(_)));
         let home = if taken {
@@ -312,9 +355,7 @@ impl Watched {
             return Err(error);
         }
         files::sync_folder(&home)?;
-        files::sync_folder(&self.folder)?;
-        self.known.remove(name);
-        Ok(())
+        files::sync_folder(&self.folder)
     }
 }
 
@@ -328,13 +369,6 @@ fn free_name(home: &Path, name: &OsStr) -> OsString {
         free.push(name);
     }
     free
-}
-
-fn at(place: &Path, source: io::Error) -> SpoolError {
-    SpoolError::Storage {
-        place: place.display().to_string(),
-        source,
-    }
 }
 
 /// Opens a file and nothing else: no link is followed, and no pipe waited for.

@@ -2,12 +2,15 @@
 
 pub mod dicom;
 pub mod folder;
+mod turn;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::spool::{Begin, Incoming, Refusal, ScanId, Spool, SpoolError};
 use crate::storage::Storage;
+
+pub use turn::{IntakeError, Turn};
 
 /// What became of a file that was to go into the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use crate::logs::Logs;
 use crate::panel;
 use crate::slots::{self, Slots};
 use crate::snapshot::{Shared, Snapshot};
-use crate::spool::{Listed, Recovery, Spool};
+use crate::spool::{Listed, Recovery, ScanId, Spool};
 use crate::storage::Folder;
 use crate::worker::{Style, Worker};
 
@@ -40,6 +40,8 @@ const SLOTS: &str = "slots";
 pub(super) const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
+/// Code of the fault after a start that found damaged records of scans.
+const MENDED: &str = "records_mended";
 /// Code of the fault once the panel could not be drawn.
 const NO_PANEL: &str = "panel";
 /// How long after that it is begun anew.
@@ -230,6 +232,7 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     let opened = Spool::open(folder(SPOOL)?, spool_settings(&config));
     let (spool, recovery) = opened.map_err(|error| broken(&error, &state.join(SPOOL)))?;
     recovered(&recovery);
+    let mended = mended(&recovery.mended);
     let listing = spool.listing();
     let listing = listing.map_err(|error| broken(&error, &state.join(SPOOL)))?;
 
@@ -269,6 +272,9 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     (core.gatherer, core.age) = (gatherer, age);
     if !troubles.is_empty() {
         core.raise("slots_recovered", troubles.join("; "), false);
+    }
+    if let Some(message) = mended {
+        core.raise(MENDED, message, false);
     }
     upkeep::turn(&core);
     Ok(core)
@@ -325,8 +331,21 @@ fn recovered(recovery: &Recovery) {
         );
     }
     for id in &recovery.mended {
-        tracing::error!(scan = %id, "its record was damaged and was made again; its results are sent once more");
+        tracing::error!(scan = %id, "its record was damaged and was made again; no destination gets its results");
     }
+}
+
+/// What to do about scans whose records were made again; `None` if there are none.
+fn mended(ids: &[ScanId]) -> Option<String> {
+    let (first, others) = ids.split_first()?;
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more, see the log"),
+    };
+    Some(format!(
+        "the disk damaged the record of scan {first}{more}: whether it came in silent mode is lost, so that no destination gets its results; \
+         fetch them with nephroctl fetch, or send the scan again"
+    ))
 }
 
 /// Tells systemd how the box is.

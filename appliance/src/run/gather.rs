@@ -7,7 +7,8 @@ use super::inbox::{NO_ROOM, has_model};
 use crate::audit::{Deed, What, Who};
 use crate::config::{Config, Dicom};
 use crate::failure::sentence;
-use crate::intake::dicom::{Gathered, Gatherer, Settings, source};
+use crate::intake::Turn;
+use crate::intake::dicom::{Gathered, Gatherer, MOST_IN_ALL, Settings, source};
 use crate::logs::scan_span;
 
 /// Between two looks.
@@ -22,6 +23,7 @@ pub(super) fn settings(config: &Config, dicom: &Dicom) -> Settings {
     Settings {
         quiet: Duration::from_secs(dicom.quiet_s),
         most_bytes: config.spool.max_bytes / SHARE,
+        most_objects: MOST_IN_ALL,
         floor_bytes: config.spool.keep_free_bytes,
         fast: config.compute.fast,
     }
@@ -47,20 +49,13 @@ pub(super) fn run(core: &Core, gatherer: &Gatherer) {
 }
 
 fn turn(core: &Core, gatherer: &Gatherer) {
-    match gatherer.turn(&core.spool, Instant::now()) {
-        Ok(gathered) => {
-            core.clear(FAULT);
-            for one in gathered {
-                tell(core, one);
-            }
-        }
-        Err(error) => {
-            let message = format!(
-                "series cannot be put into the queue ({}); check the disk",
-                sentence(&error)
-            );
-            core.raise(FAULT, message, false);
-        }
+    let Turn { news, trouble } = gatherer.turn(&core.spool, Instant::now());
+    for one in news {
+        tell(core, one);
+    }
+    match trouble {
+        None => core.clear(FAULT),
+        Some(error) => core.raise(FAULT, sentence(&error), false),
     }
 }
 

@@ -6,12 +6,13 @@ use super::core::{Core, FOLDER};
 use crate::audit::{Deed, What, Who};
 use crate::config::Folder;
 use crate::failure::sentence;
+use crate::intake::Turn;
 use crate::intake::folder::{Seen, Watched};
 use crate::logs::scan_span;
 
 /// Between two looks.
 const TURN: Duration = Duration::from_secs(1);
-/// Code of the fault while the folder cannot be used.
+/// Code of the fault while the folder, or something in it, cannot be used.
 const FAULT: &str = "watched_folder";
 /// Code of the fault while there is no room for a scan that waits; see also [`super::upkeep`].
 pub(crate) const NO_ROOM: &str = "no_room";
@@ -44,14 +45,13 @@ fn turn(core: &Core, folder: &Folder, watched: &mut Option<Watched>) {
             Err(error) => return failed(core, &error.to_string()),
         }
     };
-    match watched.turn(&core.spool, Instant::now()) {
-        Ok(seen) => {
-            core.clear(FAULT);
-            for seen in seen {
-                tell(core, &seen);
-            }
-        }
-        Err(error) => failed(core, &sentence(&error)),
+    let Turn { news, trouble } = watched.turn(&core.spool, Instant::now());
+    for seen in &news {
+        tell(core, seen);
+    }
+    match trouble {
+        None => core.clear(FAULT),
+        Some(error) => core.raise(FAULT, sentence(&error), false),
     }
 }
 

@@ -10,23 +10,30 @@ impl<S: Storage> Spool<S> {
     /// Announces a scan. Room for it and its results is set apart at once, for which delivered results are recycled.
     ///
     /// The same scan, by its hash and `fast`, is taken once: a reception that broke off goes on, and one that waits, is
-    /// worked on or is finished is answered with its id.
+    /// worked on or is finished is answered with its id. One that came in silent mode is for nobody, so that it becomes a
+    /// new one when it is sent again after that has ended: whoever sends it then waits for results.
     ///
     /// # Errors
     /// When the disk refuses. That the scan is not taken is no error but [`Begin::Refused`].
     pub fn begin(&self, incoming: &Incoming) -> Result<Begin, SpoolError> {
+        let silent = self.settings.silent;
         self.with(|disk, inner| {
             let blake3 = incoming.blake3.to_hex().to_string();
             let same = inner.scans.iter_mut().find(|(_, scan)| {
                 let record = &scan.record;
                 let asked = record.blake3 == blake3.as_str() && record.fast == incoming.fast;
-                asked && scan.place != Place::Aside && record.erased_by.is_none()
+                asked && record.erased_by.is_none() && !scan.is_taken_anew(silent)
             });
             if let Some((&id, scan)) = same {
                 if scan.place != Place::Incoming {
                     return Ok(Begin::Accepted(id));
                 }
                 if scan.record.bytes == incoming.bytes {
+                    if scan.record.silent != silent {
+                        // It begins in one mode and comes in now: its results are for whom results are now.
+                        scan.record.silent = silent;
+                        disk.save_record(Place::Incoming, id, &scan.record)?;
+                    }
                     scan.live = true;
                     let offset = scan.received;
                     return Ok(Begin::Receive { id, offset });
@@ -49,7 +56,7 @@ impl<S: Storage> Spool<S> {
                 file_name: record::tame(&incoming.file_name, 255),
                 source: record::tame(&incoming.source, 200),
                 fast: incoming.fast,
-                silent: self.settings.silent,
+                silent,
                 ..Record::default()
             };
             disk.make_folder(&Place::Incoming.of(id))?;
@@ -59,6 +66,17 @@ impl<S: Storage> Spool<S> {
             scan.live = true;
             inner.scans.insert(id, scan);
             Ok(Begin::Receive { id, offset: 0 })
+        })
+    }
+
+    /// Whether a scan that is here would become a new one if it were sent again now. One that is gone is done with.
+    ///
+    /// # Errors
+    /// When a step failed before and the disk cannot be read again.
+    pub fn is_taken_anew(&self, id: ScanId) -> Result<bool, SpoolError> {
+        self.with(|_, inner| {
+            let scan = inner.look(id);
+            Ok(scan.is_some_and(|scan| scan.is_taken_anew(self.settings.silent)))
         })
     }
 
@@ -152,6 +170,18 @@ fn lost(error: SpoolError) -> SpoolError {
     match error {
         SpoolError::Unknown(id) => SpoolError::Lost(id),
         other => other,
+    }
+}
+
+impl Scan {
+    /// Whether it does not stand for the same scan that is sent again to a box in silent mode or not: one that was set aside gets another
+    /// chance, and one whose results nobody gets does not answer for one whose results somebody is to get.
+    fn is_taken_anew(&self, silent: bool) -> bool {
+        match self.place {
+            Place::Incoming => false,
+            Place::Queue | Place::Done => self.record.silent && !silent,
+            Place::Aside => true,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Recovery {
     pub cut_bytes: u64,
     /// Scans whose work was done and that were brought to their place now.
     pub settled: Vec<ScanId>,
-    /// Scans whose record was damaged and made again: names and confirmations are lost, results are sent once more.
+    /// Scans whose record was damaged and made again: names and confirmations are lost, and no destination gets their results.
     pub mended: Vec<ScanId>,
     /// Scans whose reception had hardly begun, and second sightings of scans that a cut left in two folders.
     pub dropped: Vec<ScanId>,
@@ -158,11 +158,15 @@ fn cut_to_kept<S: Storage>(
     Ok(())
 }
 
-/// A record for a scan whose own was damaged: an accepted scan is worked on, results are delivered.
+/// A record for a scan whose own was damaged: an accepted scan is worked on, results are kept.
+///
+/// Whether it came in silent mode is lost with the record. Results of a trial in a patient's record cannot be taken back, and results that
+/// stay here can be fetched, or come from the scan sent again, which becomes a new one; so in doubt it came in silence.
 fn rebuild<S: Storage>(disk: Disk<'_, S>, id: ScanId, place: Place) -> Result<Record, SpoolError> {
     let path = place.scan(id);
     let mut record = Record {
         bytes: disk.len(&path)?.unwrap_or(0),
+        silent: true,
         ..Record::default()
     };
     let lost = "The disk damaged the record of the scan.".to_owned();

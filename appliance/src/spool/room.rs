@@ -121,15 +121,19 @@ pub(super) fn make_room<S: Storage>(
             return Ok(Some(Refusal::Full {
                 needed_bytes: needed,
                 room_bytes,
-                unconfirmed: unconfirmed(inner),
+                unconfirmed: held(inner, false),
+                silent: held(inner, true),
             }));
         }
     }
 }
 
-/// Scans that have ended and cannot give way, since a destination has not confirmed them.
-fn unconfirmed(inner: &Inner) -> usize {
+/// Scans that have ended and cannot give way, since a destination has not confirmed them; or since none ever will, as of those that came in
+/// silent mode.
+fn held(inner: &Inner, silent: bool) -> usize {
     // Those that were confirmed are gone when this is asked.
-    let ended = |scan: &&Scan| matches!(scan.place, Place::Done | Place::Aside);
+    let ended = |scan: &&Scan| {
+        scan.record.silent == silent && matches!(scan.place, Place::Done | Place::Aside)
+    };
     inner.scans.values().filter(ended).count()
 }

@@ -96,6 +96,8 @@ pub enum Refusal {
         room_bytes: u64,
         /// Ended scans that wait for a destination to confirm them.
         unconfirmed: usize,
+        /// Ended scans that came in silent mode, so that no destination ever will.
+        silent: usize,
     },
 }
 
@@ -114,11 +116,21 @@ impl fmt::Display for Refusal {
                 needed_bytes,
                 room_bytes,
                 unconfirmed,
-            } => write!(
-                out,
-                "the box is full: {needed_bytes} bytes are needed, {room_bytes} can be had and {unconfirmed} results wait to be fetched; \
-                 fetch results, or send the scan again later"
-            ),
+                silent,
+            } => {
+                write!(
+                    out,
+                    "the box is full: {needed_bytes} bytes are needed, {room_bytes} can be had and {unconfirmed} results wait to be fetched"
+                )?;
+                if *silent > 0 {
+                    write!(
+                        out,
+                        ", beside {silent} that came in silent mode and go nowhere; erase those with nephroctl erase, fetch results, or send the scan again later"
+                    )
+                } else {
+                    write!(out, "; fetch results, or send the scan again later")
+                }
+            }
         }
     }
 }

@@ -37,9 +37,9 @@ fn watched(home: &Path) -> Watched {
 fn taken(home: &Path, spool: &Spool<Folder>) -> Vec<Seen> {
     let mut watched = watched(home);
     let now = Instant::now();
-    let early = watched.turn(spool, now).expect("a turn");
+    let early = watched.turn(spool, now).whole().expect("a turn");
     assert!(early.is_empty(), "not quiet yet: {early:?}");
-    watched.turn(spool, now + QUIET).expect("a turn")
+    watched.turn(spool, now + QUIET).whole().expect("a turn")
 }
 
 fn folder(home: &Path, name: &str, slices: &[SliceFile]) {
@@ -104,12 +104,24 @@ fn a_folder_is_left_alone_until_nothing_in_it_changes() {
     let all = slices(SUPINE);
     for count in 1..=all.len() {
         folder(home.path(), "SE1", &all[..count]);
-        assert!(watched.turn(&spool, now).expect("a turn").is_empty());
+        assert!(
+            watched
+                .turn(&spool, now)
+                .whole()
+                .expect("a turn")
+                .is_empty()
+        );
         now += QUIET.saturating_sub(Duration::from_millis(1));
-        assert!(watched.turn(&spool, now).expect("a turn").is_empty());
+        assert!(
+            watched
+                .turn(&spool, now)
+                .whole()
+                .expect("a turn")
+                .is_empty()
+        );
     }
     now += QUIET;
-    let seen = watched.turn(&spool, now).expect("a turn");
+    let seen = watched.turn(&spool, now).whole().expect("a turn");
     assert!(matches!(seen[..], [Seen::Taken(_)]), "{seen:?}");
 }
 
@@ -218,6 +230,50 @@ fn a_series_waits_in_its_folder_while_there_is_no_room() {
     let seen = taken(home.path(), &spool);
     assert!(matches!(seen[..], [Seen::Waits(_)]), "{seen:?}");
     assert_eq!(names(&home.path().join("inbox")), ["b", "refused", "taken"]);
+}
+
+/// Of files of somebody else the box may copy and not move them; here there is nowhere to move them to, which not even root can do.
+#[test]
+fn what_cannot_be_moved_away_is_taken_once_and_holds_up_nothing_else() {
+    let home = TempDir::new().expect("a folder");
+    let spool = spool(home.path(), u64::MAX);
+    let mut mr = slices(SUPINE);
+    for slice in &mut mr {
+        slice.text(tags::MODALITY, VR::CS, "MR");
+    }
+    folder(home.path(), "DOE JANE", &slices(SUPINE));
+    folder(home.path(), "knee", &mr);
+    let mut watched = watched(home.path());
+    let place = home.path().join("inbox/taken");
+    fs::remove_dir(&place).expect("removed");
+    fs::write(&place, "a file").expect("written");
+
+    let now = Instant::now();
+    assert!(watched.turn(&spool, now).news.is_empty(), "not quiet yet");
+    let turn = watched.turn(&spool, now + QUIET);
+    let told = matches!(turn.news[..], [Seen::Taken(_), Seen::Refused(_)]);
+    assert!(told, "{turn:?}");
+    let why = turn.trouble.expect("it stays").to_string();
+    assert!(
+        why.contains("cannot be moved out of the watched folder") && !why.contains("DOE"),
+        "{why}"
+    );
+    assert_eq!(
+        names(&home.path().join("inbox/refused")),
+        ["knee", "knee.txt"]
+    );
+    let again = watched.turn(&spool, now + 2 * QUIET);
+    assert!(
+        again.news.is_empty() && again.trouble.is_some(),
+        "{again:?}"
+    );
+
+    fs::remove_file(&place).expect("removed");
+    fs::create_dir(&place).expect("a folder");
+    let last = watched.turn(&spool, now + 3 * QUIET);
+    assert!(last.whole().expect("a turn").is_empty());
+    assert_eq!(names(&place), ["DOE JANE"]);
+    assert_eq!(spool.listing().expect("a disk").len(), 1);
 }
 
 #[test]

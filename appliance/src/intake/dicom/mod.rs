@@ -29,11 +29,11 @@ use nephrobox_imaging::dicom::{DicomError, glance, pack_as_they_are, sort_out};
 use nephrobox_imaging::files::sync_folder;
 
 pub use part::{Part, Refused};
-use series::{About, Object, Series};
+use series::{About, Object, Objects, Series};
 
-use super::{Put, put};
+use super::{IntakeError, Put, Turn, put};
 use crate::panics::caught;
-use crate::spool::{Refusal, ScanId, Spool, SpoolError};
+use crate::spool::{Refusal, ScanId, Spool};
 use crate::storage::Storage;
 
 /// How long a series whose count of slices is in waits for one more.
@@ -54,13 +54,18 @@ const MOST_OBJECTS: usize = nephrobox_imaging::dicom::MAX_FILES;
 /// Most series at once, so that many of one object each do not fill the disk's table of files.
 const MOST_SERIES: usize = 2000;
 
+/// Most objects of all series that a box gathers at once: each has a file, and some 300 bytes in memory.
+pub const MOST_IN_ALL: usize = 16 * MOST_OBJECTS;
+
 /// What the gatherer may take, and when a series is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A series is whole when nothing of it has come for this long.
     pub quiet: Duration,
-    /// Bytes of all that lies here.
+    /// Bytes of all that lies here; an object counts as the blocks of 4 KiB that it takes.
     pub most_bytes: u64,
+    /// Objects of all series together.
+    pub most_objects: usize,
     /// Bytes that stay free on the disk.
     pub floor_bytes: u64,
     /// Whether slices may be skipped by the network.
@@ -101,10 +106,12 @@ type Key = String;
 #[derive(Debug, Default)]
 struct Inner {
     series: BTreeMap<Key, Series>,
-    /// Bytes of all objects.
-    bytes: u64,
+    /// Bytes of all objects, as they count against the limit.
+    charged: u64,
     /// Number of the next part.
     next: u64,
+    /// Series whose folders could not be listed at the start. They are left as they lie, and the next start tries again.
+    unlisted: BTreeMap<Key, io::ErrorKind>,
 }
 
 /// Gathers objects into series. All its calls may come from any thread.
@@ -119,7 +126,7 @@ impl Gatherer {
     /// Opens the folder, which is made if it is not there, and takes up what lies there.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses. A series that it does not give back keeps neither the others nor the box from starting.
     pub fn open(folder: &Path, settings: Settings) -> io::Result<Self> {
         for gone in [folder.join(PART), folder.join(PACK)] {
             remove(&gone)?;
@@ -134,13 +141,16 @@ impl Gatherer {
             let Ok(key) = entry.file_name().into_string() else {
                 continue;
             };
-            match Series::load(&entry.path(), now)? {
-                Some(series) => {
-                    inner.bytes += series.bytes();
+            match Series::load(&entry.path(), now) {
+                Ok(Some(series)) => {
+                    inner.charged += series.charge();
                     inner.series.insert(key, series);
                 }
                 // The power went between the folder and the first object in it.
-                None => remove(&entry.path())?,
+                Ok(None) => remove(&entry.path())?,
+                Err(error) => {
+                    inner.unlisted.insert(key, error.kind());
+                }
             }
         }
         Ok(Self {
@@ -165,7 +175,9 @@ impl Gatherer {
 
     /// Takes an object that is whole. When this returns it survives a power cut.
     ///
-    /// The same object again, byte for byte, is taken and changes nothing.
+    /// The same object again, byte for byte, is taken and changes nothing, but that it takes the place of the one that is here: so a
+    /// series that the disk has damaged is whole again once it is sent again. If the queue would take the scan anew that the series became, for
+    /// instance since it came in silent mode, so is the series.
     ///
     /// # Errors
     /// An object that cannot be read or belongs to no series, one too many of its series, a disk that refuses.
@@ -180,10 +192,14 @@ impl Gatherer {
         let folder = self.folder.join(SERIES).join(&key);
 
         let mut inner = self.lock();
+        // What lies there is unknown, and would go with the folder once this is in the queue.
+        if let Some(&kind) = inner.unlisted.get(&key) {
+            return Err(Refused::Disk(kind.into()));
+        }
         self.make_room(&mut inner)?;
         let now = Instant::now();
         let Inner {
-            series, bytes: all, ..
+            series, charged, ..
         } = &mut *inner;
         let known = series.len();
         let series = match series.entry(key) {
@@ -198,54 +214,48 @@ impl Gatherer {
             }
         };
         series.last = now;
-        if series.objects.contains_key(&hash) {
-            return Ok(fs::remove_file(&path)?);
-        }
-        if series.objects.len() >= MOST_OBJECTS {
+        let here = series.objects.get(&hash);
+        // One that could not be read at the start is none: with it the series is another than the one that went into the queue.
+        let copy = here == Some(&object);
+        if here.is_none() && series.objects.len() >= MOST_OBJECTS {
             return Err(Refused::TooMany);
         }
         // Before the object: a series that grew is not the scan that it became.
-        if series.about.scan.take().is_some() {
+        series.again |= copy && series.taken.is_some();
+        if !copy && series.about.scan.take().is_some() {
             series.taken = None;
             series.about.save(&folder)?;
         }
         fs::rename(&path, folder.join(&hash))?;
         sync_folder(&folder)?;
-        series.objects.insert(hash, object);
-        *all += bytes;
+        *charged += object.charge();
+        if let Some(before) = series.objects.insert(hash, object) {
+            *charged -= before.charge();
+        }
         Ok(())
     }
 
     /// Puts what is whole at `now` into the queue, and forgets what has been there for long enough. Call it about every second.
-    ///
-    /// # Errors
-    /// When a disk refuses; nothing is lost, and the next turn goes on.
-    pub fn turn<S: Storage>(
-        &self,
-        spool: &Spool<S>,
-        now: Instant,
-    ) -> Result<Vec<Gathered>, SpoolError> {
+    pub fn turn<S: Storage>(&self, spool: &Spool<S>, now: Instant) -> Turn<Gathered> {
+        let mut turn = Turn::new();
         for key in self.keys(|series| series.is_over(now)) {
-            self.remove(&key).map_err(|error| self.here(error))?;
+            turn.note(self.remove(&key).map_err(|error| self.here(error)));
         }
-        let mut gathered = Vec::new();
+        for key in self.keys(|series| series.again) {
+            turn.note(self.take_anew(spool, &key));
+        }
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
-            // Asked first, since packing costs.
-            let full = match spool.make_room(self.packed_bytes(&key))? {
-                Some(refusal @ Refusal::Full { .. }) => Some(Gathered::Waits(refusal)),
-                _ => None,
-            };
-            let told = match full {
-                None => self.hand_over(spool, &key)?,
-                full => full,
-            };
-            let waits = matches!(told, Some(Gathered::Waits(_)));
-            gathered.extend(told);
-            if waits {
+            let handed = self.hand_over(spool, &key, &mut turn.news);
+            turn.note(handed);
+            if let Some(Gathered::Waits(_)) = turn.news.last() {
                 break; // the others come after it
             }
         }
-        Ok(gathered)
+        let unlisted = self.lock().unlisted.values().next().copied();
+        if let Some(kind) = unlisted {
+            turn.note(Err(self.here(kind.into())));
+        }
+        turn
     }
 
     /// Series that are not in the queue yet, and the objects of all of them.
@@ -270,36 +280,30 @@ impl Gatherer {
         keys.iter().try_for_each(|key| self.remove(key))
     }
 
-    /// Bytes of a series once it is packed, about.
-    fn packed_bytes(&self, key: &str) -> u64 {
-        let inner = self.lock();
-        let series = inner.series.get(key);
-        series.map_or(0, |series| {
-            series.bytes() + (series.objects.len() as u64 + 1) * PACKING_BYTES
-        })
-    }
-
     fn keys(&self, is: impl Fn(&Series) -> bool) -> Vec<Key> {
         let inner = self.lock();
         let found = inner.series.iter().filter(|(_, series)| is(series));
         found.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Packs a series and puts it into the queue. `None` if there is nothing to say.
+    /// Packs a series, puts it into the queue and tells so.
     fn hand_over<S: Storage>(
         &self,
         spool: &Spool<S>,
         key: &str,
-    ) -> Result<Option<Gathered>, SpoolError> {
-        let (peer, names) = match self.lock().series.get(key) {
-            Some(series) => (
-                series.about.peer.clone(),
-                series.objects.keys().cloned().collect::<Vec<_>>(),
-            ),
-            None => return Ok(None),
+        news: &mut Vec<Gathered>,
+    ) -> Result<(), IntakeError> {
+        let (peer, objects) = match self.lock().series.get(key) {
+            Some(series) => (series.about.peer.clone(), series.objects.clone()),
+            None => return Ok(()),
         };
+        // Asked first, since packing costs.
+        if let Some(refusal @ Refusal::Full { .. }) = spool.make_room(packed_bytes(&objects))? {
+            news.push(Gathered::Waits(refusal));
+            return Ok(());
+        }
         let folder = self.folder.join(SERIES).join(key);
-        let paths: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+        let paths: Vec<_> = objects.keys().map(|name| folder.join(name)).collect();
         let pack = self.folder.join(PACK);
         let mut file = File::options()
             .create(true)
@@ -308,10 +312,12 @@ impl Gatherer {
             .write(true)
             .open(&pack)
             .map_err(|error| self.here(error))?;
+        // What the disk has damaged may look like something that is left out, and was accepted as a slice.
+        let sound = !objects.values().any(|object| object.damaged);
         // What cannot be sorted out goes into the queue as it is: its error report says why to whoever asks for the result.
         let packed = caught(|| match sort_out(&paths).as_deref() {
-            Err(DicomError::NoCt { .. }) => Ok(None),
-            Ok([series]) => series.pack(&mut file).map(|packed| Some(packed.bytes)),
+            Err(DicomError::NoCt { .. }) if sound => Ok(None),
+            Ok([series]) if sound => series.pack(&mut file).map(|packed| Some(packed.bytes)),
             _ => pack_as_they_are(&paths, &mut file).map(Some),
         });
         let packed = if let Ok(packed) = packed {
@@ -322,46 +328,77 @@ impl Gatherer {
             begun.map_err(|error| self.here(error))?;
             pack_as_they_are(&paths, &mut file).map(Some)
         };
-        let packed = packed.map_err(|error| self.here(io::Error::other(error)))?;
+        let packed = packed.map_err(|error| self.here(of_disk(error)))?;
         if packed.is_none() {
             self.remove(key).map_err(|error| self.here(error))?;
-            return Ok(Some(Gathered::NoScan { peer }));
+            news.push(Gathered::NoScan { peer });
+            return Ok(());
         }
         let put = put(
             spool,
             &mut file,
-            &format!("DICOM series of {} slices", names.len()),
+            &format!("DICOM series of {} slices", objects.len()),
             &source(&peer),
             self.settings.fast,
         );
         drop(file);
         remove(&pack).map_err(|error| self.here(error))?;
-        let told = match put? {
+        match put? {
             Put::Taken(id) => {
-                self.taken(key, &names, id)
+                // Told even if it cannot be noted here: it is in the queue.
+                news.push(Gathered::Taken {
+                    id,
+                    peer,
+                    objects: objects.len(),
+                });
+                self.taken(key, &objects, id)
                     .map_err(|error| self.here(error))?;
-                let objects = names.len();
-                Gathered::Taken { id, peer, objects }
             }
-            Put::Refused(refusal @ Refusal::Full { .. }) => Gathered::Waits(refusal),
+            Put::Refused(refusal @ Refusal::Full { .. }) => news.push(Gathered::Waits(refusal)),
             Put::Refused(refusal) => {
                 self.remove(key).map_err(|error| self.here(error))?;
                 let reason = refusal.to_string();
-                Gathered::Refused { peer, reason }
+                news.push(Gathered::Refused { peer, reason });
             }
             // Only a fault of the disk changes a file that nobody else has.
-            Put::Changed => return Ok(None),
-        };
-        Ok(Some(told))
+            Put::Changed => {
+                let changed = io::Error::other("it reads otherwise than it was written");
+                return Err(self.here(changed));
+            }
+        }
+        Ok(())
     }
 
-    /// Notes that a series is in the queue, unless more of it has come meanwhile.
-    fn taken(&self, key: &str, names: &[String], id: ScanId) -> io::Result<()> {
+    /// Lets a series in the queue, of which something has come again, become a scan again, if the queue takes the one anew that it became.
+    fn take_anew<S: Storage>(&self, spool: &Spool<S>, key: &str) -> Result<(), IntakeError> {
+        let scan = match self.lock().series.get(key) {
+            Some(series) => series.about.scan.clone(),
+            None => return Ok(()),
+        };
+        let anew = match scan.and_then(|scan| scan.parse().ok()) {
+            Some(id) => spool.is_taken_anew(id)?,
+            None => false,
+        };
         let mut inner = self.lock();
         let Some(series) = inner.series.get_mut(key) else {
             return Ok(());
         };
-        if series.objects.len() > names.len() {
+        if anew {
+            (series.about.scan, series.taken) = (None, None);
+            let saved = series.about.save(&self.folder.join(SERIES).join(key));
+            saved.map_err(|error| self.here(error))?;
+        }
+        series.again = false;
+        Ok(())
+    }
+
+    /// Notes that a series with these objects is in the queue, unless more of it has come meanwhile.
+    fn taken(&self, key: &str, objects: &Objects, id: ScanId) -> io::Result<()> {
+        let mut inner = self.lock();
+        let Some(series) = inner.series.get_mut(key) else {
+            return Ok(());
+        };
+        if series.objects != *objects {
             return Ok(());
         }
         series.about.scan = Some(id.to_string());
@@ -377,7 +414,7 @@ impl Gatherer {
         remove(&self.folder.join(SERIES).join(key))?;
         sync_folder(&self.folder.join(SERIES))?;
         if let Some(series) = inner.series.remove(key) {
-            inner.bytes -= series.bytes();
+            inner.charged -= series.charge();
         }
         Ok(())
     }
@@ -390,10 +427,13 @@ impl Gatherer {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let Settings {
                 most_bytes,
+                most_objects,
                 floor_bytes,
                 ..
             } = self.settings;
-            let fits = inner.bytes < most_bytes && free > floor_bytes;
+            let series = inner.series.values();
+            let objects: usize = series.map(|series| series.objects.len()).sum();
+            let fits = inner.charged < most_bytes && objects < most_objects && free > floor_bytes;
             if fits && inner.series.len() < MOST_SERIES {
                 return Ok(());
             }
@@ -407,11 +447,8 @@ impl Gatherer {
         }
     }
 
-    fn here(&self, source: io::Error) -> SpoolError {
-        SpoolError::Storage {
-            place: self.folder.display().to_string(),
-            source,
-        }
+    fn here(&self, source: io::Error) -> IntakeError {
+        IntakeError::gathered(&self.folder, source)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -438,6 +475,20 @@ pub fn forget(folder: &Path, scan: ScanId) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes of a series once it is packed, about.
+fn packed_bytes(objects: &Objects) -> u64 {
+    let bytes: u64 = objects.values().map(|object| object.bytes).sum();
+    bytes + (objects.len() as u64 + 1) * PACKING_BYTES
+}
+
+/// What the disk says, without the advice that is for whoever named a file.
+fn of_disk(error: DicomError) -> io::Error {
+    match error {
+        DicomError::Io { source, .. } | DicomError::NotPacked { source, .. } => source,
+        error => io::Error::other(error),
+    }
 }
 
 /// A sender's name in records and the audit log.

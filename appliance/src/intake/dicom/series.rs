@@ -15,6 +15,9 @@ use super::{LATE, SETTLE};
 /// The file that says who sent a series and what became of it.
 const ABOUT: &str = "about";
 
+/// Bytes that a disk gives to a file at a time.
+const BLOCK: u64 = 4096;
+
 /// What has to survive beside the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct About {
@@ -49,10 +52,12 @@ impl About {
 /// One object, as far as it says how many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
-    bytes: u64,
+    pub(super) bytes: u64,
     instance: String,
     acquisition: Option<(i64, u32)>,
     of_series: Option<u32>,
+    /// It was accepted, and cannot be read any more.
+    pub(super) damaged: bool,
 }
 
 impl Object {
@@ -62,20 +67,51 @@ impl Object {
             instance: glance.instance.clone(),
             acquisition: glance.acquisition,
             of_series: glance.of_series,
+            damaged: false,
         }
     }
+
+    /// One that lies in its series' folder. Its sender has been told that it is stored, so it belongs to the series whatever the disk has
+    /// done to it since: what cannot be read any more has its name and its length, and says nothing of how many there are.
+    fn load(path: &Path, name: &str) -> Self {
+        let bytes = path.symlink_metadata().map_or(0, |found| found.len());
+        match glance(path) {
+            Ok(Some(glance)) => Self::new(bytes, &glance),
+            Ok(None) | Err(_) => Self {
+                bytes,
+                instance: name.to_owned(),
+                acquisition: None,
+                of_series: None,
+                damaged: true,
+            },
+        }
+    }
+
+    /// Bytes that count against the limit: those of whole blocks, since a small file takes one as well.
+    pub(super) fn charge(&self) -> u64 {
+        self.bytes.max(1).next_multiple_of(BLOCK)
+    }
 }
+
+/// Whether a file is called as objects are, by the hash of its bytes. What has another name is not the box's and is left alone.
+fn is_object(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Objects by the hash of their bytes, which is their file's name.
+pub(super) type Objects = BTreeMap<String, Object>;
 
 /// A series.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) about: About,
-    /// By the hash of their bytes, which is their file's name.
-    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) objects: Objects,
     /// When the last object came.
     pub(super) last: Instant,
     /// Since when it is in the queue.
     pub(super) taken: Option<Instant>,
+    /// Something of it has come again since then.
+    pub(super) again: bool,
 }
 
 impl Series {
@@ -85,16 +121,23 @@ impl Series {
                 peer: peer.to_owned(),
                 scan: None,
             },
-            objects: BTreeMap::new(),
+            objects: Objects::new(),
             last: now,
             taken: None,
+            again: false,
         }
     }
 
     /// Reads a series back from its folder; `None` if nothing in it was accepted.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed. A file in it that cannot be read is none.
     pub(super) fn load(folder: &Path, now: Instant) -> io::Result<Option<Self>> {
-        let Some(about) = About::load(folder)? else {
-            return Ok(None);
+        let about = match About::load(folder) {
+            Ok(None) => return Ok(None),
+            Ok(Some(about)) => about,
+            // What lies beside it is worth more, as where it is damaged.
+            Err(_) => About::default(),
         };
         let mut series = Self {
             taken: about.scan.is_some().then_some(now),
@@ -106,20 +149,17 @@ impl Series {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            if name.starts_with(ABOUT) {
-                continue;
-            }
-            // One that cannot be read any more is left out: it is neither counted nor packed.
-            if let Ok(Some(glance)) = glance(&entry.path()) {
-                let object = Object::new(entry.metadata()?.len(), &glance);
+            if is_object(&name) {
+                let object = Object::load(&entry.path(), &name);
                 series.objects.insert(name, object);
             }
         }
         Ok((!series.objects.is_empty()).then_some(series))
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.objects.values().map(|object| object.bytes).sum()
+    /// Bytes of its objects that count against the limit.
+    pub(super) fn charge(&self) -> u64 {
+        self.objects.values().map(Object::charge).sum()
     }
 
     /// Whether it can go into the queue at `now`.
