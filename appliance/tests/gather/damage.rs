@@ -5,14 +5,15 @@ use std::fs;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use crate::series::SliceFile;
 use crate::{Bench, objects, slices};
+
+type Damage = fn(&mut Vec<u8>);
 
 /// Shows RQ-48.
 #[test]
 fn what_a_disk_does_to_a_slice_after_it_was_stored_does_not_lose_it() {
     let slices = slices();
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damages: [(&str, Damage); 3] = [
         ("its head is zeros", |bytes| bytes[..200].fill(0)),
         ("its end is gone", |bytes| bytes.truncate(400)),
         ("nothing is left", Vec::clear),

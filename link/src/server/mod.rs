@@ -307,7 +307,9 @@ impl<L: Line, D: Desk> Server<'_, L, D> {
             return Ok(());
         };
         // A desk that panics is gone, and with it this session; whoever serves the line has another.
-        let (desk, done) = done.map_err(io::Error::other)?;
+        // What it said when it panicked may quote a scan, and an error of a line is logged.
+        let (desk, done) =
+            done.map_err(|_| io::Error::other("a fault where the tool is answered"))?;
         self.desk = Some(desk);
         let now = self.wire.now_ms();
         let reply = match done {

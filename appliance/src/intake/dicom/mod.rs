@@ -238,11 +238,12 @@ impl Gatherer {
     /// Puts what is whole at `now` into the queue, and forgets what has been there for long enough. Call it about every second.
     pub fn turn<S: Storage>(&self, spool: &Spool<S>, now: Instant) -> Turn<Gathered> {
         let mut turn = Turn::new();
-        for key in self.keys(|series| series.is_over(now)) {
-            turn.note(self.remove(&key).map_err(|error| self.here(error)));
-        }
+        // First: what is to be a scan anew is not over.
         for key in self.keys(|series| series.again) {
             turn.note(self.take_anew(spool, &key));
+        }
+        for key in self.keys(|series| series.is_over(now)) {
+            turn.note(self.remove(&key).map_err(|error| self.here(error)));
         }
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
             let handed = self.hand_over(spool, &key, &mut turn.news);
