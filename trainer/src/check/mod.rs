@@ -182,7 +182,7 @@ fn planned(request: &Request, found: &mut Vec<Finding>) -> Option<(TrainConfig, 
         }
     };
     found.extend(data::inspect(&data));
-    let fault = config.check(&data).map_err(|e| e.to_string());
+    let fault = config.check_on(&data).map_err(|e| e.to_string());
     match fault.and_then(|()| config.loss(&data).map(|_| ())) {
         Ok(()) => found.push(Finding::ok(
             "settings",

@@ -117,6 +117,7 @@ impl TrainArgs {
             .resolve()
             .map_err(TrainError::from)
             .and_then(|mut config| {
+                config.check().map_err(SettingsError::from)?;
                 let side = Prepared::open(&config.data)?.side();
                 memory::fit(&mut config, side, devices)?;
                 Run::create(&self.out, config, &label(devices))

@@ -230,7 +230,7 @@ impl Plan {
         settings.data = Some(data.folder().to_owned());
         let config = settings.resolve().map_err(|e| plan_fault(&e))?;
         config
-            .check(data)
+            .check_on(data)
             .map_err(|e| ExperimentError::Plan(e.to_string()))?;
         let graph = config.network().graph();
         let freeze = Freeze::before(&graph, &config.retrain_from, config.frozen_batch_norm);

@@ -110,6 +110,9 @@ pub struct TrainConfig {
     pub remove_small: bool,
 }
 
+/// What the sides of images are a multiple of: a U-Net halves them five times.
+const MULTIPLE: usize = 32;
+
 impl TrainConfig {
     /// The network.
     pub fn network(&self) -> UnetSpec {
@@ -174,13 +177,12 @@ impl TrainConfig {
         self.learning_rate * up * down
     }
 
-    /// Refuses settings that cannot work, with a sentence that says what to change.
-    pub fn check(&self, data: &Prepared) -> Result<(), Fault> {
-        const MULTIPLE: usize = 32;
+    /// Refuses settings that cannot work on any data, with a sentence that says what to change.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check(&self) -> Result<(), Fault> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        let side = self.crop.unwrap_or(data.side());
-        let folders = data.sources();
-        let unknown = |r: &&Repeat| !folders.contains(&r.folder);
         let rules = [
             (
                 "channels",
@@ -194,11 +196,6 @@ impl TrainConfig {
                     "fills three input channels; give --channels 3 instead of {}",
                     self.channels
                 ),
-            ),
-            (
-                "neighbours",
-                !self.neighbours || data.has_neighbours(),
-                "needs a training set of `nephrotrain prepare --neighbours`, and this one holds none".into(),
             ),
             (
                 "weight-bound",
@@ -283,11 +280,8 @@ impl TrainConfig {
             ),
             (
                 "crop",
-                side > 0 && side.is_multiple_of(MULTIPLE) && side <= data.side(),
-                format!(
-                    "is a multiple of {MULTIPLE} up to {}, not {side}",
-                    data.side()
-                ),
+                self.crop.is_none_or(|side| side > 0 && side.is_multiple_of(MULTIPLE)),
+                format!("is a multiple of {MULTIPLE}, not {}", self.crop.unwrap_or(0)),
             ),
         ];
         if let Some((key, _, rule)) = rules.into_iter().find(|(_, holds, _)| !holds) {
@@ -295,7 +289,29 @@ impl TrainConfig {
         }
         self.augmentation
             .check()
-            .map_err(|e| Fault::new("augment", format!("cannot be used: {e}")))?;
+            .map_err(|e| Fault::new("augment", format!("cannot be used: {e}")))
+    }
+
+    /// What [`check`](Self::check) refuses, and settings that cannot work on this prepared set.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check_on(&self, data: &Prepared) -> Result<(), Fault> {
+        self.check()?;
+        if self.neighbours && !data.has_neighbours() {
+            let rule = "needs a training set of `nephrotrain prepare --neighbours`, and this one holds none";
+            return Err(Fault::new("neighbours", rule));
+        }
+        let side = self.crop.unwrap_or(data.side());
+        if !side.is_multiple_of(MULTIPLE) || side > data.side() {
+            let rule = format!(
+                "is a multiple of {MULTIPLE} up to {}, not {side}",
+                data.side()
+            );
+            return Err(Fault::new("crop", rule));
+        }
+        let folders = data.sources();
+        let unknown = |r: &&Repeat| !folders.contains(&r.folder);
         if !data.split(Split::Train).is_empty() && order(data, self, 0).is_empty() {
             let rule = "leaves no slice to train on; take one of the data folders at least once";
             return Err(Fault::new("repeat", rule));

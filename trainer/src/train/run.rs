@@ -142,7 +142,7 @@ impl Run {
     /// Makes a new run folder. It must not exist, or be empty.
     pub fn create(folder: &Path, config: TrainConfig, device: &str) -> Result<Self, TrainError> {
         let data = Prepared::open(&config.data)?;
-        config.check(&data).map_err(SettingsError::from)?;
+        config.check_on(&data).map_err(SettingsError::from)?;
         if data.split(Split::Train).is_empty() {
             let text = "no slice of the prepared set is in its training split; change split.toml";
             return Err(TrainError::Config(text.into()));
@@ -192,7 +192,7 @@ impl Run {
         }
         let config = Settings::read(&path)?.resolve()?;
         let data = Prepared::open(data.unwrap_or(&config.data))?;
-        config.check(&data).map_err(SettingsError::from)?;
+        config.check_on(&data).map_err(SettingsError::from)?;
         let known: serde_json::Value = fs::read_to_string(folder.join("versions.json"))
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())

@@ -209,6 +209,9 @@ enum Kind {
     Other(String),
 }
 
+/// How a file of `torch.save` began before it was a zip: its magic number, 0x1950a86a20f9469cfc6c, as a pickle of its own.
+const OLD_PYTORCH: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
 /// The format by content.
 fn kind(bytes: &[u8]) -> Kind {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
@@ -217,7 +220,7 @@ fn kind(bytes: &[u8]) -> Kind {
         .map(|length| u64::from_le_bytes(*length));
     if hdf5_pure::is_hdf5_bytes(bytes) {
         Kind::Hdf5
-    } else if starts(b"PK\x03\x04") || starts(&[0x80, 2]) {
+    } else if starts(b"PK\x03\x04") || starts(OLD_PYTORCH) {
         Kind::PyTorch
     } else if bytes.get(8) == Some(&b'{') && header.is_some_and(|n| n <= bytes.len() as u64 - 8) {
         Kind::Safetensors

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::ground::Place;
 use crate::row::{Given, Row, Section, refused};
-use crate::run::REFUSAL_KIB;
+use crate::run::{REFUSAL_KIB, WORK_KIB};
 
 pub(crate) const WEIGHTS: Section = Section::of_program(
     "Weights to start from",
@@ -55,9 +55,10 @@ fn safetensors(p: &Place<'_>, header: &str) -> Given {
     p.file("a.safetensors", [&length, header.as_bytes()].concat())
 }
 
-/// A pickle of these bytes, as PyTorch wrote them before it took zips.
+/// A pickle of these bytes behind the magic number, as PyTorch wrote them before it took zips.
 fn pickle(p: &Place<'_>, code: &[u8]) -> Given {
-    p.file("a.pth", [b"\x80\x02".as_slice(), code].concat())
+    let magic = &fixture(OLD_TORCH)[..15];
+    p.file("a.pth", [magic, b"\x80\x02", code].concat())
 }
 
 #[rustfmt::skip]
@@ -94,7 +95,9 @@ const WEIGHT_ROWS: &[Row] = &[
     refused("a pickle that runs a program", |p| pickle(p, b"cos\nsystem\nX\x0a\0\0\0touch evil\x85R."), 1, "weights"),
     refused("a pickle of lists, 100,000 deep", |p| pickle(p, &[b"]".repeat(100_000), b"a".repeat(99_999), b".".to_vec()].concat()), 1, "weights"),
     refused("a pickle with a text of 4 GB", |p| pickle(p, b"X\xff\xff\xff\xff."), 1, "weights"),
-    refused("a pickle that never ends", |p| pickle(p, &b"N".repeat(1 << 20)), 1, "weights"),
+    refused("a pickle without the magic number", |p| p.file("a.pth", b"\x80\x02}q\x00."), 1, "none of the formats"),
+    // Each of its bytes is a value that the reader keeps.
+    refused("a pickle of 1 MB of nothing", |p| pickle(p, &b"N".repeat(1 << 20)), 1, "weights").within(WORK_KIB),
     refused("an empty zip", |p| p.file("a.pth", [b"PK\x05\x06".as_slice(), &[0; 18]].concat()), 1, "none of the formats|weights"),
     refused("weights of another network", |p| p.file("a.h5", fixture(KERAS)), 1, "does not fit this network"),
     refused("weights of the other kind of network", |p| p.file("a.pth", fixture(TORCH)), 1, "cannot be turned into"),
@@ -133,7 +136,7 @@ const SETTING_ROWS: &[Row] = &[
     refused("no UTF-8", toml!(b"encoder = \"\xff\xfe\"\n"), 1, "UTF-8"),
     refused("a text", toml!("Dear trainer,\nplease be quick.\n"), 1, "line 1"),
     refused("brackets, 100,000 deep", toml!(format!("a = {}", "[".repeat(100_000))), 1, "line 1"),
-    refused("tables, 100,000 deep", toml!(format!("a{} = 1", ".a".repeat(100_000))), 1, "line 1"),
+    refused("tables, 100,000 deep", toml!(format!("a{} = 1", ".a".repeat(100_000))), 1, "recursion limit"),
     refused("a key that does not exist, with commands to the terminal", toml!("seed = 1\n\"\\u001b[2J\\n\" = 1\n"), 1, "line 2|unknown"),
     refused("one key twice", toml!("seed = 1\nseed = 2\n"), 1, "line 2"),
     refused("a number beyond 64 bits", toml!("seed = 99999999999999999999999999\n"), 1, "line 1"),
