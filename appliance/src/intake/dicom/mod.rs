@@ -243,7 +243,8 @@ impl Gatherer {
             turn.note(self.take_anew(spool, &key));
         }
         for key in self.keys(|series| series.is_over(now)) {
-            turn.note(self.remove(&key).map_err(|error| self.here(error)));
+            let removed = self.remove(&key, |series| series.is_over(now));
+            turn.note(removed.map(|_| ()).map_err(|error| self.here(error)));
         }
         for key in self.keys(|series| series.is_whole(now, self.settings.quiet)) {
             let handed = self.hand_over(spool, &key, &mut turn.news);
@@ -277,8 +278,10 @@ impl Gatherer {
     /// When the disk refuses.
     pub fn forget(&self, scan: ScanId) -> io::Result<()> {
         let scan = scan.to_string();
-        let keys = self.keys(|series| series.about.scan.as_deref() == Some(scan.as_str()));
-        keys.iter().try_for_each(|key| self.remove(key))
+        let became = |series: &Series| series.about.scan.as_deref() == Some(scan.as_str());
+        let keys = self.keys(became);
+        keys.iter()
+            .try_for_each(|key| self.remove(key, became).map(|_| ()))
     }
 
     fn keys(&self, is: impl Fn(&Series) -> bool) -> Vec<Key> {
@@ -331,8 +334,10 @@ impl Gatherer {
         };
         let packed = packed.map_err(|error| self.here(of_disk(error)))?;
         if packed.is_none() {
-            self.remove(key).map_err(|error| self.here(error))?;
-            news.push(Gathered::NoScan { peer });
+            let removed = self.remove(key, |series| series.objects == objects);
+            if removed.map_err(|error| self.here(error))? {
+                news.push(Gathered::NoScan { peer });
+            }
             return Ok(());
         }
         let put = put(
@@ -357,9 +362,11 @@ impl Gatherer {
             }
             Put::Refused(refusal @ Refusal::Full { .. }) => news.push(Gathered::Waits(refusal)),
             Put::Refused(refusal) => {
-                self.remove(key).map_err(|error| self.here(error))?;
-                let reason = refusal.to_string();
-                news.push(Gathered::Refused { peer, reason });
+                let removed = self.remove(key, |series| series.objects == objects);
+                if removed.map_err(|error| self.here(error))? {
+                    let reason = refusal.to_string();
+                    news.push(Gathered::Refused { peer, reason });
+                }
             }
             // Only a fault of the disk changes a file that nobody else has.
             Put::Changed => {
@@ -407,8 +414,14 @@ impl Gatherer {
         series.about.save(&self.folder.join(SERIES).join(key))
     }
 
-    fn remove(&self, key: &str) -> io::Result<()> {
-        self.remove_from(&mut self.lock(), key)
+    /// Removes a series that still is so, and says whether it has: what has come to it meanwhile was accepted, and must not go with it.
+    fn remove(&self, key: &str, is: impl Fn(&Series) -> bool) -> io::Result<bool> {
+        let mut inner = self.lock();
+        let still = inner.series.get(key).is_some_and(is);
+        if still {
+            self.remove_from(&mut inner, key)?;
+        }
+        Ok(still)
     }
 
     fn remove_from(&self, inner: &mut Inner, key: &str) -> io::Result<()> {
