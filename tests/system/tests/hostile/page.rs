@@ -21,7 +21,7 @@ fn head(rows: usize) -> String {
          nothing left in the folder of the results or of temporary files, an end within two minutes, and private memory (heap, stacks, \
          anonymous mappings: `RLIMIT_DATA`, so the kernel enforces it) of at most {} MiB for a refusal, {} MiB where the scan is segmented \
          after all, {} MiB for the largest ones. A row of code 0 is odd, and taken.\n\n\
-         Exit codes: `nephrobox --help`, `nephroctl --help`. A row \"at every 1 %\" stands for 99 files; the sentence is that of the one in \
+         Exit codes: `nephrobox --help`, `nephroctl --help`, `nephrotrain --help`. A row \"at every 1 %\" stands for 99 files; the sentence is that of the one in \
          the middle.\n",
         REFUSAL_KIB >> 10,
         WORK_KIB >> 10,
