@@ -246,6 +246,23 @@ fn a_loss_that_is_no_number_names_its_slices_and_keeps_a_checkpoint() {
 }
 
 #[test]
+fn labels_that_the_disk_has_damaged_end_the_run_with_the_name_of_their_slice() {
+    let root = tempfile::tempdir().unwrap();
+    let data = prepared(root.path());
+    for entry in fs::read_dir(data.join("volumes")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() == Some("u8".as_ref()) {
+            let bytes = fs::metadata(&path).unwrap().len();
+            fs::write(&path, vec![7; bytes as usize]).unwrap();
+        }
+    }
+    let run = Run::create(&root.path().join("run"), config(&data), "cpu").unwrap();
+    let error = train(&run, |_| false).unwrap_err().to_string();
+    assert!(error.contains("labels that are none"), "{error}");
+    assert!(error.contains("case_0000"), "{error}");
+}
+
+#[test]
 fn a_used_folder_and_changed_data_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let data = prepared(root.path());

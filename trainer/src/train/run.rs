@@ -17,7 +17,7 @@ use super::sampling;
 use super::settings::{Settings, SettingsError};
 use super::step::{Batch, Learner};
 use super::{TrainConfig, TrainError};
-use crate::data::{Prepared, Split};
+use crate::data::{DataError, DataErrorKind, Prepared, Split};
 use crate::evaluate;
 use crate::loss::one_hot;
 use crate::network::{Freeze, Parameters, import};
@@ -362,6 +362,25 @@ impl Run {
         Ok(())
     }
 
+    /// Refuses labels that are none. They come from a file that the disk may have damaged since it was prepared, and would count as pixels of
+    /// another class or image.
+    fn check_labels(&self, batch: &HostBatch) -> Result<(), TrainError> {
+        let pixels = batch.side * batch.side;
+        let mut images = batch.slices.iter().zip(batch.labels.chunks(pixels));
+        let damaged = images.find(|(_, labels)| {
+            labels
+                .iter()
+                .any(|&label| usize::from(label) >= Class::COUNT)
+        });
+        let Some((&index, _)) = damaged else {
+            return Ok(());
+        };
+        let what = format!("{} has labels that are none", self.data.name(index));
+        let remedy = "its disk has damaged the set: check it, and run `nephrotrain prepare` with another --out";
+        let kind = DataErrorKind::Damaged;
+        Err(DataError::new(kind, self.data.folder(), what, remedy).into())
+    }
+
     /// One step; a loss that is no number changes nothing and ends the run.
     fn step(
         &self,
@@ -370,6 +389,7 @@ impl Run {
         rate: f64,
         position: &Position,
     ) -> Result<f32, TrainError> {
+        self.check_labels(batch)?;
         let outcome = {
             // Statistics move in a pass, so a bad batch must be undone whole.
             let before = learner.parameters.clone();
