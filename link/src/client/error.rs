@@ -18,9 +18,7 @@ pub enum LinkError {
     #[error("{}", .0.words)]
     Refused(Refused),
     /// The line cannot be opened.
-    #[error(
-        "{place}: the line cannot be opened: {source}; see that the box is plugged in, that no other program uses the line, and that you may use it"
-    )]
+    #[error("{place}: the line cannot be opened: {source}; {}", at_the_line(.place))]
     Open {
         /// Which line.
         place: String,
@@ -84,6 +82,16 @@ pub enum LinkError {
         "the box gave an answer that does not belong to the question; update the older one of box and tool"
     )]
     Nonsense,
+}
+
+/// What to look at where a line cannot be opened.
+fn at_the_line(place: &str) -> &'static str {
+    if place.starts_with("tcp://") {
+        "see that the box is on and can be reached there, and that the certificate of each end is valid now and signed by the authority that the other \
+         end names"
+    } else {
+        "see that the box is plugged in, that no other program uses the line, and that you may use it"
+    }
 }
 
 fn mismatch(box_side: &Mismatch) -> String {
