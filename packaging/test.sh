@@ -13,6 +13,7 @@ case $arch in amd64 | arm64) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 
 [ "$(id -u)" = 0 ] || { echo "root is needed, for chroot" >&2; exit 1; }
 . packaging/tree.sh
 logs=$PWD/target/package-test
+mkdir -p "$logs"
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 debs=target/package/debian
 count=0
