@@ -71,12 +71,16 @@ python3 tools/sbom.py --out "$parts/sbom" --target "$triple" --programs-only
 step "packages"
 version=$(cargo pkgid -p nephrobox | sed 's/.*[#@]//')-$revision
 debs=$out/debian
-mkdir -p "$debs"
+# cargo-deb removes other versions of a package from the folder that it writes to.
+fresh=$out/fresh
+rm -rf "$fresh"
+mkdir -p "$debs" "$fresh"
 made=()
 for program in nephrobox nephroctl; do
     file=$debs/${program}_${version}_${arch}.deb
     # The programs are stripped already, and cargo-deb would build them with settings of its own.
-    cargo deb --quiet --no-build --no-strip --locked --target "$triple" -p "$program" --deb-version "$version" --output "$file"
+    cargo deb --quiet --no-build --no-strip --locked --target "$triple" -p "$program" --deb-version "$version" --output "$fresh/${file##*/}"
+    mv "$fresh/${file##*/}" "$file"
     made+=("$file")
 done
 

@@ -58,6 +58,10 @@ bring() { # Copies packages into the tree.
 }
 
 lint() {
+    local package
+    for package in "$@"; do
+        [ -s "$package" ] || { echo "$package is not there: packaging/build.sh makes it" >&2; exit 1; }
+    done
     step "lintian"
     if ! command -v lintian >/dev/null; then
         echo "SKIPPED: lintian is not installed"
