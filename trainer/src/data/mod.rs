@@ -6,7 +6,7 @@
 //! What field validation needs too lies in [`nephrobox_dataset`] and is named here as if it were at home.
 //!
 //! * [`folder`]: the cases of one or several data folders. A case is a patient.
-//! * [`scan`], [`stats`], [`choice`], [`weights`]: what the slices show, which are kept, how rare the classes are.
+//! * [`scan`], [`stats`], [`choice`]: what the slices show, which are kept, how rare the classes are.
 //! * [`split`]: the patients' split, saved by name.
 //! * [`prepare`]: normalised images and small label maps on disk; resumes, and gives the same bytes every time.
 //! * [`prepared`]: reading them back, memory-mapped.
