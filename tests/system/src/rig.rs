@@ -21,10 +21,12 @@ const START: Duration = Duration::from_mins(1);
 pub struct Exe(pub PathBuf);
 
 impl Exe {
-    /// A command of the box's program.
+    /// A command of the box's program, with the environment that its systemd unit gives it.
     #[must_use]
     pub fn nephrobox(&self) -> Command {
-        self.role("box")
+        let mut command = self.role("box");
+        command.env("MALLOC_ARENA_MAX", "1");
+        command
     }
 
     /// A command of the tools' program.
