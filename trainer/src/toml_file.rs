@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 
 /// Longest such file. No setting needs a hundredth of it.
 const MOST_BYTES: u64 = 1 << 20;
+/// Characters of a line that are quoted.
+const LONGEST_LINE: usize = 60;
 
 /// Reads a file of settings, at most 1 MiB of it.
 ///
@@ -20,7 +22,11 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
         match error.span() {
             Some(span) => {
                 let before = text.get(..span.start).unwrap_or_default();
-                format!("line {}: {message}", before.matches('\n').count() + 1)
+                let number = before.matches('\n').count();
+                let line = text.lines().nth(number).unwrap_or_default().trim();
+                let shown: String = line.chars().take(LONGEST_LINE).collect();
+                let rest = if shown.len() < line.len() { " …" } else { "" };
+                format!("line {}, `{shown}{rest}`: {message}", number + 1)
             }
             None => message,
         }
@@ -40,8 +46,10 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_with_its_line() {
-        assert!(refusal("a = 1\nb = \"x\"\n").starts_with("line 2: "));
-        assert!(refusal("a = \n").starts_with("line 1: "));
+        assert!(refusal("a = 1\nb = \"x\"\n").starts_with("line 2, `b = \"x\"`: "));
+        assert!(refusal("a = \n").starts_with("line 1, `a =`: "));
+        let long = refusal(&format!("{} = true", "a".repeat(500)));
+        assert!(long.contains("aaa …`: ") && long.len() < 200, "{long}");
         assert!(refusal(&"# \n".repeat(600_000)).contains("at most 1048576"));
     }
 }
