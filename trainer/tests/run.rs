@@ -262,6 +262,19 @@ fn labels_that_the_disk_has_damaged_end_the_run_with_the_name_of_their_slice() {
     assert!(error.contains("case_0000"), "{error}");
 }
 
+/// Whoever went on without the line would write the file anew, and the epochs before would be gone.
+#[test]
+fn a_damaged_line_of_the_records_is_told_and_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    let run = Run::create(&folder, config(&prepared(root.path())), "cpu").unwrap();
+    let records = folder.join("metrics.jsonl");
+    fs::write(&records, "{\"epoch\": 1, \n").unwrap();
+    let error = train(&run, |_| false).unwrap_err().to_string();
+    assert!(error.contains("line 1 is damaged"), "{error}");
+    assert_eq!(fs::read_to_string(&records).unwrap(), "{\"epoch\": 1, \n");
+}
+
 #[test]
 fn a_used_folder_and_changed_data_are_refused() {
     let root = tempfile::tempdir().unwrap();
