@@ -537,3 +537,32 @@ fn remove(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_to_which_something_has_come_meanwhile_is_not_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            quiet: SETTLE,
+            most_bytes: u64::MAX,
+            most_objects: MOST_IN_ALL,
+            floor_bytes: 0,
+            fast: false,
+        };
+        let gatherer = Gatherer::open(folder.path(), settings).expect("a disk");
+        let lies = folder.path().join(SERIES).join("key");
+        fs::create_dir(&lies).expect("a folder");
+        let series = Series::new("CT1", Instant::now());
+        gatherer.lock().series.insert("key".into(), series);
+        // It was looked at when it had an object; it is not the same any more.
+        let another = |series: &Series| !series.objects.is_empty();
+        assert!(!gatherer.remove("key", another).expect("a disk"));
+        assert!(lies.is_dir() && gatherer.lock().series.contains_key("key"));
+        let same = |series: &Series| series.objects.is_empty();
+        assert!(gatherer.remove("key", same).expect("a disk"));
+        assert!(!lies.exists() && gatherer.lock().series.is_empty());
+    }
+}
