@@ -5,7 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-arch=${1:?amd64 or arm64}
+case ${1-} in
+    amd64 | arm64) arch=$1 ;;
+    *) sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
 folder=${2:-$(mktemp -d)/elsewhere}
 first=$PWD/target/package/debian
 git diff --quiet HEAD || { echo "there are changes that are in no commit, and a clone will not have" >&2; exit 1; }

@@ -40,6 +40,9 @@ if [ ${#scans[@]} = 0 ]; then
     shopt -s nullglob
     scans+=(../shared/data/ct-volumes/*/imaging.nii.gz)
 fi
+for scan in "${scans[@]}"; do
+    [ -f "$scan" ] || fail "there is no scan $scan" "name volumes (.nii.gz)"
+done
 choose_cargo
 need aarch64-linux-gnu-gcc qemu-aarch64 python3
 
