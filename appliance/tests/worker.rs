@@ -339,6 +339,17 @@ fn a_scan_whose_voxels_end_early_gets_an_error_report() {
     assert_eq!(spool.results(id).expect("an error report").len(), 2);
 }
 
+/// A queue with a scan that failed, whose error report waits for its destinations.
+fn failed() -> (TempDir, Arc<Spool<Folder>>) {
+    let home = TempDir::new().expect("a folder");
+    let spool = open(home.path());
+    let scan = phantom("case.nii");
+    drop_in(home.path(), &spool, "case.nii", &scan);
+    let work = spool.next().expect("work").expect("a scan");
+    spool.failed(work.id, "no scan").expect("ended");
+    (home, spool)
+}
+
 /// A destination that is never there.
 struct Gone;
 
@@ -359,12 +370,7 @@ impl Destination for Gone {
 /// Shows RQ-49.
 #[test]
 fn a_destination_that_fails_is_asked_again_later_and_later() {
-    let home = TempDir::new().expect("a folder");
-    let spool = open(home.path());
-    let scan = phantom("case.nii");
-    drop_in(home.path(), &spool, "case.nii", &scan);
-    let work = spool.next().expect("work").expect("a scan");
-    spool.failed(work.id, "no scan").expect("ended");
+    let (_home, spool) = failed();
     let mut outbox = Outbox::new(Arc::clone(&spool), vec![Box::new(Gone)]).expect("known names");
     let mut now = Instant::now();
     for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
@@ -401,12 +407,7 @@ impl Destination for Erased {
 
 #[test]
 fn results_that_are_erased_while_they_are_delivered_are_no_fault_of_the_destination() {
-    let home = TempDir::new().expect("a folder");
-    let spool = open(home.path());
-    let scan = phantom("case.nii");
-    drop_in(home.path(), &spool, "case.nii", &scan);
-    let work = spool.next().expect("work").expect("a scan");
-    spool.failed(work.id, "no scan").expect("ended");
+    let (_home, spool) = failed();
     let to = Erased(Arc::clone(&spool));
     let mut outbox = Outbox::new(Arc::clone(&spool), vec![Box::new(to)]).expect("known names");
     let sent = outbox.turn(Instant::now()).expect("a turn");

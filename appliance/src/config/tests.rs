@@ -1,3 +1,5 @@
+//! Configurations as people write them: what is taken, what is refused in which words, and that the page names every key.
+
 use proptest::prelude::*;
 
 use super::*;

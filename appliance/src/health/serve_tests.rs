@@ -1,3 +1,5 @@
+//! The status page's server: requests as browsers and strangers send them.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;

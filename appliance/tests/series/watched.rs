@@ -155,15 +155,20 @@ fn every_series_of_a_folder_is_a_scan_or_a_refusal_of_its_own() {
     assert_eq!(text, format!("{why}\n"));
 }
 
-#[test]
-fn a_folder_without_a_usable_series_is_refused_with_a_text() {
-    let home = TempDir::new().expect("a folder");
-    let spool = spool(home.path(), u64::MAX);
+/// A series that is no CT.
+fn magnetic() -> Vec<SliceFile> {
     let mut mr = slices(SUPINE);
     for slice in &mut mr {
         slice.text(tags::MODALITY, VR::CS, "MR");
     }
-    folder(home.path(), "knee", &mr);
+    mr
+}
+
+#[test]
+fn a_folder_without_a_usable_series_is_refused_with_a_text() {
+    let home = TempDir::new().expect("a folder");
+    let spool = spool(home.path(), u64::MAX);
+    folder(home.path(), "knee", &magnetic());
     let seen = taken(home.path(), &spool);
     let [Seen::Refused(why)] = &seen[..] else {
         panic!("{seen:?}");
@@ -237,12 +242,8 @@ fn a_series_waits_in_its_folder_while_there_is_no_room() {
 fn what_cannot_be_moved_away_is_taken_once_and_holds_up_nothing_else() {
     let home = TempDir::new().expect("a folder");
     let spool = spool(home.path(), u64::MAX);
-    let mut mr = slices(SUPINE);
-    for slice in &mut mr {
-        slice.text(tags::MODALITY, VR::CS, "MR");
-    }
     folder(home.path(), "DOE JANE", &slices(SUPINE));
-    folder(home.path(), "knee", &mr);
+    folder(home.path(), "knee", &magnetic());
     let mut watched = watched(home.path());
     let place = home.path().join("inbox/taken");
     fs::remove_dir(&place).expect("removed");
