@@ -225,7 +225,8 @@ pub(crate) fn not_started(error: &StartError, model: &Path, device: &str) -> Fai
         | StartError::Floats(f32::NetworkError::Kernels(error)) => {
             told(Exit::Device, error, VARIABLE, "leave the variable out")
         }
-        StartError::Integers(int8::NetworkError::Threads(threads, _)) => told(
+        StartError::Integers(int8::NetworkError::Threads(threads, _))
+        | StartError::Floats(f32::NetworkError::Threads { threads, .. }) => told(
             Exit::Device,
             error,
             format!("--threads {threads}"),

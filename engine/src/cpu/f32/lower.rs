@@ -7,7 +7,7 @@ use super::method::{Method, method};
 use crate::cpu::arena::{self, Request};
 use crate::cpu::kernels::KernelSet;
 use crate::cpu::kernels::f32::{
-    Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, Grid, LINE, Pool, Region,
+    Buffer, Concat, Direct, Double, Finish, Flat, FlatKind, Frame, LINE, Layout, Pool, Region,
     Schedule, Second, Step, Term, Window, Winograd, panels,
 };
 use crate::program::{FitError, Plan, Program, Supply, TensorId, Tensors, ValueId, affordable};
@@ -288,7 +288,7 @@ impl Writer<'_> {
             numbers.iter().map(|&n| sum.terms[n]).collect()
         };
         let (fewer, plain) = (pick(&method.winograd), pick(&method.direct));
-        let whole = Grid::dense(self.region(result).start, shape.size[1], shape.channels);
+        let whole = Layout::dense(self.region(result).start, shape.size[1], shape.channels);
         if !fewer.is_empty() {
             let finish = if plain.is_empty() {
                 self.finish(sum, &ends, whole, sum.add)
@@ -339,11 +339,11 @@ impl Writer<'_> {
         }
     }
 
-    fn finish(&self, sum: &Sum, ends: &Ends, grid: Grid, add: Option<ValueId>) -> Finish {
+    fn finish(&self, sum: &Sum, ends: &Ends, layout: Layout, add: Option<ValueId>) -> Finish {
         let second = sum.beside.zip(ends.beside.as_ref());
         let result = sum.result().map(|value| self.lowering.shape(value));
         Finish {
-            grid,
+            layout,
             channels: result.map_or(0, |shape| shape.channels),
             bias: ends.bias.as_deref().map(Buffer::from_slice),
             add: add.map(|value| self.region(value).start),
@@ -393,7 +393,7 @@ impl Writer<'_> {
             let kernel = self.lowering.kernel(term);
             let row = cols * shape.channels;
             sources.push(Term {
-                grid: Grid {
+                layout: Layout {
                     start,
                     pitch: row * term.stride,
                     step: shape.channels * term.stride,
@@ -447,19 +447,19 @@ impl Writer<'_> {
         for phase in 0..4 {
             let (p, q) = (phase / 2, phase % 2);
             let skipped = (p * shape.size[1] + q) * shape.channels;
-            let grid = Grid {
+            let layout = Layout {
                 start: result + skipped,
                 pitch: 2 * shape.size[1] * shape.channels,
                 step: 2 * shape.channels,
             };
-            let mut finish = self.finish(sum, ends, grid, sum.add);
+            let mut finish = self.finish(sum, ends, layout, sum.add);
             finish.add = finish.add.map(|start| start + skipped);
             if let Some(second) = &mut finish.second {
                 second.start += skipped;
             }
             let row = cols * from.channels;
             let source = Term {
-                grid: Grid {
+                layout: Layout {
                     start: start + p * row + q * from.channels,
                     pitch: row,
                     step: from.channels,

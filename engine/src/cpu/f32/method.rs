@@ -2,7 +2,7 @@
 
 use super::graph::{Sum, Term};
 use super::lower::Lowering;
-use crate::cpu::kernels::f32::{Grid, Window, Winograd, panels, tiles};
+use crate::cpu::kernels::f32::{Layout, Window, Winograd, panels, tiles};
 
 pub(super) use crate::cpu::kernels::f32::Tiling;
 
@@ -83,7 +83,7 @@ pub(super) fn method(lowering: &Lowering<'_>, sum: &Sum) -> Method {
 pub(super) fn window(lowering: &Lowering<'_>, term: &Term, start: usize) -> Window {
     let shape = lowering.shape(term.input);
     Window {
-        grid: Grid::dense(start, shape.size[1], shape.channels),
+        layout: Layout::dense(start, shape.size[1], shape.channels),
         size: shape.size,
         channels: shape.channels,
         doubled: term.doubled,

@@ -4,15 +4,15 @@ use super::NetworkError;
 use super::graph::{Factors, Graph, Place, Step, Sum};
 use crate::cpu::arena::{Request, place};
 use crate::cpu::kernels::int8::{
-    Affine, Conv, Entry, Epilogue, GROUP, Grid, Mapped, Needs, Output, Pool, Step as Packed, Term,
-    Unfit, Window, is_map,
+    Affine, Conv, Entry, Epilogue, GROUP, Layout, Mapped, Needs, Output, Pool, Step as Packed,
+    Term, Unfit, Window, is_map,
 };
 use crate::cpu::kernels::memory::SLACK;
 use crate::program::{Data, Plan, Storage, Supply, TensorId, Tensors, affordable, bearable};
 
 /// Packed steps with the values whose borders they clear, and what they need.
 pub(super) struct Built {
-    pub(super) steps: Vec<(Packed, Vec<Grid>)>,
+    pub(super) steps: Vec<(Packed, Vec<Layout>)>,
     /// Bytes of memory for all values.
     pub(super) memory: usize,
     /// Bytes of scratch for each thread.
@@ -32,16 +32,16 @@ pub(super) fn build(
     [rows, cols]: [usize; 2],
     threads: usize,
 ) -> Result<Built, NetworkError> {
-    let (grids, labels, memory) = lay_out(graph, plan, [rows, cols]);
+    let (layouts, labels, memory) = lay_out(graph, plan, [rows, cols]);
     let mut weights = Weights::new(graph, tensors);
     let logits = 4 * rows * cols * GROUP;
-    bearable(work(graph, &grids, &weights))?;
-    affordable(needs(graph, &grids, &weights, threads, memory + logits))?;
+    bearable(work(graph, &layouts, &weights))?;
+    affordable(needs(graph, &layouts, &weights, threads, memory + logits))?;
     let mut steps = Vec::with_capacity(graph.steps.len());
     for step in &graph.steps {
         let packed = match step {
             Step::Entry { factors, output } => Packed::Entry(Entry {
-                output: grids[*output],
+                output: layouts[*output],
                 channels: on_grid(factors, 1.0, graph.values[*output].scale)?,
             }),
             Step::Conv {
@@ -56,30 +56,30 @@ pub(super) fn build(
                     Some((factors, to)) => {
                         let pairs = on_grid(factors, scale, graph.values[*to].scale)?;
                         let (factor, offset) = pairs.into_iter().map(|[f, o]| (f, o)).unzip();
-                        Some((factor, offset, grids[*to]))
+                        Some((factor, offset, layouts[*to]))
                     }
                     None => None,
                 };
                 let stored = if *stored {
-                    Output::Grid(grids[*output])
+                    Output::Layout(layouts[*output])
                 } else {
                     Output::Nowhere(precision)
                 };
-                let channels = grids[*output].channels;
-                let end = epilogue(sum, graph, &grids, channels, scale, stored, map);
-                Packed::Conv(Box::new(pack(sum, graph, &grids, &mut weights, end)?))
+                let channels = layouts[*output].channels;
+                let end = epilogue(sum, graph, &layouts, channels, scale, stored, map);
+                Packed::Conv(Box::new(pack(sum, graph, &layouts, &mut weights, end)?))
             }
             Step::Head { sum } => {
                 let end = epilogue(
                     sum,
                     graph,
-                    &grids,
+                    &layouts,
                     weights.outputs(sum),
                     1.0,
                     Output::Labels(labels),
                     None,
                 );
-                Packed::Conv(Box::new(pack(sum, graph, &grids, &mut weights, end)?))
+                Packed::Conv(Box::new(pack(sum, graph, &layouts, &mut weights, end)?))
             }
             Step::Pool {
                 input,
@@ -90,15 +90,16 @@ pub(super) fn build(
                 stored,
                 map,
             } => Packed::Pool(Pool {
-                input: grids[*input],
+                input: layouts[*input],
                 kernel: *kernel,
                 stride: *stride,
                 padding: *padding,
-                output: stored.then_some(grids[*output]),
+                output: stored.then_some(layouts[*output]),
                 map: match map {
-                    Some((factors, to)) => {
-                        Some((affine(graph, &grids, *output, factors, *to)?, grids[*to]))
-                    }
+                    Some((factors, to)) => Some((
+                        affine(graph, &layouts, *output, factors, *to)?,
+                        layouts[*to],
+                    )),
                     None => None,
                 },
             }),
@@ -107,13 +108,13 @@ pub(super) fn build(
                 factors,
                 output,
             } => Packed::Map(Mapped {
-                input: grids[*input],
-                output: grids[*output],
-                affine: affine(graph, &grids, *input, factors, *output)?,
+                input: layouts[*input],
+                output: layouts[*output],
+                affine: affine(graph, &layouts, *input, factors, *output)?,
             }),
         };
-        let borders = step.writes().into_iter().map(|place| grids[place]);
-        steps.push((packed, borders.filter(|grid| grid.border > 0).collect()));
+        let borders = step.writes().into_iter().map(|place| layouts[place]);
+        steps.push((packed, borders.filter(|layout| layout.border > 0).collect()));
     }
     let scratch = steps.iter().map(|(step, _)| match step {
         Packed::Conv(conv) => 4 * conv.scratch(),
@@ -128,7 +129,7 @@ pub(super) fn build(
 }
 
 /// Where each value and the labels lie, and the bytes of all.
-fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, usize) {
+fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Layout>, usize, usize) {
     let mut borders = vec![0; graph.values.len()];
     for step in &graph.steps {
         let read: Vec<(Place, usize)> = match step {
@@ -142,14 +143,14 @@ fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, u
             borders[place] = padding.max(borders[place]);
         }
     }
-    let mut grids: Vec<Grid> = graph
+    let mut layouts: Vec<Layout> = graph
         .values
         .iter()
         .zip(borders)
         .map(|(value, border)| {
             let channels = plan.shape(value.id).channels;
             let [rows, cols] = size.map(|n| plan.pixels(value.id, n));
-            Grid {
+            Layout {
                 start: 0,
                 rows,
                 cols,
@@ -164,10 +165,10 @@ fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, u
             }
         })
         .collect();
-    let mut requests: Vec<Request> = grids
+    let mut requests: Vec<Request> = layouts
         .iter()
         .enumerate()
-        .map(|(value, grid)| {
+        .map(|(value, layout)| {
             let writes = |step: &Step| step.writes().contains(&value);
             let first = graph.steps.iter().position(writes);
             let last = graph
@@ -176,7 +177,7 @@ fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, u
                 .rposition(|step| step.reads().contains(&value));
             Request {
                 // A value that is only mapped needs no place.
-                bytes: if first.is_some() { grid.bytes() } else { 0 },
+                bytes: if first.is_some() { layout.bytes() } else { 0 },
                 first: first.unwrap_or(0),
                 last: last.or(first).unwrap_or(0),
             }
@@ -189,16 +190,16 @@ fn lay_out(graph: &Graph, plan: &Plan, size: [usize; 2]) -> (Vec<Grid>, usize, u
         last: end,
     });
     let (starts, bytes) = place(&requests);
-    for (grid, &start) in grids.iter_mut().zip(&starts) {
-        grid.start = start;
+    for (layout, &start) in layouts.iter_mut().zip(&starts) {
+        layout.start = start;
     }
-    (grids, starts[graph.values.len()], bytes)
+    (layouts, starts[graph.values.len()], bytes)
 }
 
 /// Bytes of a network: values, packed weights and tables, scratch for each thread. `None` if they cannot be counted.
 fn needs(
     graph: &Graph,
-    grids: &[Grid],
+    layouts: &[Layout],
     weights: &Weights,
     threads: usize,
     values: usize,
@@ -210,13 +211,13 @@ fn needs(
         };
         let window = |term: &super::graph::Term| Window {
             kernel: weights.kernel(term),
-            step: grids[term.input].step,
+            step: layouts[term.input].step,
             doubled: term.doubled,
         };
         let windows: Vec<Window> = sum.terms.iter().map(window).collect();
         let needs = Needs::of(
             &windows,
-            output_size(sum, grids, weights)?,
+            output_size(sum, layouts, weights)?,
             weights.outputs(sum),
         );
         packed = packed.checked_add(needs.packed)?;
@@ -230,12 +231,13 @@ fn needs(
 ///
 /// The plan counts an operation once. Here a sum is computed again for each value that is made of it, and a convolution as often as it
 /// stands in sums.
-fn work(graph: &Graph, grids: &[Grid], weights: &Weights) -> u64 {
+fn work(graph: &Graph, layouts: &[Layout], weights: &Weights) -> u64 {
     let of_sum = |sum: &Sum| {
-        let pixels: usize = output_size(sum, grids, weights).map_or(0, |[rows, cols]| rows * cols);
+        let pixels: usize =
+            output_size(sum, layouts, weights).map_or(0, |[rows, cols]| rows * cols);
         let outputs = weights.outputs(sum).next_multiple_of(GROUP);
         let taps = sum.terms.iter().map(|term| {
-            grids[term.input].channels.next_multiple_of(GROUP) * weights.kernel(term).pow(2)
+            layouts[term.input].channels.next_multiple_of(GROUP) * weights.kernel(term).pow(2)
         });
         (pixels as u64).saturating_mul(outputs as u64 * taps.sum::<usize>() as u64)
     };
@@ -247,9 +249,9 @@ fn work(graph: &Graph, grids: &[Grid], weights: &Weights) -> u64 {
 }
 
 /// Rows and columns of a sum's result.
-fn output_size(sum: &Sum, grids: &[Grid], weights: &Weights) -> Option<[usize; 2]> {
+fn output_size(sum: &Sum, layouts: &[Layout], weights: &Weights) -> Option<[usize; 2]> {
     let term = sum.terms.first()?;
-    let (input, kernel) = (&grids[term.input], weights.kernel(term));
+    let (input, kernel) = (&layouts[term.input], weights.kernel(term));
     Some([input.rows, input.cols].map(|n| {
         if term.doubled {
             2 * n
@@ -274,7 +276,7 @@ fn on_grid(factors: &Factors, from: f64, to: f64) -> Result<Vec<[f32; 2]>, Netwo
 
 fn affine(
     graph: &Graph,
-    grids: &[Grid],
+    layouts: &[Layout],
     from: Place,
     factors: &Factors,
     to: Place,
@@ -282,18 +284,18 @@ fn affine(
     let scale = |place: Place| graph.values[place].scale;
     let pairs = on_grid(factors, scale(from), scale(to))?;
     let (factor, offset): (Vec<f32>, Vec<f32>) = pairs.into_iter().map(|[f, o]| (f, o)).unzip();
-    Ok(Affine::new(&factor, &offset, &grids[to]))
+    Ok(Affine::new(&factor, &offset, &layouts[to]))
 }
 
 /// What follows a sum whose result is counted in steps of `scale`.
 fn epilogue(
     sum: &Sum,
     graph: &Graph,
-    grids: &[Grid],
+    layouts: &[Layout],
     channels: usize,
     scale: f64,
     output: Output,
-    map: Option<(Vec<f32>, Vec<f32>, Grid)>,
+    map: Option<(Vec<f32>, Vec<f32>, Layout)>,
 ) -> Epilogue {
     let none = Factors {
         scale: vec![1.0; channels],
@@ -309,7 +311,7 @@ fn epilogue(
         residual: sum.residual.map(|place| {
             let step = graph.values[place].scale;
             let by = factors.scale.iter().map(|s| step * s / scale);
-            (grids[place], by.collect())
+            (layouts[place], by.collect())
         }),
         relu: sum.relu,
         output,
@@ -320,7 +322,7 @@ fn epilogue(
 fn pack(
     sum: &Sum,
     graph: &Graph,
-    grids: &[Grid],
+    layouts: &[Layout],
     weights: &mut Weights,
     end: Epilogue,
 ) -> Result<Conv, NetworkError> {
@@ -328,7 +330,7 @@ fn pack(
         let (kernel, weights, scales) = weights.take(term.weight)?;
         let step = graph.values[term.input].scale;
         Ok(Term {
-            input: grids[term.input],
+            input: layouts[term.input],
             kernel,
             stride: term.stride,
             padding: term.padding,

@@ -54,6 +54,16 @@ pub enum NetworkError {
     /// The slice size does not fit, or would take too much memory or work.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The system has no memory for the values.
+    #[error(
+        "the network needs more memory for images of {rows} x {cols} pixels than there is; close other programs, or use a larger machine"
+    )]
+    Memory {
+        /// Rows asked for.
+        rows: usize,
+        /// Columns asked for.
+        cols: usize,
+    },
     /// Something in the program is not written for integers.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
@@ -117,16 +127,18 @@ impl Network {
         plan.fits(rows, cols)?;
         let set = KERNELS.within(options.kernels)?;
         let graph = graph::Graph::new(program, &tensors, &plan, f64::from(options.input_scale))?;
+        let short = || NetworkError::Memory { rows, cols };
         let built = build::build(&graph, &plan, tensors, options.size, options.threads)?;
         let team = Team::new(options.threads)
             .map_err(|e| NetworkError::Threads(options.threads, e.to_string()))?;
         Ok(Self {
             machine: Arc::new(Machine::new(set, built.steps)),
             set,
-            memory: Memory::new(built.memory),
+            memory: Memory::zeros(built.memory).ok_or_else(short)?,
             scratch: (0..team.threads())
-                .map(|_| Memory::new(built.scratch))
-                .collect(),
+                .map(|_| Memory::zeros(built.scratch))
+                .collect::<Option<_>>()
+                .ok_or_else(short)?,
             logits: None,
             team,
             rows,
@@ -139,10 +151,16 @@ impl Network {
     /// Another network with the same weights, which are shared, and memory of its own, for one thread: several slices can then be labelled
     /// at once.
     pub fn twin(&self) -> Result<Self, NetworkError> {
+        let zeros = |like: &Memory| {
+            Memory::zeros(like.len()).ok_or(NetworkError::Memory {
+                rows: self.rows,
+                cols: self.cols,
+            })
+        };
         Ok(Self {
             machine: Arc::clone(&self.machine),
-            memory: Memory::new(self.memory.len()),
-            scratch: vec![Memory::new(self.scratch[0].len())],
+            memory: zeros(&self.memory)?,
+            scratch: vec![zeros(&self.scratch[0])?],
             logits: None,
             team: Team::new(1).map_err(|e| NetworkError::Threads(1, e.to_string()))?,
             ..*self
@@ -245,7 +263,13 @@ impl LogitsModel for Network {
         let all = batch.max(1).saturating_mul(pixels);
         length("the batch of images", all, images.len())?;
         let memory = self.logits_bytes();
-        let mut logits = self.logits.take().unwrap_or_else(|| Memory::new(memory));
+        let mut logits = match self.logits.take() {
+            Some(logits) => logits,
+            None => Memory::zeros(memory).ok_or_else(|| EngineError::Device {
+                device: "cpu",
+                reason: format!("{memory} bytes of memory for logits are not to be had"),
+            })?,
+        };
         let mut found = Vec::with_capacity(all * self.classes);
         let mut done = Ok(());
         for image in images.chunks_exact(pixels) {

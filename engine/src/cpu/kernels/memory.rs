@@ -24,15 +24,16 @@ pub(crate) struct Memory {
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// `bytes` zeros, and [`SLACK`] more.
-    pub(crate) fn new(bytes: usize) -> Self {
-        let lines = (bytes + SLACK).div_ceil(ALIGNMENT);
-        Self {
-            lines: (0..lines)
-                .map(|_| UnsafeCell::new(Line([0; ALIGNMENT])))
-                .collect(),
+    /// `bytes` zeros, and [`SLACK`] more. `None` if there is no such memory.
+    pub(crate) fn zeros(bytes: usize) -> Option<Self> {
+        let count = bytes.checked_add(SLACK)?.div_ceil(ALIGNMENT);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count).ok()?;
+        lines.resize_with(count, || UnsafeCell::new(Line([0; ALIGNMENT])));
+        Some(Self {
+            lines: lines.into_boxed_slice(),
             bytes,
-        }
+        })
     }
 
     /// Bytes, the slack not counted.
@@ -69,9 +70,11 @@ pub(crate) struct Packed<T> {
 }
 
 impl<T: Copy> Packed<T> {
-    /// Copies numbers to aligned memory.
+    /// Copies numbers to aligned memory. Ends the program if there is none, as the vector they come in does.
     pub(crate) fn new(numbers: &[T]) -> Self {
-        let memory = Memory::new(std::mem::size_of_val(numbers));
+        let memory = Memory::zeros(std::mem::size_of_val(numbers)).unwrap_or_else(|| {
+            std::alloc::handle_alloc_error(std::alloc::Layout::for_value(numbers))
+        });
         // SAFETY: the memory was made for as many bytes as the numbers have, is aligned for every number type, and nobody else
         // has it yet.
         unsafe {
@@ -92,5 +95,19 @@ impl<T: Copy> Packed<T> {
 
     pub(super) const fn pointer(&self) -> *const T {
         self.memory.pointer().cast_const().cast()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_aligned_and_zero_and_what_there_is_none_of_is_refused() {
+        let mut memory = Memory::zeros(100).expect("100 bytes");
+        assert_eq!(memory.pointer().addr() % ALIGNMENT, 0);
+        assert_eq!(memory.bytes(0, 100), [0; 100]);
+        assert!(Memory::zeros(usize::MAX).is_none());
+        assert!(Memory::zeros(isize::MAX as usize - 2 * SLACK).is_none());
     }
 }

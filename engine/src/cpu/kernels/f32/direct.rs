@@ -7,12 +7,12 @@
 use super::lanes::Lanes;
 use super::product::{Product, Run, Runs};
 use super::schedule::{Share, StepCheck};
-use super::{Buffer, Finish, Grid, Job, Panels};
+use super::{Buffer, Finish, Job, Layout, Panels};
 
 /// One convolution among those whose sum is computed.
 pub(crate) struct Term {
     /// Where the top left number below the kernel lies for each output pixel.
-    pub(crate) grid: Grid,
+    pub(crate) layout: Layout,
     /// Rows of the kernel.
     pub(crate) kernel_rows: usize,
     /// Numbers below a row of the kernel: kernel columns times channels.
@@ -23,7 +23,7 @@ pub(crate) struct Term {
 
 /// A sum of convolutions.
 pub(crate) struct Direct {
-    sources: Vec<Grid>,
+    sources: Vec<Layout>,
     runs: Runs,
     weights: Buffer,
     panels: Panels,
@@ -68,7 +68,7 @@ impl Direct {
             },
         );
         Some(Self {
-            sources: terms.iter().map(|term| term.grid).collect(),
+            sources: terms.iter().map(|term| term.layout).collect(),
             runs,
             weights,
             panels,
@@ -80,9 +80,9 @@ impl Direct {
     pub(super) fn check(&self, panels: Panels) -> StepCheck {
         let [rows, cols] = self.size;
         let read = |run: &Run| {
-            let grid = self.sources[run.source];
-            let start = grid.start + run.offset;
-            Grid { start, ..grid }.extent(self.size, run.len)
+            let layout = self.sources[run.source];
+            let start = layout.start + run.offset;
+            Layout { start, ..layout }.extent(self.size, run.len)
         };
         let sound = rows * cols > 0
             && self.panels == panels

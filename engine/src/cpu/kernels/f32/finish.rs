@@ -2,12 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::lanes::Lanes;
-use super::product::Grid;
+use super::product::Layout;
 use super::{Buffer, Region};
 
 /// What is stored beside or instead of the sums: `x * scale + shift` for each channel.
 pub(crate) struct Second {
-    /// Where its first pixel begins; the grid is that of the sums.
+    /// Where its first pixel begins; the layout is that of the sums.
     pub(crate) start: usize,
     /// One number for each channel.
     pub(crate) scale: Buffer,
@@ -20,12 +20,12 @@ pub(crate) struct Second {
 /// What becomes of sums.
 pub(crate) struct Finish {
     /// Where sums are stored. `start` is that of [`Self::sums`] or else of [`Self::second`].
-    pub(crate) grid: Grid,
+    pub(crate) layout: Layout,
     /// Output channels.
     pub(crate) channels: usize,
     /// Added to each pixel, one number for each channel.
     pub(crate) bias: Option<Buffer>,
-    /// Where what is added pixel by pixel begins, in the same grid. May be the place of the sums.
+    /// Where what is added pixel by pixel begins, in the same layout. May be the place of the sums.
     pub(crate) add: Option<usize>,
     /// Whether negative sums become 0.
     pub(crate) relu: bool,
@@ -37,9 +37,9 @@ pub(crate) struct Finish {
 
 impl Finish {
     /// Only sums, as they are.
-    pub(super) const fn plain(grid: Grid, channels: usize) -> Self {
+    pub(super) const fn plain(layout: Layout, channels: usize) -> Self {
         Self {
-            grid,
+            layout,
             channels,
             bias: None,
             add: None,
@@ -51,7 +51,7 @@ impl Finish {
 
     /// What is written for an image of this size.
     pub(super) fn writes(&self, size: [usize; 2]) -> Vec<Region> {
-        let extent = self.grid.extent(size, self.channels);
+        let extent = self.layout.extent(size, self.channels);
         let sums = self.sums.then_some(extent);
         let second = self.second.iter().map(|second| Region {
             start: second.start,
@@ -62,7 +62,7 @@ impl Finish {
 
     /// What is read for an image of this size.
     pub(super) fn reads(&self, size: [usize; 2]) -> Option<Region> {
-        let extent = self.grid.extent(size, self.channels);
+        let extent = self.layout.extent(size, self.channels);
         self.add.map(|start| Region { start, ..extent })
     }
 
@@ -71,14 +71,14 @@ impl Finish {
         let fits = |buffer: &Buffer| buffer.len() >= self.channels;
         let second = self.second.as_ref();
         self.channels > 0
-            && (self.sums || second.is_some_and(|second| second.start == self.grid.start))
+            && (self.sums || second.is_some_and(|second| second.start == self.layout.start))
             && self.bias.as_ref().is_none_or(fits)
             && second.is_none_or(|second| fits(&second.scale) && fits(&second.shift))
     }
 
-    /// Where a pixel of the second result begins, from where it begins in the grid.
+    /// Where a pixel of the second result begins, from where it begins in the layout.
     const fn beside(&self, second: &Second, at: usize) -> usize {
-        at - self.grid.start + second.start
+        at - self.layout.start + second.start
     }
 
     /// What the sums of `M` pixels and `N` registers start from: bias, and what is added.
@@ -108,7 +108,8 @@ impl Finish {
             if let Some(add) = self.add {
                 for m in 0..M {
                     for n in 0..N {
-                        let from = memory.add(at[m] - self.grid.start + add + channels.at::<L>(n));
+                        let from =
+                            memory.add(at[m] - self.layout.start + add + channels.at::<L>(n));
                         sums[m][n] = sums[m][n].add(load(from, channels.count::<L, N>(n)));
                     }
                 }

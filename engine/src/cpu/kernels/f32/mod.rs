@@ -43,7 +43,7 @@ pub(crate) use finish::{Finish, Second};
 pub(crate) use flat::{Flat, FlatKind};
 pub(crate) use images::{Concat, Double, Frame, Pool};
 pub(crate) use memory::{Buffer, Region};
-pub(crate) use product::Grid;
+pub(crate) use product::Layout;
 pub(crate) use schedule::{Schedule, Step};
 pub(crate) use winograd::{Tiling, Window, Winograd, tiles};
 

@@ -16,7 +16,7 @@ const CHUNK: usize = 80 << 10;
 
 /// Where pixels of an image lie, in numbers: pixel `(row, col)` at `start + row * pitch + col * step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
+pub(crate) struct Layout {
     /// Where the first pixel begins.
     pub(crate) start: usize,
     /// From one row to the next.
@@ -25,7 +25,7 @@ pub(crate) struct Grid {
     pub(crate) step: usize,
 }
 
-impl Grid {
+impl Layout {
     /// An image of `channels` without gaps.
     pub(crate) const fn dense(start: usize, cols: usize, channels: usize) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Grid {
     }
 }
 
-/// Numbers in a row that every pixel sees, from its place in the grid of a source on.
+/// Numbers in a row that every pixel sees, from its place in the layout of a source on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) source: usize,
@@ -110,7 +110,7 @@ impl Runs {
 /// An image of sums: for each pixel and output channel, over all numbers of all runs, number times weight.
 pub(super) struct Product<'a> {
     /// Where each source's pixels begin, from `input`.
-    pub(super) sources: &'a [Grid],
+    pub(super) sources: &'a [Layout],
     pub(super) runs: &'a Runs,
     /// Panels of [`Runs::depth`] rows.
     pub(super) weights: *const f32,
@@ -233,7 +233,7 @@ impl Product<'_> {
                 [row + 1, 0]
             };
         }
-        let at = places.map(|place| finish.grid.at(place));
+        let at = places.map(|place| finish.layout.at(place));
         let channels = tile.channels;
         // SAFETY: the caller's promise.
         unsafe {

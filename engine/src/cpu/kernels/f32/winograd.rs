@@ -14,14 +14,14 @@ use super::lanes::Lanes;
 use super::product::{Product, Run, Runs};
 use super::schedule::{Share, StepCheck};
 use super::transforms::{self, KEPT, POINTS, SMALL, TILE, WINDOW};
-use super::{Buffer, Finish, Grid, Job, LINE, Panels, Region};
+use super::{Buffer, Finish, Job, LINE, Layout, Panels, Region};
 use crate::cpu::team::Member;
 
 /// An image that is convolved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     /// Where its pixels lie.
-    pub(crate) grid: Grid,
+    pub(crate) layout: Layout,
     /// Its rows and columns.
     pub(crate) size: [usize; 2],
     /// Its channels.
@@ -74,7 +74,7 @@ struct Source {
 
 struct Point {
     /// Transformed windows, in the scratch memory.
-    grids: Vec<Grid>,
+    layouts: Vec<Layout>,
     runs: Runs,
     /// Where the weights begin.
     weights: usize,
@@ -141,16 +141,16 @@ impl Winograd {
         let mut len = 0;
         for point in 0..POINTS {
             let place = [point / WINDOW, point % WINDOW];
-            let mut grids = Vec::new();
+            let mut layouts = Vec::new();
             let mut runs = Vec::new();
             for source in &sources {
                 if let Some(number) = source.window.point(place) {
                     runs.push(Run {
-                        source: grids.len(),
+                        source: layouts.len(),
                         offset: 0,
                         len: source.window.channels,
                     });
-                    grids.push(Grid {
+                    layouts.push(Layout {
                         start: source.start + number * source.pitch,
                         pitch: 0,
                         step: source.window.channels,
@@ -160,7 +160,7 @@ impl Winograd {
             let runs = Runs::new(&runs, panels);
             let depth = runs.depth();
             points.push(Point {
-                grids,
+                layouts,
                 runs,
                 weights: len,
             });
@@ -189,7 +189,7 @@ impl Winograd {
             }
         }
         let widest = windows.iter().map(|window| window.channels).max();
-        let grid = Grid {
+        let layout = Layout {
             start: 0,
             pitch: 0,
             step: channels,
@@ -197,7 +197,7 @@ impl Winograd {
         Some(Self {
             own: Self::scratch(windows, channels, tiling.block),
             sums: [start, pitch(tiling.block, channels)],
-            plain: Finish::plain(grid, channels),
+            plain: Finish::plain(layout, channels),
             zeros: Buffer::zeros(widest.unwrap_or(0))?,
             sources,
             points,
@@ -230,7 +230,9 @@ impl Winograd {
         let mut writes = self.finish.writes(self.size);
         writes.push(self.scratch);
         StepCheck {
-            reads: windows.map(|w| w.grid.extent(w.size, w.channels)).collect(),
+            reads: windows
+                .map(|w| w.layout.extent(w.size, w.channels))
+                .collect(),
             adds: self.finish.reads(self.size),
             writes,
             sound,
@@ -342,7 +344,7 @@ impl Block<'_> {
         [row, col]: [usize; 2],
     ) -> [[*const f32; N]; N] {
         let mut pixels = [[self.step.zeros.as_ptr(); N]; N];
-        let Grid { start, pitch, step } = window.grid;
+        let Layout { start, pitch, step } = window.layout;
         if row > 0 && col > 0 && row + N - 1 <= window.size[0] && col + N - 1 <= window.size[1] {
             let corner = start + (row - 1) * pitch + (col - 1) * step;
             for (i, pixels) in pixels.iter_mut().enumerate() {
@@ -448,7 +450,7 @@ impl Block<'_> {
             // SAFETY: the caller's promise; weights are packed for these kernels, point after point.
             unsafe {
                 let product = Product {
-                    sources: &point.grids,
+                    sources: &point.layouts,
                     runs: &point.runs,
                     weights: step.weights.as_ptr().add(point.weights),
                     cols: self.count,
@@ -475,7 +477,7 @@ impl Block<'_> {
             let [row, col] = self.place(slot).map(|n| n * TILE);
             let rows = TILE.min(step.size[0] - row);
             let cols = TILE.min(step.size[1] - col);
-            let corner = finish.grid.start + row * finish.grid.pitch + col * finish.grid.step;
+            let corner = finish.layout.start + row * finish.layout.pitch + col * finish.layout.step;
             // SAFETY: the caller's promise; pixels outside the image are not touched.
             unsafe {
                 let sums = self.scratch.add(start + slot * channels);
@@ -497,9 +499,9 @@ impl Block<'_> {
                         let column = transforms::output([
                             half[0][j], half[1][j], half[2][j], half[3][j], half[4][j], half[5][j],
                         ]);
-                        let top = corner + j * finish.grid.step;
+                        let top = corner + j * finish.layout.step;
                         let at: [usize; TILE] =
-                            std::array::from_fn(|i| top + i * finish.grid.pitch);
+                            std::array::from_fn(|i| top + i * finish.layout.pitch);
                         if rows == TILE {
                             let mut sums = finish.begin::<L, TILE, 1>(self.memory, at, channels);
                             for (sum, x) in sums.iter_mut().zip(column) {

@@ -25,8 +25,8 @@ use unit::Unit;
 
 pub(crate) use needs::{Needs, Window};
 
-use super::grid::{GROUP, Grid};
 use super::lanes::Kernels;
+use super::layout::{GROUP, Layout};
 use crate::cpu::kernels::memory::{Memory, Packed};
 use crate::program::Precision;
 
@@ -52,7 +52,7 @@ const TILE: usize = 24 * GROUP;
 /// One convolution of a sum.
 pub(crate) struct Term {
     /// What it reads.
-    pub(crate) input: Grid,
+    pub(crate) input: Layout,
     /// Rows and columns of the kernel.
     pub(crate) kernel: usize,
     /// Stride in pixels.
@@ -120,13 +120,13 @@ pub(crate) struct Epilogue {
     /// What is then added.
     pub(crate) offset: Vec<f64>,
     /// A value that is added, with a factor for each channel.
-    pub(crate) residual: Option<(Grid, Vec<f64>)>,
+    pub(crate) residual: Option<(Layout, Vec<f64>)>,
     /// Whether negative results become 0.
     pub(crate) relu: bool,
     /// Where the result goes.
     pub(crate) output: Output,
     /// What else is made of the result: factors, offsets, and where the bytes go.
-    pub(crate) map: Option<(Vec<f32>, Vec<f32>, Grid)>,
+    pub(crate) map: Option<(Vec<f32>, Vec<f32>, Layout)>,
 }
 
 /// Where results go.
@@ -134,7 +134,7 @@ pub(crate) enum Output {
     /// Rounded to this precision and only read by the map.
     Nowhere(Precision),
     /// Rounded and stored.
-    Grid(Grid),
+    Layout(Layout),
     /// The channels are logits: the label of each pixel, one byte each, from this byte on.
     Labels(usize),
 }
@@ -151,10 +151,10 @@ pub(crate) struct Conv {
     weights: Packed<i8>,
     factor: Packed<f32>,
     offset: Packed<f32>,
-    residual: Option<(Grid, Packed<f32>)>,
+    residual: Option<(Layout, Packed<f32>)>,
     relu: bool,
     output: Output,
-    map: Option<(Packed<f32>, Packed<f32>, Grid)>,
+    map: Option<(Packed<f32>, Packed<f32>, Layout)>,
     /// Bytes of memory it touches, and numbers of scratch it needs for each thread.
     reach: usize,
     scratch: usize,
@@ -293,7 +293,7 @@ impl Conv {
         let offset = spread(&|_, o| end.offset[o]);
         let residual = end
             .residual
-            .map(|(grid, factors)| (grid, spread(&|_, o| factors[o])));
+            .map(|(layout, factors)| (layout, spread(&|_, o| factors[o])));
         let most = |i: usize| {
             let residual = residual.as_ref().map_or(0.0, |(_, by)| by[i]);
             let [factor, offset, residual] =
@@ -303,7 +303,7 @@ impl Conv {
         if !(0..factor.len()).all(|i| is_number(most(i))) {
             return Err(Unfit::Factors);
         }
-        let residual = residual.map(|(grid, by)| (grid, Packed::new(&by)));
+        let residual = residual.map(|(layout, by)| (layout, Packed::new(&by)));
         let numbers = |v: &[f32]| {
             let mut v = v.to_vec();
             v.resize(channels[1], 0.0);
@@ -311,7 +311,7 @@ impl Conv {
         };
         let map = end
             .map
-            .map(|(factor, offset, grid)| (numbers(&factor), numbers(&offset), grid));
+            .map(|(factor, offset, layout)| (numbers(&factor), numbers(&offset), layout));
         let windows: Vec<Window> = terms.iter().map(Term::window).collect();
         let visits = visits(&windows, channels[1].min(BLOCK), panel);
         let mut conv = Self {
@@ -365,16 +365,16 @@ impl Conv {
         }
         assert!(self.factor.len() == all && self.offset.len() == all);
         assert!(self.residual.as_ref().is_none_or(|(_, by)| by.len() == all));
-        let of_map = |(factor, offset, _): &(Packed<f32>, Packed<f32>, Grid)| {
+        let of_map = |(factor, offset, _): &(Packed<f32>, Packed<f32>, Layout)| {
             factor.len() == self.channels[1] && offset.len() == self.channels[1]
         };
         assert!(self.map.as_ref().is_none_or(of_map));
         assert!(self.channels[1].is_multiple_of(GROUP));
         let mut reach = self.terms.iter().map(|t| t.input.end()).max().unwrap_or(0);
-        let residual = self.residual.as_ref().map(|(grid, _)| grid);
-        let map = self.map.as_ref().map(|(.., grid)| grid);
+        let residual = self.residual.as_ref().map(|(layout, _)| layout);
+        let map = self.map.as_ref().map(|(.., layout)| layout);
         let stored = match &self.output {
-            Output::Grid(grid) => Some(grid),
+            Output::Layout(layout) => Some(layout),
             Output::Nowhere(_) => None,
             Output::Labels(start) => {
                 assert!(self.map.is_none() && self.channels[1] == GROUP);
@@ -382,15 +382,15 @@ impl Conv {
                 None
             }
         };
-        for grid in [residual, map, stored].into_iter().flatten() {
+        for layout in [residual, map, stored].into_iter().flatten() {
             assert_eq!(
-                [grid.rows, grid.cols, grid.channels],
+                [layout.rows, layout.cols, layout.channels],
                 [size[0], size[1], self.channels[0]]
             );
-            assert_eq!(grid.step, self.channels[1]);
-            reach = reach.max(grid.end());
+            assert_eq!(layout.step, self.channels[1]);
+            reach = reach.max(layout.end());
         }
-        assert!(map.is_none_or(|grid| grid.precision == Precision::U8));
+        assert!(map.is_none_or(|layout| layout.precision == Precision::U8));
         reach
     }
 

@@ -15,8 +15,8 @@ mod avx512;
 mod avx_vnni;
 mod conv;
 mod dots;
-mod grid;
 mod lanes;
+mod layout;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
@@ -28,7 +28,7 @@ mod steps;
 mod tests;
 
 pub(crate) use conv::{Conv, Epilogue, Needs, Output, Term, Unfit, Window, is_map};
-pub(crate) use grid::{GROUP, Grid};
+pub(crate) use layout::{GROUP, Layout};
 pub(crate) use peak::peak;
 pub(crate) use steps::{Affine, Entry, Mapped, Pool};
 
@@ -81,12 +81,12 @@ pub(crate) enum Step {
 /// The steps of a network with the kernels that do them.
 pub(crate) struct Machine {
     kernels: Kernels,
-    steps: Vec<(Step, Vec<Grid>)>,
+    steps: Vec<(Step, Vec<Layout>)>,
 }
 
 impl Machine {
     /// Takes the steps of a network, each with the values whose borders it clears.
-    pub(crate) fn new(set: KernelSet, steps: Vec<(Step, Vec<Grid>)>) -> Self {
+    pub(crate) fn new(set: KernelSet, steps: Vec<(Step, Vec<Layout>)>) -> Self {
         Self {
             kernels: kernels(set),
             steps,
@@ -126,8 +126,8 @@ impl Machine {
                     }
                 }
                 if member.index + 1 == member.count {
-                    for grid in borders {
-                        steps::clear_border(grid, memory);
+                    for layout in borders {
+                        steps::clear_border(layout, memory);
                     }
                 }
                 member.wait();

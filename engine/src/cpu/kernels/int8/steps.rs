@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use super::grid::{GROUP, Grid};
 use super::lanes::{Kernels, Map, Origin};
+use super::layout::{GROUP, Layout};
 use super::portable::TO_INTEGER;
 use crate::cpu::kernels::memory::{Memory, Packed};
 use crate::program::Precision;
@@ -11,7 +11,7 @@ use crate::program::Precision;
 /// The image as bytes: `round(limit(x * factor + offset))` for each channel.
 pub(crate) struct Entry {
     /// Where it goes.
-    pub(crate) output: Grid,
+    pub(crate) output: Layout,
     /// A factor and an offset for each channel.
     pub(crate) channels: Vec<[f32; 2]>,
 }
@@ -19,17 +19,17 @@ pub(crate) struct Entry {
 impl Entry {
     /// Writes some of the rows of an image `[rows, cols]`.
     pub(super) fn run(&self, memory: &Memory, image: &[f32], rows: std::ops::Range<usize>) {
-        let grid = &self.output;
-        assert!(memory.len() >= grid.end() && image.len() == grid.rows * grid.cols);
-        assert!(self.channels.len() == grid.step && grid.precision == Precision::U8);
+        let layout = &self.output;
+        assert!(memory.len() >= layout.end() && image.len() == layout.rows * layout.cols);
+        assert!(self.channels.len() == layout.step && layout.precision == Precision::U8);
         for y in rows {
             // SAFETY: the row lies in the value, which lies in the memory, and no other thread writes it.
             let row = unsafe {
-                let first = memory.pointer().add(grid.at(y, 0));
-                std::slice::from_raw_parts_mut(first, grid.cols * grid.step)
+                let first = memory.pointer().add(layout.at(y, 0));
+                std::slice::from_raw_parts_mut(first, layout.cols * layout.step)
             };
-            let pixels = &image[y * grid.cols..(y + 1) * grid.cols];
-            for (bytes, &x) in row.chunks_exact_mut(grid.step).zip(pixels) {
+            let pixels = &image[y * layout.cols..(y + 1) * layout.cols];
+            for (bytes, &x) in row.chunks_exact_mut(layout.step).zip(pixels) {
                 for (byte, &[factor, offset]) in bytes.iter_mut().zip(&self.channels) {
                     let x = (x * factor + offset).clamp(0.0, 255.0);
                     *byte = ((x + TO_INTEGER) - TO_INTEGER) as u8;
@@ -47,7 +47,7 @@ pub(crate) struct Affine {
 
 impl Affine {
     /// Fills up the channels of `to`.
-    pub(crate) fn new(factor: &[f32], offset: &[f32], to: &Grid) -> Self {
+    pub(crate) fn new(factor: &[f32], offset: &[f32], to: &Layout) -> Self {
         let fill = |numbers: &[f32]| {
             assert_eq!(numbers.len(), to.channels);
             let mut numbers = numbers.to_vec();
@@ -78,9 +78,9 @@ impl Affine {
 /// Bytes from another value, number by number.
 pub(crate) struct Mapped {
     /// What is read.
-    pub(crate) input: Grid,
+    pub(crate) input: Layout,
     /// Where it goes.
-    pub(crate) output: Grid,
+    pub(crate) output: Layout,
     /// What is done.
     pub(crate) affine: Affine,
 }
@@ -114,7 +114,7 @@ impl Mapped {
 /// The largest byte of each window, and what is made of it.
 pub(crate) struct Pool {
     /// What is read. Its border is zeros, which never win.
-    pub(crate) input: Grid,
+    pub(crate) input: Layout,
     /// Rows and columns of the window.
     pub(crate) kernel: usize,
     /// Stride in pixels.
@@ -122,9 +122,9 @@ pub(crate) struct Pool {
     /// Padding in pixels, within the input's border.
     pub(crate) padding: usize,
     /// Where the largest bytes go, if anywhere.
-    pub(crate) output: Option<Grid>,
+    pub(crate) output: Option<Layout>,
     /// What else is made of them.
-    pub(crate) map: Option<(Affine, Grid)>,
+    pub(crate) map: Option<(Affine, Layout)>,
 }
 
 impl Pool {
@@ -144,14 +144,14 @@ impl Pool {
         let cols = (from.cols + 2 * self.padding - self.kernel) / self.stride + 1;
         let places = [
             self.output.as_ref(),
-            self.map.as_ref().map(|(_, grid)| grid),
+            self.map.as_ref().map(|(_, layout)| layout),
         ];
-        for grid in places.into_iter().flatten() {
+        for layout in places.into_iter().flatten() {
             assert_eq!(
-                [grid.rows, grid.cols, grid.step],
+                [layout.rows, layout.cols, layout.step],
                 [self.rows(), cols, from.step]
             );
-            assert!(memory.len() >= grid.end() && grid.precision == Precision::U8);
+            assert!(memory.len() >= layout.end() && layout.precision == Precision::U8);
         }
         assert!(
             memory.len() >= from.end()
@@ -177,17 +177,17 @@ impl Pool {
                             *largest = byte.max(*largest);
                         }
                     }
-                    if let Some(grid) = &self.output {
+                    if let Some(layout) = &self.output {
                         // SAFETY: the pixel lies in the output, and `count` channels from the first are its own.
                         unsafe {
-                            let to = memory.pointer().add(grid.at(y, x) + first);
+                            let to = memory.pointer().add(layout.at(y, x) + first);
                             std::ptr::copy_nonoverlapping(largest.as_ptr(), to, count);
                         }
                     }
-                    if let Some((affine, grid)) = &self.map {
+                    if let Some((affine, layout)) = &self.map {
                         // SAFETY: as above; the tables have as many channels as the value.
                         unsafe {
-                            let all = affine.to(memory.pointer().add(grid.at(y, x) + first));
+                            let all = affine.to(memory.pointer().add(layout.at(y, x) + first));
                             let map = Map {
                                 factor: all.factor.add(first),
                                 offset: all.offset.add(first),
@@ -203,22 +203,22 @@ impl Pool {
 }
 
 /// Writes the zeros around a value.
-pub(super) fn clear_border(grid: &Grid, memory: &Memory) {
-    assert!(memory.len() >= grid.end());
-    let (row, edge) = (grid.row(), grid.border * grid.pixel());
+pub(super) fn clear_border(layout: &Layout, memory: &Memory) {
+    assert!(memory.len() >= layout.end());
+    let (row, edge) = (layout.row(), layout.border * layout.pixel());
     // SAFETY: all runs lie in the value, which lies in the memory; no other thread writes them.
     let clear = |at: usize, bytes: usize| unsafe {
-        std::ptr::write_bytes(memory.pointer().add(grid.start + at), 0, bytes);
+        std::ptr::write_bytes(memory.pointer().add(layout.start + at), 0, bytes);
     };
-    if grid.border == 0 {
+    if layout.border == 0 {
         return;
     }
-    clear(0, grid.border * row + edge);
-    for y in grid.border..grid.border + grid.rows {
+    clear(0, layout.border * row + edge);
+    for y in layout.border..layout.border + layout.rows {
         // The end of one row and the beginning of the next.
         let end = (y + 1) * row - edge;
         clear(end, 2 * edge);
     }
-    let bottom = (grid.border + grid.rows) * row;
-    clear(bottom, grid.border * row);
+    let bottom = (layout.border + layout.rows) * row;
+    clear(bottom, layout.border * row);
 }

@@ -1,10 +1,10 @@
 //! The order in which a sum's weights are used, and how its work is divided so that they stay in the cache.
 
-use super::{BLOCK, Grid, Packed, RUNS, Term, Window};
+use super::{BLOCK, Layout, Packed, RUNS, Term, Window};
 
 /// Where a term's weights lie.
 pub(super) struct Packing {
-    pub(super) input: Grid,
+    pub(super) input: Layout,
     pub(super) stride: usize,
     pub(super) padding: usize,
     pub(super) doubled: bool,

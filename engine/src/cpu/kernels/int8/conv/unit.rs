@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::packing::Pass;
-use super::{BLOCK, Conv, GROUP, Grid, Output, RUNS};
+use super::{BLOCK, Conv, GROUP, Layout, Output, RUNS};
 use crate::cpu::kernels::int8::dots::Run;
 use crate::cpu::kernels::int8::lanes::{Finish, Kernels, Map, Residual, Target, Tile};
 use crate::program::{Precision, argmax_pixel};
@@ -152,30 +152,36 @@ impl Unit<'_> {
         let mut labels = [0.0_f32; GROUP * GROUP];
         // SAFETY: the pixel lies in each of the values, the channels in each of the tables.
         unsafe {
-            let place = |grid: &Grid| self.base.add(grid.at(row, col) + self.first * grid.size());
+            let place = |layout: &Layout| {
+                self.base
+                    .add(layout.at(row, col) + self.first * layout.size())
+            };
             let residual = match &conv.residual {
                 None => Residual::None,
-                Some((grid, by)) => {
+                Some((layout, by)) => {
                     let by = by.pointer().add(factors);
-                    match grid.precision {
+                    match layout.precision {
                         Precision::I16 => Residual::I16(
-                            place(grid).cast::<i16>().cast_const(),
-                            spread * grid.step,
+                            place(layout).cast::<i16>().cast_const(),
+                            spread * layout.step,
                             by,
                         ),
                         Precision::U8 => {
-                            Residual::U8(place(grid).cast_const(), spread * grid.step, by)
+                            Residual::U8(place(layout).cast_const(), spread * layout.step, by)
                         }
                     }
                 }
             };
             let (raw, precision) = match &conv.output {
                 Output::Nowhere(precision) => (Target::None, *precision),
-                Output::Grid(grid) => match grid.precision {
-                    Precision::U8 => (Target::U8(place(grid), spread * grid.step), grid.precision),
+                Output::Layout(layout) => match layout.precision {
+                    Precision::U8 => (
+                        Target::U8(place(layout), spread * layout.step),
+                        layout.precision,
+                    ),
                     Precision::I16 => (
-                        Target::I16(place(grid).cast(), spread * grid.step),
-                        grid.precision,
+                        Target::I16(place(layout).cast(), spread * layout.step),
+                        layout.precision,
                     ),
                 },
                 Output::Labels(_) => (Target::Floats(labels.as_mut_ptr(), GROUP), Precision::I16),
@@ -198,11 +204,11 @@ impl Unit<'_> {
                         to: std::ptr::null_mut(),
                         step: 0,
                     },
-                    Some((factor, offset, grid)) => Map {
+                    Some((factor, offset, layout)) => Map {
                         factor: factor.pointer().add(self.first),
                         offset: offset.pointer().add(self.first),
-                        to: place(grid),
-                        step: spread * grid.step,
+                        to: place(layout),
+                        step: spread * layout.step,
                     },
                 },
             };

@@ -38,7 +38,7 @@ struct Case {
 
 /// A memory that holds these bytes.
 fn memory(bytes: &[u8]) -> Memory {
-    let memory = Memory::new(bytes.len());
+    let memory = Memory::zeros(bytes.len()).expect("memory");
     // SAFETY: it was made for as many bytes, and nobody else has it yet.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), memory.pointer(), bytes.len()) };
     memory
@@ -66,7 +66,7 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
         let rest = noise.pick(&[0, stride - 1]);
         let from = size.map(|n| (n - 1) * stride + kernel + rest - 2 * padding);
         let from = if this_doubled { small } else { from };
-        let input = places.grid(from, depth, padding + noise.pick(&[0, 1, 2]), Precision::U8);
+        let input = places.layout(from, depth, padding + noise.pick(&[0, 1, 2]), Precision::U8);
         let kernels = if this_doubled { 4 } else { 1 };
         let count = kernels * channels * depth * kernel * kernel;
         taps += depth * kernel * kernel;
@@ -138,12 +138,12 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
     // Garbage wherever it must not matter: behind the channels that count, and in what will be written.
     let mut before: Vec<u8> = (0..end).map(|_| noise.next() as u8).collect();
     for term in &terms {
-        let grid = &term.input;
-        before[grid.start..grid.end()].fill(0);
-        for pixel in 0..grid.rows * grid.cols {
-            let at = grid.at(pixel / grid.cols, pixel % grid.cols);
-            for (c, byte) in before[at..at + grid.step].iter_mut().enumerate() {
-                *byte = if c < grid.channels {
+        let layout = &term.input;
+        before[layout.start..layout.end()].fill(0);
+        for pixel in 0..layout.rows * layout.cols {
+            let at = layout.at(pixel / layout.cols, pixel % layout.cols);
+            for (c, byte) in before[at..at + layout.step].iter_mut().enumerate() {
+                *byte = if c < layout.channels {
                     kind.byte(&mut noise)
                 } else {
                     255
@@ -159,9 +159,9 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
         for o in 0..channels {
             let sum = sum(&terms, &before, channels, doubled, [row, col], o);
             let mut x = sum as f32 * factor(row, col, o) + offset[o] as f32;
-            if let Some(grid) = &residual {
-                x += number(&before, grid, row, col, o) as f32 * by[o] as f32;
-                reached.insert(format!("residual {:?}", grid.precision));
+            if let Some(layout) = &residual {
+                x += number(&before, layout, row, col, o) as f32 * by[o] as f32;
+                reached.insert(format!("residual {:?}", layout.precision));
             }
             if labels {
                 logits[pixel * GROUP + o] = x;
@@ -171,19 +171,19 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
             if x < low || x > high {
                 reached.insert(format!("beyond {precision:?}"));
             }
-            if let Some(grid) = &written {
-                let at = grid.at(row, col) + o * grid.size();
-                wanted[at..at + grid.size()]
-                    .copy_from_slice(&(q as i32).to_le_bytes()[..grid.size()]);
+            if let Some(layout) = &written {
+                let at = layout.at(row, col) + o * layout.size();
+                wanted[at..at + layout.size()]
+                    .copy_from_slice(&(q as i32).to_le_bytes()[..layout.size()]);
             }
-            if let Some(grid) = &map {
-                wanted[grid.at(row, col) + o] =
+            if let Some(layout) = &map {
+                wanted[layout.at(row, col) + o] =
                     round(q * affine[0][o] + affine[1][o], [0.0, 255.0]) as u8;
             }
         }
-        for grid in [&written, &map].into_iter().flatten() {
-            let at = grid.at(row, col);
-            wanted[at + channels * grid.size()..at + grid.pixel()].fill(0);
+        for layout in [&written, &map].into_iter().flatten() {
+            let at = layout.at(row, col);
+            wanted[at + channels * layout.size()..at + layout.pixel()].fill(0);
         }
         if labels {
             wanted[places.0 + pixel] = argmax_pixel(&logits[pixel * GROUP..][..channels]);
@@ -197,14 +197,14 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
         channels,
         gain,
         offset,
-        residual: residual.map(|grid| (grid, by)),
+        residual: residual.map(|layout| (layout, by)),
         relu,
         output: match written {
-            Some(grid) => Output::Grid(grid),
+            Some(layout) => Output::Layout(layout),
             None if labels => Output::Labels(places.0),
             None => Output::Nowhere(precision),
         },
-        map: map.map(|grid| (affine[0].clone(), affine[1].clone(), grid)),
+        map: map.map(|layout| (affine[0].clone(), affine[1].clone(), layout)),
     };
     // Whatever a core's cache holds, sums are the same.
     let panel = noise.pick(&[1 << 10, 20 << 10, 144 << 10, 288 << 10]);
@@ -221,9 +221,9 @@ fn check(case: &Case, reached: &mut BTreeSet<String>) {
     for (name, kernels) in all_kernels() {
         for threads in [1, 3] {
             let mut found = memory(&before);
-            let mut found_logits = Memory::new(4 * pixels * GROUP);
+            let mut found_logits = Memory::zeros(4 * pixels * GROUP).expect("memory");
             for index in 0..threads {
-                let scratch = Memory::new(4 * conv.scratch());
+                let scratch = Memory::zeros(4 * conv.scratch()).expect("memory");
                 let of = [index, threads];
                 conv.run(
                     &kernels,

@@ -1,6 +1,6 @@
 //! Numbers to test with, and what they add up to.
 
-use super::super::{GROUP, Grid, Term};
+use super::super::{GROUP, Layout, Term};
 use crate::program::Precision;
 
 /// Numbers that look random (`SplitMix64`).
@@ -71,19 +71,19 @@ impl Kind {
 pub(super) struct Places(pub(super) usize);
 
 impl Places {
-    pub(super) fn grid(
+    pub(super) fn layout(
         &mut self,
         [rows, cols]: [usize; 2],
         channels: usize,
         border: usize,
         precision: Precision,
-    ) -> Grid {
+    ) -> Layout {
         let step = if channels < 3 && precision == Precision::U8 {
             channels
         } else {
             channels.next_multiple_of(GROUP)
         };
-        let grid = Grid {
+        let layout = Layout {
             start: self.0,
             rows,
             cols,
@@ -92,8 +92,8 @@ impl Places {
             border,
             precision,
         };
-        self.0 = grid.end().next_multiple_of(64);
-        grid
+        self.0 = layout.end().next_multiple_of(64);
+        layout
     }
 
     /// One that kernels write, and so never has the layout of an image.
@@ -102,16 +102,16 @@ impl Places {
         size: [usize; 2],
         channels: usize,
         precision: Precision,
-    ) -> Grid {
-        let mut grid = self.grid(size, channels.max(3), 1, precision);
-        grid.channels = channels;
-        grid
+    ) -> Layout {
+        let mut layout = self.layout(size, channels.max(3), 1, precision);
+        layout.channels = channels;
+        layout
     }
 }
 
-pub(super) fn number(bytes: &[u8], grid: &Grid, row: usize, col: usize, channel: usize) -> i32 {
-    let at = grid.at(row, col) + channel * grid.size();
-    match grid.precision {
+pub(super) fn number(bytes: &[u8], layout: &Layout, row: usize, col: usize, channel: usize) -> i32 {
+    let at = layout.at(row, col) + channel * layout.size();
+    match layout.precision {
         Precision::U8 => i32::from(bytes[at]),
         Precision::I16 => i32::from(i16::from_le_bytes([bytes[at], bytes[at + 1]])),
     }

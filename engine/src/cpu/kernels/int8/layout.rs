@@ -7,7 +7,7 @@ use crate::program::Precision;
 /// Channels are filled up with zeros to whole registers, so that kernels never meet a part of one; only an image of one or two channels
 /// is kept as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
+pub(crate) struct Layout {
     /// Bytes from the beginning of the memory.
     pub(crate) start: usize,
     /// Rows without the border.
@@ -27,7 +27,7 @@ pub(crate) struct Grid {
 /// Output channels are computed in groups of this many.
 pub(crate) const GROUP: usize = 16;
 
-impl Grid {
+impl Layout {
     /// Bytes of an element.
     pub(crate) const fn size(&self) -> usize {
         match self.precision {
