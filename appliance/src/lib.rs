@@ -27,6 +27,7 @@ pub mod desk;
 pub mod erase;
 pub mod export;
 pub mod failure;
+pub mod fault;
 pub mod fhir;
 pub mod health;
 pub mod history;

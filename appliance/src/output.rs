@@ -354,7 +354,7 @@ mod tests {
         }
         let refused = Destination::check(out, false).expect_err("not empty");
         assert_eq!(refused.exit, Exit::Output);
-        assert!(refused.remedy.contains("--force"), "{refused}");
+        assert!(refused.told.remedy.contains("--force"), "{refused}");
 
         let staging = Destination::check(out, true)
             .and_then(|free| free.stage())
@@ -387,9 +387,15 @@ mod tests {
         let work = home.path().join("work");
         fs::write(&work, b"a file").expect("written");
         let refused = Destination::on_box(&work.join("results")).expect_err("below a file");
-        assert_eq!(refused.remedy, "check the disk of the folder box.state");
+        assert_eq!(
+            refused.told.remedy,
+            "check the disk of the folder box.state"
+        );
         let refused = Destination::on_box(&work).expect_err("a file");
-        assert_eq!(refused.remedy, "check the disk of the folder box.state");
+        assert_eq!(
+            refused.told.remedy,
+            "check the disk of the folder box.state"
+        );
         fs::remove_file(&work).expect("removed");
         let staging = Destination::on_box(&work.join("results"))
             .and_then(|free| free.stage())
@@ -399,7 +405,7 @@ mod tests {
             staging.write(LABELS, b"x").expect_err("it is gone"),
             staging.commit().expect_err("it is gone"),
         ] {
-            assert!(refused.remedy.contains("box.state"), "{refused}");
+            assert!(refused.told.remedy.contains("box.state"), "{refused}");
         }
         for kind in [
             io::ErrorKind::PermissionDenied,
@@ -407,7 +413,7 @@ mod tests {
             io::ErrorKind::StorageFull,
             io::ErrorKind::QuotaExceeded,
         ] {
-            let told = |remedies| unwritable(&work, &kind.into(), remedies).remedy;
+            let told = |remedies| unwritable(&work, &kind.into(), remedies).told.remedy;
             assert!(told(Remedies::CommandLine).contains("--out"), "{kind}");
             let on_box = told(Remedies::Box);
             assert!(

@@ -10,6 +10,7 @@ use nephrobox_shared::report::{Report, SliceAreas};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::fault::{Fault, FaultCode};
 use crate::pulse::Pulse;
 
 /// Results that are kept for showing.
@@ -211,17 +212,6 @@ impl SlotState {
     }
 }
 
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// A stable short name, such as `disk_full`.
-    pub code: String,
-    /// What is wrong and what to do.
-    pub message: String,
-    /// Whether the box takes no scans because of it.
-    pub blocks: bool,
-}
-
 /// Counts since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
@@ -252,18 +242,18 @@ impl Snapshot {
 
     /// Raises a fault; one of the same code is replaced.
     pub fn raise(&mut self, fault: Fault) {
-        self.clear(&fault.code);
+        self.clear(fault.code);
         self.faults.push(fault);
     }
 
     /// Whether a fault of this code is raised.
     #[must_use]
-    pub fn has_fault(&self, code: &str) -> bool {
+    pub fn has_fault(&self, code: FaultCode) -> bool {
         self.faults.iter().any(|fault| fault.code == code)
     }
 
     /// Takes a fault back.
-    pub fn clear(&mut self, code: &str) {
+    pub fn clear(&mut self, code: FaultCode) {
         self.faults.retain(|fault| fault.code != code);
     }
 }
@@ -298,7 +288,7 @@ impl Shared {
 
     /// Whether a fault of this code is raised.
     #[must_use]
-    pub fn has_fault(&self, code: &str) -> bool {
+    pub fn has_fault(&self, code: FaultCode) -> bool {
         self.state.borrow().has_fault(code)
     }
 
@@ -348,15 +338,11 @@ mod tests {
     fn a_fault_is_raised_once_and_results_do_not_grow() {
         let mut state = Snapshot::default();
         for message in ["old", "new"] {
-            state.raise(Fault {
-                code: "disk_full".into(),
-                message: message.into(),
-                blocks: true,
-            });
+            state.raise(Fault::new(FaultCode::DiskFull, message));
         }
         assert_eq!(state.faults.len(), 1);
         assert_eq!(state.faults[0].message, "new");
-        state.clear("disk_full");
+        state.clear(FaultCode::DiskFull);
         assert!(state.faults.is_empty());
         for index in 0..20 {
             state.push_result(ResultSummary {

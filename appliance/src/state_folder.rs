@@ -60,6 +60,6 @@ mod tests {
         std::fs::write(&file, "").expect("written");
         let failure = folder(Some(&file.join("state"))).expect_err("below a file");
         assert_eq!(failure.exit, Exit::Output);
-        assert!(failure.remedy.contains("--state"), "{failure}");
+        assert!(failure.told.remedy.contains("--state"), "{failure}");
     }
 }

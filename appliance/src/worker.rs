@@ -305,7 +305,7 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
     }
 
     fn blame(&mut self, id: ScanId, failure: &Failure) -> Result<Turn, SpoolError> {
-        let reason = format!("{}; {}", failure.what, failure.remedy);
+        let reason = failure.told.short();
         match failure.exit {
             Exit::Input => {
                 self.spool.failed(id, &reason)?;

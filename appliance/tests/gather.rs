@@ -487,7 +487,7 @@ fn a_localiser_alone_is_no_scan_and_a_damaged_series_becomes_an_error_report() {
     let refused = nephrobox::scan::open(&work.scan)
         .err()
         .expect("no position");
-    assert!(refused.what.contains("Image Position"), "{refused}");
+    assert!(refused.told.what.contains("Image Position"), "{refused}");
 }
 
 #[test]

@@ -155,6 +155,9 @@ fn a_report_is_read_from_its_file_or_its_folder_and_nothing_else() {
     assert_eq!(history::read(home.path()).expect("a report"), report);
     std::fs::write(&file, b"[1, 2]").expect("written");
     let refused = history::read(home.path()).expect_err("no report");
-    assert!(refused.what.contains("no report of nephrobox"), "{refused}");
+    assert!(
+        refused.told.what.contains("no report of nephrobox"),
+        "{refused}"
+    );
     assert!(history::read(&home.path().join("nowhere")).is_err());
 }

@@ -18,6 +18,7 @@ use nephrobox::audit::{self, Line, What, Who};
 use nephrobox::cli::{self, Cli};
 use nephrobox::desk::BoxDesk;
 use nephrobox::failure::Failure;
+use nephrobox::fault::FaultCode;
 use nephrobox::run::Appliance;
 use nephrobox::storage::Folder;
 use nephrobox_imaging::LabelReader;
@@ -232,7 +233,7 @@ async fn what_is_too_old_is_erased_once_a_destination_has_it_and_a_fault_says_so
     let_time_pass(&home, 86_400);
     let appliance = home.start_with(&more).await;
     let state = until(&appliance, "the fault", |state| {
-        state.has_fault("retention_waits")
+        state.has_fault(FaultCode::RetentionWaits)
     })
     .await;
     assert_eq!(state.results.len(), 1, "nobody has it, so it is kept");
@@ -241,7 +242,7 @@ async fn what_is_too_old_is_erased_once_a_destination_has_it_and_a_fault_says_so
     assert_eq!(confirmed, Ok(Reply::Done));
     let state = until(&appliance, "erased", |state| state.results.is_empty()).await;
     until(&appliance, "the fault is gone", |state| {
-        !state.has_fault("retention_waits")
+        !state.has_fault(FaultCode::RetentionWaits)
     })
     .await;
     assert_eq!(state.counters.failed, 0);

@@ -40,7 +40,11 @@ impl Setting {
             before,
             "something was left behind: {failure}"
         );
-        for sentence in [&failure.what, &failure.place, &failure.remedy] {
+        for sentence in [
+            &failure.told.what,
+            &failure.told.place,
+            &failure.told.remedy,
+        ] {
             assert!(!sentence.trim().is_empty(), "{failure:?}");
             assert!(!sentence.contains('\n'), "{failure:?}");
         }
@@ -186,7 +190,7 @@ fn every_disaster_has_its_exit_code_and_leaves_nothing() {
         spoil(&mut setting);
         let failure = setting.refused();
         assert_eq!(failure.exit, exit, "{name}: {failure}");
-        assert!(failure.what.contains(word), "{name}: {failure}");
+        assert!(failure.told.what.contains(word), "{name}: {failure}");
         eprintln!("{name}\n{failure}\n");
     }
 }

@@ -357,7 +357,7 @@ fn an_earlier_report_is_compared_if_it_is_of_the_same_patient() {
     let mut missing = args(&scan, &model, &home.path().join("missing"));
     missing.earlier = Some(home.path().join("nowhere"));
     let refused = segment::run(&missing, &mut Vec::new()).expect_err("there is none");
-    assert!(refused.what.contains("earlier report"), "{refused}");
+    assert!(refused.told.what.contains("earlier report"), "{refused}");
     assert!(!missing.out.exists(), "refused before the work");
 }
 
@@ -375,7 +375,7 @@ fn force_replaces_the_results_and_nothing_else() {
         raw(Order::KITS, Declared::Sform, I16, |_| 40.0).save(home.path().join("empty.nii.gz"));
     let mut again = args(&empty, &model, &out);
     let refused = segment::run(&again, &mut Vec::new()).expect_err("there are results already");
-    assert!(refused.remedy.contains("--force"), "{refused}");
+    assert!(refused.told.remedy.contains("--force"), "{refused}");
     assert_eq!(read_report(&out).input.file, "full.nii.gz", "untouched");
 
     again.force = true;

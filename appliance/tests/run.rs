@@ -12,9 +12,10 @@ use nephrobox::audit::{
     self,
     What::{Confirmed, Received, Reported, Sent, Started},
 };
+use nephrobox::fault::FaultCode;
 use nephrobox::health::{metrics, readiness};
 use nephrobox::logs::Logs;
-use nephrobox::run::{Appliance, FELL_BACK};
+use nephrobox::run::Appliance;
 use nephrobox::slots::{Trial, TrialError};
 use nephrobox::snapshot::{Activity, SlotState, Snapshot};
 use nephrobox::storage::Folder;
@@ -126,7 +127,7 @@ async fn a_model_that_fails_its_self_test_is_told_of_by_panel_and_the_next_repor
     home.install(&home.small_model(2, false));
     let appliance = home.start().await;
     let state = until(&appliance, "the verdict", |state| {
-        state.has_fault(FELL_BACK)
+        state.has_fault(FaultCode::ModelFellBack)
     })
     .await;
     assert_eq!(state.slots[1].state, SlotState::Bad);
@@ -166,7 +167,7 @@ async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the
     let appliance = home.start().await;
     let message = |state: &Snapshot| {
         let mut faults = state.faults.iter();
-        let fault = faults.find(|fault| fault.code == FELL_BACK);
+        let fault = faults.find(|fault| fault.code == FaultCode::ModelFellBack);
         fault.map(|fault| fault.message.clone())
     };
     let state = until(&appliance, "the fault", |state| {
@@ -175,7 +176,11 @@ async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the
     })
     .await;
     assert!(readiness(&state).ready, "{:?}", readiness(&state));
-    assert!(!state.has_fault("model_unusable"), "{:?}", state.faults);
+    assert!(
+        !state.has_fault(FaultCode::ModelUnusable),
+        "{:?}",
+        state.faults
+    );
     assert_eq!(state.active_model, state.slots[0].model);
     let said = message(&state).expect("the fault");
     for (number, told) in [(1, true), (2, false)] {
@@ -188,7 +193,7 @@ async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the
         let first = state.results[0].first_warning.clone();
         assert_eq!(first == Some(said.clone()), told, "{first:?}");
         assert!(
-            state.has_fault(FELL_BACK),
+            state.has_fault(FaultCode::ModelFellBack),
             "the page says it as long as it is so"
         );
     }
@@ -197,7 +202,6 @@ async fn a_confirmed_model_that_does_not_run_any_more_is_told_of_by_page_and_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_fails_is_shown_until_it_works_however_well_the_others_do() {
-    const FAULT: &str = "destination_failed";
     let home = Home::new();
     home.install(&home.small_model(1, true));
     // A file lies where the folder should be.
@@ -214,18 +218,25 @@ async fn a_destination_that_fails_is_shown_until_it_works_however_well_the_other
         .await;
     home.drop_in("case.nii", &home.phantom(1));
     until(&appliance, "the fault", |state| {
-        state.counters.delivered == 1 && state.has_fault(FAULT)
+        state.counters.delivered == 1 && state.has_fault(FaultCode::DestinationFailed)
     })
     .await;
     home.drop_in("case.nii", &home.phantom(2));
     let watched = until(&appliance, "the second one", |state| {
-        state.counters.delivered == 2 || !state.has_fault(FAULT)
+        state.counters.delivered == 2 || !state.has_fault(FaultCode::DestinationFailed)
     })
     .await;
-    assert!(watched.has_fault(FAULT), "{:?}", watched.faults);
+    assert!(
+        watched.has_fault(FaultCode::DestinationFailed),
+        "{:?}",
+        watched.faults
+    );
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let state = appliance.shared().get();
-    let fault = state.faults.iter().find(|fault| fault.code == FAULT);
+    let fault = state
+        .faults
+        .iter()
+        .find(|fault| fault.code == FaultCode::DestinationFailed);
     let message = &fault.expect("it fails as before").message;
     assert!(
         message.contains("blocked") && !message.contains("open/"),
@@ -234,7 +245,7 @@ async fn a_destination_that_fails_is_shown_until_it_works_however_well_the_other
 
     fs::remove_file(home.path("blocked")).expect("removed");
     let state = until(&appliance, "all delivered", |state| {
-        state.counters.delivered == 4 && !state.has_fault(FAULT)
+        state.counters.delivered == 4 && !state.has_fault(FaultCode::DestinationFailed)
     })
     .await;
     assert_eq!(state.faults, []);

@@ -563,7 +563,7 @@ fn count(progress: &mut Counting) -> (u64, Result<(), String>) {
     let options = Options::default();
     let report = job::run(reader, &mut models, package, options, &out, progress);
     let bytes = fs::metadata(&path).expect("a file").len();
-    (bytes, report.map(drop).map_err(|failure| failure.what))
+    (bytes, report.map(drop).map_err(|failure| failure.told.what))
 }
 
 /// Four gigabytes on a card that gives 30 MB a second take longer than systemd waits for a sign of life.

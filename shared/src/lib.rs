@@ -11,6 +11,7 @@
 //! * [`package`]: the `.nbx` model package, read without copying.
 //! * `moment` (feature `alloc`): moments as text.
 //! * `report` (feature `alloc`): the report of one scan as plain structs.
+//! * `told` (feature `alloc`): a failure in three sentences.
 //! * `words` (feature `alloc`): words of others made fit to be shown.
 //!
 //! The crate is `no_std` and never names `std`. What needs a heap stands behind the feature `alloc`. Arithmetic is
@@ -30,5 +31,7 @@ pub mod package;
 pub mod preprocess;
 #[cfg(feature = "alloc")]
 pub mod report;
+#[cfg(feature = "alloc")]
+pub mod told;
 #[cfg(feature = "alloc")]
 pub mod words;

@@ -82,7 +82,10 @@ mod tests {
         let ask = |asks, mut answer: &[u8]| {
             let mut question = Vec::new();
             let meant = confirm("00000042-9f86d081", asks, &mut answer, &mut question);
-            (meant.map_err(|failure| failure.what), question.len() > 40)
+            (
+                meant.map_err(|failure| failure.told.what),
+                question.len() > 40,
+            )
         };
         for yes in ["y\n", "YES\n", " yes "] {
             assert_eq!(ask(true, yes.as_bytes()), (Ok(()), true));

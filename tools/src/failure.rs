@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use nephrobox_shared::words;
+use nephrobox_shared::{told::Told, words};
 
 use serde_json::json;
 
@@ -106,40 +106,29 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A failed command, told in three sentences.
+/// A failed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
     /// The error code: one stable word, more precise than the exit code where that is possible.
     pub code: &'static str,
-    /// What is wrong.
-    pub what: String,
-    /// Where it is wrong.
-    pub place: String,
-    /// What to do about it.
-    pub remedy: String,
+    /// What is wrong, where, and what to do.
+    pub told: Told,
 }
 
 impl Failure {
-    /// A failure from its three sentences, with the exit's own error code. They are made fit to be shown: file names and other people's words
-    /// may be in them.
+    /// A failure from its three sentences, with the exit's own error code.
     pub fn new(
         exit: Exit,
         what: impl fmt::Display,
         place: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Self {
-        let place = match place.to_string() {
-            empty if empty.is_empty() => "an empty name".to_owned(),
-            place => place,
-        };
         Self {
             exit,
             code: exit.name(),
-            what: words::line(&what.to_string()),
-            place: words::line(&place),
-            remedy: words::line(&remedy.to_string()),
+            told: Told::new(what, place, remedy),
         }
     }
 
@@ -152,13 +141,12 @@ impl Failure {
     /// The failure as JSON in one line, for programs.
     #[must_use]
     pub fn json(&self) -> String {
-        let Self {
-            exit,
-            code,
+        let Self { exit, code, told } = self;
+        let Told {
             what,
             place,
             remedy,
-        } = self;
+        } = told;
         json!({ "error": { "code": code, "exit": exit.code(), "what": what, "where": place, "to_do": remedy } })
             .to_string()
     }
@@ -166,16 +154,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "error[{}]: {}", self.code, self.what)?;
-        writeln!(out, "where: {}", self.place)?;
-        write!(out, "to do: {}", self.remedy)
+        write!(out, "error[{}]: {}", self.code, self.told)
     }
 }
 
 impl std::error::Error for Failure {}
 
-/// Turns a library's error into a failure. The libraries write `place: what is wrong; what to do`; `remedy` stands in
-/// where a message has no advice of its own.
+/// Turns a library's error into a failure with the exit's own error code; see [`Told::of`].
 #[must_use]
 pub fn told(
     exit: Exit,
@@ -183,14 +168,11 @@ pub fn told(
     place: impl fmt::Display,
     remedy: &str,
 ) -> Failure {
-    let place = place.to_string();
-    let message = error.to_string();
-    let message = message
-        .strip_prefix(place.as_str())
-        .and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(&message);
-    let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, remedy));
-    Failure::new(exit, what, place, remedy)
+    Failure {
+        exit,
+        code: exit.name(),
+        told: Told::of(error, place, remedy),
+    }
 }
 
 /// What the disk says when an answer cannot be written to it.

@@ -293,6 +293,6 @@ mod tests {
             assert_eq!(report, format!("{word} {REPORT_JSON}"));
         }
         let file = Folder::check(&path.join("notes"), true).expect_err("a file");
-        assert!(file.what.contains("is a file"), "{file}");
+        assert!(file.told.what.contains("is a file"), "{file}");
     }
 }

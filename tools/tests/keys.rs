@@ -57,7 +57,7 @@ fn only_its_owner_can_read_a_secret_key_and_a_key_that_others_can_read_is_not_us
         fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).expect("changed");
         let failure = call(&["sign", text(&package), "--key", text(&secret)]).expect_err("exposed");
         assert_eq!((failure.exit, failure.code), (Exit::Input, "key"));
-        assert!(failure.what.contains("others can read"), "{failure}");
+        assert!(failure.told.what.contains("others can read"), "{failure}");
     }
     assert_eq!(fs::read(&package).expect("a package"), before);
 }
@@ -173,8 +173,8 @@ fn a_package_is_not_believed_unsigned_or_by_another_key_or_with_a_borrowed_name(
     let refused = |key: &Path, word: &str| {
         let failure = call(&["inspect", text(&package), "--key", text(key)]).expect_err(word);
         assert_eq!((failure.exit, failure.code), (Exit::Model, "signature"));
-        assert!(failure.what.contains(word), "{failure}");
-        assert!(!failure.remedy.is_empty(), "{failure}");
+        assert!(failure.told.what.contains(word), "{failure}");
+        assert!(!failure.told.remedy.is_empty(), "{failure}");
     };
     refused(&ours, "nobody has signed");
     call(&["sign", text(&package), "--key", text(&secret)]).expect("signed");
@@ -214,7 +214,7 @@ fn a_damaged_package_is_neither_signed_nor_permitted() {
     for arguments in calls {
         let failure = call(arguments).expect_err("damaged");
         assert_eq!(failure.exit, Exit::Model);
-        assert!(failure.what.contains("damaged"), "{failure}");
+        assert!(failure.told.what.contains("damaged"), "{failure}");
     }
     assert_eq!(fs::read(&package).expect("a package"), bytes);
     assert!(!permit.exists());
@@ -244,12 +244,15 @@ fn what_is_no_secret_key_is_named_and_never_quoted() {
         fs::write(&odd, bytes).expect("written");
         let failure = call(&["sign", text(&package), "--key", text(&odd)]).expect_err(word);
         assert_eq!((failure.exit, failure.code), (Exit::Input, "key"));
-        assert!(failure.what.contains(word), "{failure}");
+        assert!(failure.told.what.contains(word), "{failure}");
         assert!(!failure.to_string().contains(&line[19..40]), "{failure}");
     }
     let failure = call(&["inspect", text(&package), "--key", text(&secret)]);
     let failure = failure.expect_err("a secret key where a public one is wanted");
-    assert!(failure.what.contains("this is a secret key"), "{failure}");
+    assert!(
+        failure.told.what.contains("this is a secret key"),
+        "{failure}"
+    );
     assert!(!failure.to_string().contains(&line[19..40]), "{failure}");
 }
 
@@ -293,6 +296,6 @@ fn a_permit_that_nobody_needs_is_not_made() {
     ]);
     let failure = failure.expect_err("12 is above 11");
     assert_eq!(failure.exit, Exit::Usage);
-    assert!(failure.what.contains("without a permit"), "{failure}");
+    assert!(failure.told.what.contains("without a permit"), "{failure}");
     assert!(!home.path().join("example.permit").exists());
 }

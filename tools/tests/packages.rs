@@ -116,8 +116,8 @@ fn verify_accepts_a_whole_package_and_names_what_is_wrong_with_others() {
         fs::write(&package, bytes).expect("written");
         let failure = verified(&package).expect_err("a refusal");
         assert_eq!(failure.exit, Exit::Model);
-        assert!(failure.what.contains(word), "{failure}");
-        assert!(!failure.remedy.is_empty(), "{failure}");
+        assert!(failure.told.what.contains(word), "{failure}");
+        assert!(!failure.told.remedy.is_empty(), "{failure}");
     }
     assert_eq!(
         verified(&home.path().join("nowhere.nbx"))
@@ -145,7 +145,7 @@ fn verify_runs_the_packages_own_slices() {
     let failure = verified(&package).expect_err("another label");
     assert_eq!(failure.exit, Exit::Model);
     assert!(
-        failure.what.contains("1 pixels of self-test slice 1"),
+        failure.told.what.contains("1 pixels of self-test slice 1"),
         "{failure}"
     );
 }

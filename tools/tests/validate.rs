@@ -127,7 +127,7 @@ fn a_few_wrong_pixels_are_drift_and_many_are_fail() {
         assert_eq!(outcome.verdict, verdict, "{lie:?}: {}", outcome.reason());
         let failure = validate::deliver(&args, &outcome, &mut Vec::new()).expect_err("no PASS");
         assert_eq!(failure.exit, exit);
-        assert!(failure.place.ends_with("validation.html"), "{failure}");
+        assert!(failure.told.place.ends_with("validation.html"), "{failure}");
         assert!(args.out.join("validation.html").is_file());
         assert!(outcome.maps.different_voxels > 0 && outcome.maps.verdict == Verdict::NotJudged);
     }
@@ -219,9 +219,9 @@ fn a_box_with_another_model_or_other_slices_than_the_scores_are_of_is_refused() 
     let switched = refused(Lie::OtherModelLater, 1);
     assert_eq!((switched.exit, switched.code), (Exit::Model, "other_model"));
     let scan = refused(Lie::OtherScan, 1);
-    assert!(scan.what.contains("another scan"), "{scan}");
+    assert!(scan.told.what.contains("another scan"), "{scan}");
     let fast = refused(Lie::SkipsSlices, 1);
-    assert!(fast.remedy.contains("compute.fast"), "{fast}");
+    assert!(fast.told.remedy.contains("compute.fast"), "{fast}");
 }
 
 /// Whatever does not belong to the packed scores is refused before anything is sent.
@@ -253,8 +253,8 @@ fn data_that_the_scores_are_not_of_are_refused_with_what_to_do() {
         let field = Field::new();
         spoil(&field);
         let failure = validated(&field, &mut field.local()).expect_err(name);
-        assert!(failure.what.contains(word), "{name}: {failure}");
-        assert!(!failure.remedy.is_empty());
+        assert!(failure.told.what.contains(word), "{name}: {failure}");
+        assert!(!failure.told.remedy.is_empty());
         assert!(
             [Exit::Input, Exit::Model].contains(&failure.exit),
             "{name}: {failure}"

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nephrobox_shared::words;
+use nephrobox_shared::{told::Told, words};
 
 use crate::commands;
 use crate::data::DataError;
@@ -81,33 +81,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 ///
 /// Other people's words may be in it, which must not steer the terminal.
 fn said(error: &anyhow::Error) -> String {
-    let line = |text: &dyn std::fmt::Display| words::line(&text.to_string());
-    match three(error) {
-        Some([what, place, remedy]) => format!(
-            "error: {}\nwhere: {}\nto do: {}",
-            line(&what),
-            line(&place),
-            line(&remedy)
-        ),
+    match told(error) {
+        Some(told) => format!("error: {told}"),
         None => format!("error: {}", words::lines(&format!("{error:#}"))),
     }
 }
 
 /// The three sentences of data, weights and settings files, wherever the error came up.
-fn three(error: &anyhow::Error) -> Option<[String; 3]> {
-    let data = |e: &DataError| {
-        let place = e.place().display().to_string();
-        Some([e.what().to_owned(), place, e.remedy().to_owned()])
-    };
+fn told(error: &anyhow::Error) -> Option<Told> {
+    let data = |e: &DataError| Some(Told::new(e.what(), e.place().display(), e.remedy()));
     if let Some(ExperimentError::Data(e)) = error.downcast_ref() {
         return data(e);
     }
     match error.downcast_ref::<TrainError>() {
         Some(TrainError::Data(e)) => data(e),
-        Some(TrainError::Import(e)) => {
-            let place = e.place().display().to_string();
-            Some([e.what(), place, e.remedy().to_owned()])
-        }
+        Some(TrainError::Import(e)) => Some(Told::new(e.what(), e.place().display(), e.remedy())),
         Some(TrainError::Settings(e)) => Some(settings(e)),
         Some(_) => None,
         None => match error.downcast_ref::<SettingsError>() {
@@ -117,24 +105,24 @@ fn three(error: &anyhow::Error) -> Option<[String; 3]> {
     }
 }
 
-fn settings(error: &SettingsError) -> [String; 3] {
+fn settings(error: &SettingsError) -> Told {
     const HELP: &str = "`nephrotrain train --help` names the settings and what they may be";
     match error {
-        SettingsError::File { path, reason } => [
-            format!("the settings file cannot be used: {reason}"),
-            path.display().to_string(),
-            format!("mend it; {HELP}"),
-        ],
-        SettingsError::Data => [
-            "no training set is given".into(),
-            "--data".into(),
-            "name one with --data, or with `data` in the settings file".into(),
-        ],
-        SettingsError::Fault(fault) => [
-            fault.to_string(),
-            format!("--{}", fault.key),
-            format!("give another value; {HELP}"),
-        ],
+        SettingsError::File { path, reason } => Told::new(
+            format_args!("the settings file cannot be used: {reason}"),
+            path.display(),
+            format_args!("mend it; {HELP}"),
+        ),
+        SettingsError::Data => Told::new(
+            "no training set is given",
+            "--data",
+            "name one with --data, or with `data` in the settings file",
+        ),
+        SettingsError::Fault(fault) => Told::new(
+            fault,
+            format_args!("--{}", fault.key),
+            format_args!("give another value; {HELP}"),
+        ),
     }
 }
 

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use nephrobox::fault::{Fault, FaultCode};
 use nephrobox::overlay::{self, OverlaySlice};
-use nephrobox::snapshot::{Activity, Fault, ResultSummary, Slot, SlotState, Snapshot};
+use nephrobox::snapshot::{Activity, ResultSummary, Slot, SlotState, Snapshot};
 use nephrobox_imaging::{LabelReader, ScanReader};
 use nephrobox_shared::measure::{LabelMap, Midline, Sides, measure};
 use nephrobox_shared::report::{
@@ -25,10 +26,9 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         ),
         ..result.clone()
     };
-    let fell_back = fault(
-        "model_fell_back",
+    let fell_back = Fault::new(
+        FaultCode::ModelFellBack,
         "Model kidney-resnet50 5 failed its self-test; kidney-resnet50 4 stays in use. Flash a sound package.",
-        false,
     );
     let nothing = ResultSummary {
         overlay_png: None,
@@ -87,10 +87,9 @@ pub(crate) fn all() -> Result<Vec<(&'static str, Snapshot)>, Box<dyn Error>> {
         (
             "fault",
             Snapshot {
-                faults: vec![fault(
-                    "disk_full",
+                faults: vec![Fault::new(
+                    FaultCode::DiskFull,
                     "The disk is full and no scan can be kept. Fetch the results that wait, or give the spool a larger disk.",
-                    true,
                 )],
                 ..well()
             },
@@ -142,14 +141,6 @@ fn slot(model: &str, state: SlotState) -> Slot {
     Slot {
         model: Some(model.into()),
         state,
-    }
-}
-
-fn fault(code: &str, message: &str, blocks: bool) -> Fault {
-    Fault {
-        code: code.into(),
-        message: message.into(),
-        blocks,
     }
 }
 

@@ -5,8 +5,9 @@ use nephrobox_link::server::Announced;
 
 use super::{BoxDesk, Incoming, refuse};
 use crate::config::LINE;
+use crate::fault::FaultCode;
 use crate::logs::scan_span;
-use crate::run::{Core, NO_ROOM, Transfer, has_model};
+use crate::run::{Core, Transfer, has_model};
 use crate::spool::{Begin, Incoming as Announcement, Outcome, ScanId, SpoolError, State};
 
 /// A scan that comes in at a desk.
@@ -47,7 +48,7 @@ impl BoxDesk {
             .map_err(|error| refuse::spool(&error))?
         {
             Begin::Receive { id, offset } => {
-                core.clear(NO_ROOM);
+                core.clear(FaultCode::NoRoom);
                 let receiving = Receiving {
                     desk: self.number,
                     id,
@@ -60,13 +61,13 @@ impl BoxDesk {
                 Ok(Announced::From(offset))
             }
             Begin::Accepted(id) => {
-                core.clear(NO_ROOM);
+                core.clear(FaultCode::NoRoom);
                 Ok(Announced::Have(cut(&id.to_string())))
             }
             Begin::Refused(refusal) => {
                 let refused = refuse::admission(refusal);
                 if refused.code == Code::Full {
-                    core.raise(NO_ROOM, refusal.to_string(), true);
+                    core.raise(FaultCode::NoRoom, refusal.to_string());
                 }
                 Err(refused)
             }
@@ -225,7 +226,7 @@ pub(super) fn confirm(core: &Core, scan: &Word) -> Result<(), Refused> {
     }
     if before.is_some_and(|listed| missing(&listed)) {
         core.shared.change(|state| state.counters.delivered += 1);
-        core.clear(NO_ROOM); // these results may give way now
+        core.clear(FaultCode::NoRoom); // these results may give way now
         core.bells.upkeep();
     }
     Ok(())

@@ -50,7 +50,7 @@ pub fn readiness(state: &Snapshot) -> Readiness {
     let faults = state
         .faults
         .iter()
-        .filter(|fault| fault.blocks)
+        .filter(|fault| fault.blocks())
         .map(|fault| fault.message.clone());
     let reasons: Vec<_> = rules.chain(faults).collect();
     Readiness {

@@ -24,7 +24,7 @@ pub(super) fn html(state: &Snapshot) -> String {
         state
             .faults
             .iter()
-            .filter(|fault| !fault.blocks)
+            .filter(|fault| !fault.blocks())
             .map(|fault| fault.message.clone()),
     );
     if !faults.is_empty() {

@@ -3,7 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::snapshot::{Fault, ResultSummary, Snapshot};
+use crate::fault::{Fault, FaultCode};
+use crate::snapshot::{ResultSummary, Snapshot};
 use crate::spool::{Settings, Spool};
 use crate::storage::Folder;
 
@@ -123,11 +124,7 @@ async fn not_ready_says_why_and_is_still_live() {
         ..Snapshot::default()
     });
     shared.change(|state| {
-        state.raise(Fault {
-            code: "disk".into(),
-            message: "the disk is full".into(),
-            blocks: true,
-        });
+        state.raise(Fault::new(FaultCode::DiskFull, "the disk is full"));
     });
     let address = served(shared, LIFETIME).await;
     let answer = ask(address, "GET", "/health/ready", "localhost").await;

@@ -212,9 +212,9 @@ impl Watched {
             );
         }
         if look.bytes > 0
-            && let Err(Failure { what, remedy, .. }) = scan::open(path)
+            && let Err(Failure { told, .. }) = scan::open(path)
         {
-            return refused(format!("{what}; {remedy}"));
+            return refused(told.short());
         }
         // Asked before all of it is read, since a full box tries every file that waits again every second.
         if let Some(refusal @ Refusal::Full { .. }) = spool.make_room(look.bytes)? {

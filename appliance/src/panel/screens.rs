@@ -70,7 +70,7 @@ pub(super) fn draw(canvas: &mut Canvas, view: &View) {
             code,
             message,
             more,
-        } => fault(canvas, code, message, *more),
+        } => fault(canvas, code.name(), message, *more),
         Screen::Flashing { step, slots } => flashing(canvas, step, slots),
     }
 }

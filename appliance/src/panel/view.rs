@@ -1,7 +1,8 @@
 //! What a screen shows, as plain data.
 
+use crate::fault::{Fault, FaultCode};
 use crate::health::readiness;
-use crate::snapshot::{Activity, Fault, ResultSummary, Slot, Snapshot};
+use crate::snapshot::{Activity, ResultSummary, Slot, Snapshot};
 
 /// All that the panel shows at one moment. Two equal views give the same picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +57,8 @@ pub enum Screen {
     Result(Box<ResultSummary>),
     /// The box takes no scans.
     Fault {
-        /// A stable short name.
-        code: String,
+        /// What kind of fault it is.
+        code: FaultCode,
         /// What is wrong and what to do.
         message: String,
         /// How many more faults there are of the same weight.
@@ -86,7 +87,7 @@ impl View {
     #[must_use]
     pub fn of(state: &Snapshot) -> Self {
         let (blocking, passing): (Vec<&Fault>, Vec<&Fault>) =
-            state.faults.iter().partition(|fault| fault.blocks);
+            state.faults.iter().partition(|fault| fault.blocks());
         let mut notices: Vec<String> = Vec::new();
         let screen = match (&state.activity, blocking.last()) {
             (Activity::Flashing { step }, _) => {
@@ -97,7 +98,7 @@ impl View {
                 }
             }
             (_, Some(fault)) => Screen::Fault {
-                code: fault.code.clone(),
+                code: fault.code,
                 message: fault.message.clone(),
                 more: blocking.len() - 1,
             },
@@ -202,12 +203,8 @@ mod tests {
         }
     }
 
-    fn fault(code: &str, blocks: bool) -> Fault {
-        Fault {
-            code: code.into(),
-            message: format!("{code} happened"),
-            blocks,
-        }
+    fn fault(code: FaultCode) -> Fault {
+        Fault::new(code, format!("{} happened", code.name()))
     }
 
     #[test]
@@ -242,7 +239,7 @@ mod tests {
         let mut state = well();
         state.push_result(ResultSummary::default());
         assert!(matches!(View::of(&state).screen, Screen::Result(_)));
-        state.raise(fault("disk_full", true));
+        state.raise(fault(FaultCode::DiskFull));
         for activity in [
             Activity::Idle,
             Activity::Working {
@@ -253,9 +250,14 @@ mod tests {
         ] {
             state.activity = activity;
             let view = View::of(&state);
-            assert!(
-                matches!(&view.screen, Screen::Fault { code, more: 0, .. } if code == "disk_full")
-            );
+            assert!(matches!(
+                view.screen,
+                Screen::Fault {
+                    code: FaultCode::DiskFull,
+                    more: 0,
+                    ..
+                }
+            ));
             assert_eq!(view.banner, None, "a fault is told once");
         }
         state.activity = Activity::Flashing {
@@ -269,8 +271,8 @@ mod tests {
     #[test]
     fn a_flash_that_fell_back_is_seen_under_any_screen() {
         let mut state = well();
-        state.raise(fault("destination_silent", false));
-        state.raise(fault("model_fell_back", false));
+        state.raise(fault(FaultCode::DestinationFailed));
+        state.raise(fault(FaultCode::ModelFellBack));
         for activity in [
             Activity::Idle,
             Activity::Receiving {
@@ -283,7 +285,7 @@ mod tests {
             let banner = View::of(&state).banner.expect("a banner");
             assert_eq!(banner, "1 of 2: model_fell_back happened");
         }
-        state.raise(fault("no_camera", true));
+        state.raise(fault(FaultCode::NoRoom));
         assert!(View::of(&state).banner.is_some());
     }
 
@@ -307,7 +309,7 @@ mod tests {
         });
         let banner = |state: &Snapshot| View::of(state).banner.expect("a banner");
         assert_eq!(banner(&state), "1 of 2 warnings: The sides may be wrong.");
-        state.raise(fault("model_fell_back", false));
+        state.raise(fault(FaultCode::ModelFellBack));
         assert_eq!(banner(&state), "Model_fell_back happened");
     }
 

@@ -22,6 +22,7 @@ use super::{delivery, gather, inbox, lock, network, results, upkeep};
 use crate::audit::{Deed, What, Who};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, told};
+use crate::fault::FaultCode;
 use crate::health::{self, Shelf, watchdog};
 use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
@@ -40,10 +41,6 @@ const SLOTS: &str = "slots";
 pub(super) const DICOM: &str = "dicom";
 /// Folder of the audit log, below the state folder.
 const AUDIT: &str = "audit";
-/// Code of the fault after a start that found damaged records of scans.
-const MENDED: &str = "records_mended";
-/// Code of the fault once the panel could not be drawn.
-const NO_PANEL: &str = "panel";
 /// How long after that it is begun anew.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long a stopping box waits for a trial that is going on.
@@ -271,10 +268,10 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     let mut core = Core::new(config, shared.clone(), logs, spool, slots, ledger);
     (core.gatherer, core.age) = (gatherer, age);
     if !troubles.is_empty() {
-        core.raise("slots_recovered", troubles.join("; "), false);
+        core.raise(FaultCode::SlotsRecovered, troubles.join("; "));
     }
     if let Some(message) = mended {
-        core.raise(MENDED, message, false);
+        core.raise(FaultCode::RecordsMended, message);
     }
     upkeep::turn(&core);
     Ok(core)
@@ -377,7 +374,7 @@ fn show(core: &Arc<Core>) -> AbortHandle {
             let message = format!(
                 "the panel cannot be drawn ({why}); it may show what is past: start the box again"
             );
-            core.raise(NO_PANEL, message, false);
+            core.raise(FaultCode::Panel, message);
             tokio::time::sleep(AGAIN).await;
         }
     })

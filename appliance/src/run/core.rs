@@ -9,10 +9,11 @@ use super::ledger::Ledger;
 use super::models::Models;
 use crate::bell::Bell;
 use crate::config::{Config, LINE};
+use crate::fault::{Fault, FaultCode};
 use crate::intake::dicom::Gatherer;
 use crate::logs::Logs;
 use crate::slots::Slots;
-use crate::snapshot::{Fault, Shared};
+use crate::snapshot::Shared;
 use crate::spool::{self, Spool};
 use crate::storage::Folder;
 
@@ -103,17 +104,12 @@ impl Core {
     }
 
     /// Shows a fault; one that is shown already in these words wakes nobody.
-    pub(crate) fn raise(&self, code: &str, message: impl Into<String>, blocks: bool) {
-        let fault = Fault {
-            code: code.into(),
-            message: message.into(),
-            blocks,
-        };
-        self.shared.set_fault(fault);
+    pub(crate) fn raise(&self, code: FaultCode, message: impl Into<String>) {
+        self.shared.set_fault(Fault::new(code, message));
     }
 
     /// Takes a fault back, if it is shown.
-    pub(crate) fn clear(&self, code: &str) {
+    pub(crate) fn clear(&self, code: FaultCode) {
         if self.shared.has_fault(code) {
             self.shared.change(|state| state.clear(code));
         }

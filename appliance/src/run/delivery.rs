@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, FOLDER};
-use super::inbox::NO_ROOM;
 use super::network::identity;
 use crate::audit::{Deed, What, Who};
 use crate::config::{self, AE_TITLE, LINE, Recipient};
 use crate::failure::sentence;
+use crate::fault::FaultCode;
 use crate::intake::dicom as gather;
 use crate::logs::scan_span;
 use crate::outbox::{
@@ -24,9 +24,6 @@ use crate::storage::Folder;
 
 /// Between two looks if nobody rings.
 const TURN: Duration = Duration::from_secs(1);
-/// Code of the fault while a destination takes nothing.
-const FAULT: &str = "destination_failed";
-
 /// The thread.
 pub(super) fn run(core: &Core) {
     let bell = &core.bells.outbox;
@@ -136,7 +133,7 @@ fn turn(core: &Core, outbox: &mut Outbox<Folder>, failing: &mut Failing) {
                 let _entered = scan_span(&id.to_string()).entered();
                 tracing::info!(destination, "delivered");
                 core.shared.change(|state| state.counters.delivered += 1);
-                core.clear(NO_ROOM); // these results may give way now
+                core.clear(FaultCode::NoRoom); // these results may give way now
                 // If one of these cannot be written that is shown, and the confirmation is written later.
                 let _ = core.ledger.note(&sent_deed(core, id, destination));
                 if let Ok(Some(listed)) = core.spool.listed(id) {
@@ -172,8 +169,8 @@ fn tell(core: &Core, failing: &mut Failing) {
         });
     }
     match failing.message() {
-        Some(message) => core.raise(FAULT, message, false),
-        None => core.clear(FAULT),
+        Some(message) => core.raise(FaultCode::DestinationFailed, message),
+        None => core.clear(FaultCode::DestinationFailed),
     }
 }
 

@@ -6,13 +6,11 @@ use super::age::Clocks;
 use super::core::Core;
 use super::ledger::Ledger;
 use crate::audit::AuditError;
+use crate::fault::FaultCode;
 use crate::logs::scan_span;
 use crate::snapshot::Shared;
 use crate::spool::{ErasedBy, ScanId, Spool, SpoolError, State};
 use crate::storage::Storage;
-
-/// Code of the fault while scans are kept longer than they should be.
-const KEPT: &str = "retention_waits";
 
 /// Why a scan is not erased.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +108,14 @@ pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
         }
     }
     if waiting == 0 {
-        core.clear(KEPT);
+        core.clear(FaultCode::RetentionWaits);
     } else {
         let days = core.config.privacy.retention_days.unwrap_or_default();
         let message = format!(
             "{waiting} results are older than the {days} days of privacy.retention_days and are kept since a destination has not \
              confirmed them; fetch them, mend the destination, or erase them with nephroctl erase"
         );
-        core.raise(KEPT, message, false);
+        core.raise(FaultCode::RetentionWaits, message);
     }
     Ok(())
 }
@@ -133,7 +131,7 @@ impl Core {
             gatherer.map_or(Ok(()), |gatherer| gatherer.forget(id))
         };
         erase(&*self.spool, &self.ledger, &self.shared, id, by, slices)?;
-        self.clear(super::inbox::NO_ROOM);
+        self.clear(FaultCode::NoRoom);
         Ok(())
     }
 

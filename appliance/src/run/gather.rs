@@ -3,18 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::inbox::{NO_ROOM, has_model};
+use super::inbox::has_model;
 use crate::audit::{Deed, What, Who};
 use crate::config::{Config, Dicom};
 use crate::failure::sentence;
+use crate::fault::FaultCode;
 use crate::intake::Turn;
 use crate::intake::dicom::{Gathered, Gatherer, MOST_IN_ALL, Settings, source};
 use crate::logs::scan_span;
 
 /// Between two looks.
 const TURN: Duration = Duration::from_secs(1);
-/// Code of the fault while the disk refuses.
-const FAULT: &str = "dicom_disk";
 /// What may lie there unasked for, as a share of the queue.
 const SHARE: u64 = 4;
 
@@ -54,8 +53,8 @@ fn turn(core: &Core, gatherer: &Gatherer) {
         tell(core, one);
     }
     match trouble {
-        None => core.clear(FAULT),
-        Some(error) => core.raise(FAULT, sentence(&error), false),
+        None => core.clear(FaultCode::DicomDisk),
+        Some(error) => core.raise(FaultCode::DicomDisk, sentence(&error)),
     }
 }
 
@@ -64,7 +63,7 @@ fn tell(core: &Core, gathered: Gathered) {
         Gathered::Taken { id, peer, objects } => {
             let _entered = scan_span(&id.to_string()).entered();
             tracing::info!(source = source(&peer), objects, "received");
-            core.clear(NO_ROOM);
+            core.clear(FaultCode::NoRoom);
             if let Ok(Some(listed)) = core.spool.listed(id) {
                 // A log that cannot be written is shown as a fault, and written later.
                 let _ = core.ledger.settle(&*core.spool, &listed);
@@ -88,6 +87,6 @@ fn tell(core: &Core, gathered: Gathered) {
                 "a series without slices, such as localisers, was left out"
             );
         }
-        Gathered::Waits(refusal) => core.raise(NO_ROOM, refusal.to_string(), true),
+        Gathered::Waits(refusal) => core.raise(FaultCode::NoRoom, refusal.to_string()),
     }
 }

@@ -6,17 +6,13 @@ use super::core::{Core, FOLDER};
 use crate::audit::{Deed, What, Who};
 use crate::config::Folder;
 use crate::failure::sentence;
+use crate::fault::FaultCode;
 use crate::intake::Turn;
 use crate::intake::folder::{Seen, Watched};
 use crate::logs::scan_span;
 
 /// Between two looks.
 const TURN: Duration = Duration::from_secs(1);
-/// Code of the fault while the folder, or something in it, cannot be used.
-const FAULT: &str = "watched_folder";
-/// Code of the fault while there is no room for a scan that waits; see also [`super::upkeep`].
-pub(crate) const NO_ROOM: &str = "no_room";
-
 /// The thread.
 pub(super) fn run(core: &Core, folder: &Folder) {
     let bell = &core.bells.inbox;
@@ -50,8 +46,8 @@ fn turn(core: &Core, folder: &Folder, watched: &mut Option<Watched>) {
         tell(core, seen);
     }
     match trouble {
-        None => core.clear(FAULT),
-        Some(error) => core.raise(FAULT, sentence(&error), false),
+        None => core.clear(FaultCode::WatchedFolder),
+        Some(error) => core.raise(FaultCode::WatchedFolder, sentence(&error)),
     }
 }
 
@@ -60,7 +56,7 @@ fn tell(core: &Core, seen: &Seen) {
         &Seen::Taken(id) => {
             let _entered = scan_span(&id.to_string()).entered();
             tracing::info!(source = FOLDER, "received");
-            core.clear(NO_ROOM);
+            core.clear(FaultCode::NoRoom);
             if let Ok(Some(listed)) = core.spool.listed(id) {
                 let _ = core.ledger.settle(&*core.spool, &listed);
             }
@@ -78,7 +74,7 @@ fn tell(core: &Core, seen: &Seen) {
                 hash: None,
             });
         }
-        Seen::Waits(refusal) => core.raise(NO_ROOM, refusal.to_string(), true),
+        Seen::Waits(refusal) => core.raise(FaultCode::NoRoom, refusal.to_string()),
     }
 }
 
@@ -86,5 +82,5 @@ fn failed(core: &Core, why: &str) {
     let message = format!(
         "the watched folder cannot be used ({why}); see that it is there and may be written"
     );
-    core.raise(FAULT, message, false);
+    core.raise(FaultCode::WatchedFolder, message);
 }

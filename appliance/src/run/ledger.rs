@@ -12,15 +12,13 @@ use blake3::Hash;
 use super::results;
 use crate::audit::{self, Audit, AuditError, Deed, What, Who};
 use crate::failure::sentence;
+use crate::fault::{Fault, FaultCode};
 use crate::output::REPORT_JSON;
-use crate::snapshot::{Fault, Shared};
+use crate::snapshot::Shared;
 use crate::spool::{
     ErasedBy, FAILURE_JSON, Listed, Outcome, Record, ScanId, Spool, SpoolError, State,
 };
 use crate::storage::{Folder, Storage};
-
-/// Code of the fault that is raised while the log cannot be written.
-const FAULT: &str = "audit";
 
 /// A line that a scan needs; the text is the destination's name, where one confirmed.
 type Key = (ScanId, What, String);
@@ -78,11 +76,10 @@ impl Ledger {
         if let Err(error) = walked {
             tracing::error!(%error, "the audit log is not whole");
             shared.change(|state| {
-                state.raise(Fault {
-                    code: "audit_chain".into(),
-                    message: format!("the audit log is not what was written: {error}"),
-                    blocks: false,
-                });
+                state.raise(Fault::new(
+                    FaultCode::AuditChain,
+                    format!("the audit log is not what was written: {error}"),
+                ));
             });
         }
         Ok(Self {
@@ -220,18 +217,17 @@ impl Ledger {
 
     fn add(&self, inner: &mut Inner, deed: &Deed) -> Result<(), AuditError> {
         let added = inner.audit.add(deed);
-        let before = self.shared.has_fault(FAULT);
+        let before = self.shared.has_fault(FaultCode::Audit);
         match &added {
-            Ok(_) if before => self.shared.change(|state| state.clear(FAULT)),
+            Ok(_) if before => self.shared.change(|state| state.clear(FaultCode::Audit)),
             Err(error) if !before => {
                 let words = sentence(error);
                 tracing::error!(error = words, "the audit log cannot be written");
                 self.shared.change(|state| {
-                    state.raise(Fault {
-                        code: FAULT.into(),
-                        message: format!("the audit log cannot be written: {words}"),
-                        blocks: true,
-                    });
+                    state.raise(Fault::new(
+                        FaultCode::Audit,
+                        format!("the audit log cannot be written: {words}"),
+                    ));
                 });
             }
             _ => {}

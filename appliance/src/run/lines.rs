@@ -15,14 +15,12 @@ use super::vital::Vitals;
 use crate::config::{Config, Serial, Tcp};
 use crate::desk::BoxDesk;
 use crate::failure::{Exit, Failure, told};
+use crate::fault::FaultCode;
 
 /// Name of the serial line in records.
 const SERIAL: &str = "serial";
 /// Name of the network line in records.
 const TCP: &str = "tcp";
-/// Code of the fault while the port is not there.
-const PORT_GONE: &str = "serial_port";
-
 /// The lines that are configured, with what has to be had before anything starts.
 pub(super) struct Lines {
     tcp: Option<(TcpListener, TlsAcceptor)>,
@@ -68,12 +66,12 @@ fn port(core: &Arc<Core>, vitals: &Vitals, serial: Serial) -> AbortHandle {
         let heard = |news: serial::News<'_>| match news {
             serial::News::Open => {
                 tracing::info!(line = SERIAL, "the port is open");
-                core.clear(PORT_GONE);
+                core.clear(FaultCode::SerialPort);
             }
             serial::News::Gone(error) => {
                 tracing::warn!(line = SERIAL, %error, "the port is gone; it is looked for");
                 let message = format!("the serial port is gone ({error}); plug it in again");
-                core.raise(PORT_GONE, message, false);
+                core.raise(FaultCode::SerialPort, message);
             }
             serial::News::Fault(error) => {
                 tracing::error!(line = SERIAL, %error, "a session ended in a fault; the line goes on");

@@ -67,7 +67,7 @@ mod tests {
         let first = take(&state).expect("free");
         let failure = take(&state).expect_err("taken");
         assert_eq!(failure.exit, Exit::Service);
-        assert!(failure.what.contains("another nephrobox"), "{failure}");
+        assert!(failure.told.what.contains("another nephrobox"), "{failure}");
         drop(first);
         take(&state).expect("free again");
     }

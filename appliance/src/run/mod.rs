@@ -40,8 +40,7 @@ pub use self::core::Core;
 pub(crate) use self::delivery::sent_deed;
 pub(crate) use self::doing::Transfer;
 pub(crate) use self::erase::EraseError;
-pub(crate) use self::inbox::{NO_ROOM, has_model};
-pub use self::models::FELL_BACK;
+pub(crate) use self::inbox::has_model;
 pub(crate) use self::results::written_unix_s;
 pub(crate) use self::still::{CONSOLE, StillBox};
 

@@ -15,6 +15,7 @@ use super::core::Core;
 use super::upkeep;
 use crate::config::Compute;
 use crate::failure::sentence;
+use crate::fault::FaultCode;
 use crate::segment::Numbers;
 use crate::slots::{Current, SelfTester, SlotsError, Stage, Verdict};
 use crate::state_folder;
@@ -26,13 +27,6 @@ const LIMIT: Duration = Duration::from_mins(15);
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long the thread sleeps if nobody rings.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// Code of the warning in a report, and of the fault, after a model that was not taken into use or does not run any more.
-pub const FELL_BACK: &str = WarningCode::ModelFellBack.name();
-/// Code of the fault while the slots' disk refuses.
-const DISK: &str = "slots_disk";
-/// Code of the fault while none of the confirmed models gets ready.
-const UNUSABLE: &str = "model_unusable";
 
 /// A model that several threads may hold.
 pub(crate) type SharedModel = Arc<Mutex<worker::Model>>;
@@ -103,7 +97,7 @@ pub(super) fn run(core: &Core) {
     while !bell.stops() {
         match try_all(core, &tester) {
             Ok(()) => {
-                core.clear(DISK);
+                core.clear(FaultCode::SlotsDisk);
                 bell.sleep(IDLE);
             }
             Err(error) => {
@@ -138,7 +132,7 @@ fn settings(compute: &Compute, state: &std::path::Path) -> Settings {
 
 fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
     match core.slots.notice() {
-        Ok(Some(notice)) => core.raise(FELL_BACK, notice, false),
+        Ok(Some(notice)) => core.raise(FaultCode::ModelFellBack, notice),
         Ok(None) => {}
         Err(error) => refused(core, &error),
     }
@@ -154,14 +148,14 @@ fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
                 tracing::error!("{fault}");
             }
             if !brought.faults.is_empty() {
-                core.raise(UNUSABLE, brought.faults.join("; "), false);
+                core.raise(FaultCode::ModelUnusable, brought.faults.join("; "));
             }
             if let Some((current, model)) = brought.model {
                 take(core, &current, model);
                 // The box works, and with an older model than whoever reads its results expects.
                 if let Some(stand_in) = brought.stand_in {
                     tracing::error!("{stand_in}");
-                    core.raise(FELL_BACK, stand_in, false);
+                    core.raise(FaultCode::ModelFellBack, stand_in);
                 }
             } else {
                 tracing::warn!("the box has no model; scans are not taken until one is installed");
@@ -212,7 +206,7 @@ fn take(core: &Core, current: &Current, model: worker::Model) {
         .unwrap_or_else(PoisonError::into_inner) = Some(shared);
     core.shared.change(|state| {
         state.active_model = Some(title);
-        state.clear(UNUSABLE);
+        state.clear(FaultCode::ModelUnusable);
     });
     core.bells.worker();
     core.bells.upkeep();
@@ -223,10 +217,10 @@ fn judged(core: &Core, verdict: Verdict) {
     upkeep::slots(core);
     if verdict.is_good() {
         tracing::info!("{verdict}");
-        core.clear(FELL_BACK);
+        core.clear(FaultCode::ModelFellBack);
     } else {
         tracing::error!("{verdict}");
-        core.raise(FELL_BACK, verdict.to_string(), false);
+        core.raise(FaultCode::ModelFellBack, verdict.to_string());
     }
     // A log that cannot be written is shown as a fault; the verdict stands in the slots.
     let _ = core.ledger.note(&verdict.deed());
@@ -241,7 +235,7 @@ fn judged(core: &Core, verdict: Verdict) {
 fn refused(core: &Core, error: &SlotsError) {
     let words = sentence(error);
     tracing::error!(error = words, "the model slots cannot be used");
-    core.raise(DISK, words, false);
+    core.raise(FaultCode::SlotsDisk, words);
 }
 
 #[cfg(test)]

@@ -14,10 +14,9 @@ use super::core::Core;
 use crate::audit::{Deed, What, Who};
 use crate::config::Dicom;
 use crate::failure::{Exit, Failure, told};
+use crate::fault::FaultCode;
 use crate::intake::dicom::{Part, Refused, source};
 
-/// Code of the fault while no connection can be taken.
-const DEAF: &str = "dicom_deaf";
 /// How long an association may last in all: the largest series over a slow line.
 const ASSOCIATION: Duration = Duration::from_hours(1);
 
@@ -92,7 +91,7 @@ impl Desk for Reception {
                     not_supported = opened.not_supported,
                     "a DICOM association"
                 );
-                self.0.clear(DEAF);
+                self.0.clear(FaultCode::DicomDeaf);
                 if opened.not_allowed > 0 {
                     self.turned_away("not in dicom.peers", &who);
                 }
@@ -108,7 +107,7 @@ impl Desk for Reception {
             }
             Event::Deaf(kind) => {
                 let message = format!("no DICOM connection can be taken: {kind}");
-                self.0.raise(DEAF, message, false);
+                self.0.raise(FaultCode::DicomDeaf, message);
             }
             _ => {}
         }

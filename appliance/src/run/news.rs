@@ -8,15 +8,13 @@ use nephrobox_shared::report::Report;
 use super::core::Core;
 use super::doing::Work;
 use super::erase;
-use super::models::FELL_BACK;
 use super::results::{self, unix_s};
 use super::vital::Guard;
+use crate::fault::FaultCode;
 use crate::logs::scan_span;
 use crate::spool::ScanId;
 use crate::worker::{Event, Observer};
-
-/// Code of the fault while the worker cannot go on.
-const TROUBLE: &str = "worker_trouble";
+use nephrobox_shared::report::WarningCode;
 
 /// Hears the worker.
 pub(super) struct News {
@@ -87,7 +85,7 @@ impl News {
             return;
         };
         let said = |warning: &nephrobox_shared::report::Warning| {
-            warning.code == FELL_BACK && warning.message == notice
+            warning.code == WarningCode::ModelFellBack.name() && warning.message == notice
         };
         if report.warnings.iter().any(said)
             && let Err(error) = slots.noticed()
@@ -105,7 +103,7 @@ impl News {
     fn ended(&mut self, id: ScanId) {
         let core = &self.core;
         self.rested();
-        core.clear(TROUBLE);
+        core.clear(FaultCode::WorkerTrouble);
         // What cannot be written now is written when the queue is next looked at, and shown as a fault until then.
         if let Ok(Some(listed)) = core.spool.listed(id) {
             let _ = core.ledger.settle(&*core.spool, &listed);
@@ -161,8 +159,10 @@ impl Observer for News {
             Event::Trouble { what } => {
                 tracing::error!(what, "the worker cannot go on and tries again");
                 self.rested();
-                self.core
-                    .raise(TROUBLE, format!("work has stopped: {what}"), false);
+                self.core.raise(
+                    FaultCode::WorkerTrouble,
+                    format!("work has stopped: {what}"),
+                );
             }
         }
     }

@@ -4,19 +4,14 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::erase::{self, EraseError};
-use super::inbox::NO_ROOM;
 use super::ledger::held;
 use crate::failure::sentence;
+use crate::fault::FaultCode;
 use crate::snapshot::Snapshot;
 use crate::spool::{Listed, Outcome, SpoolError, State, Usage};
 
 /// Between two looks if nobody rings.
 const TURN: Duration = Duration::from_secs(1);
-/// Code of the fault while the disk is fuller than it may be.
-const DISK_FULL: &str = "disk_full";
-/// Code of the fault while the queue's disk refuses.
-const DISK: &str = "spool_disk";
-
 /// The thread.
 pub(super) fn run(core: &Core) {
     let bell = &core.bells.upkeep;
@@ -34,8 +29,8 @@ pub(super) fn turn(core: &Core) {
         Err(EraseError::Spool(error)) => Err(error),
     };
     match erased.and_then(|()| queue(core)) {
-        Ok(()) => core.clear(DISK),
-        Err(error) => core.raise(DISK, sentence(&error), true),
+        Ok(()) => core.clear(FaultCode::SpoolDisk),
+        Err(error) => core.raise(FaultCode::SpoolDisk, sentence(&error)),
     }
     slots(core);
 }
@@ -66,7 +61,7 @@ fn queue(core: &Core) -> Result<(), SpoolError> {
     let usage = core.spool.usage()?;
     let before = core.shared.get().used_bytes;
     if usage.used_bytes < before {
-        core.clear(NO_ROOM);
+        core.clear(FaultCode::NoRoom);
     }
     change(core, |state| {
         (state.queued, state.aside) = (queued, aside);
@@ -80,13 +75,13 @@ fn queue(core: &Core) -> Result<(), SpoolError> {
 fn room(core: &Core, usage: Usage) {
     let floor = core.config.spool.keep_free_bytes;
     if usage.free_bytes >= floor {
-        core.clear(DISK_FULL);
+        core.clear(FaultCode::DiskFull);
         return;
     }
     let message = format!(
         "the disk is full: less than the {floor} bytes of spool.keep_free_bytes are free; remove what does not belong on it"
     );
-    core.raise(DISK_FULL, message, true);
+    core.raise(FaultCode::DiskFull, message);
 }
 
 /// Changes the snapshot if that makes a difference, so that nobody is woken for nothing.

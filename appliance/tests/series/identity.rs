@@ -64,7 +64,7 @@ fn slices_of_two_patients_are_refused() {
     mixed[4].text(tags::PATIENT_ID, VR::LO, "4712");
     let files = series::save(home.path(), &mixed, series::in_order);
     let refused = segmented(files, home.path(), "out").expect_err("a refusal");
-    assert!(refused.what.contains("Patient ID"), "{refused}");
+    assert!(refused.told.what.contains("Patient ID"), "{refused}");
     assert!(!refused.to_string().contains("4712"), "{refused}");
 }
 

@@ -126,7 +126,7 @@ fn a_series_with_a_gap_is_refused_as_input_and_leaves_nothing() {
     let files = series::save(home.path(), &gap, series::in_order);
     let refused = segmented(files, home.path(), "out").expect_err("a refusal");
     assert_eq!(refused.exit, Exit::Input);
-    assert!(refused.what.contains("1 are missing"), "{refused}");
-    assert_eq!(refused.remedy, "send the whole series again");
+    assert!(refused.told.what.contains("1 are missing"), "{refused}");
+    assert_eq!(refused.told.remedy, "send the whole series again");
     assert!(!home.path().join("out").exists());
 }

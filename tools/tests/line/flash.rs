@@ -78,8 +78,8 @@ fn a_model_that_fails_its_trial_ends_with_8_and_the_boxs_words() {
     let failure = fake.call(&["flash", text(&bench.package)]);
     let failure = failure.expect_err("a bad model");
     assert_eq!((failure.exit, failure.code), (Exit::Unfit, "trial"));
-    assert_eq!(failure.what, "slice 1 came out wrong");
-    assert_eq!(failure.remedy, "quantise the model again");
+    assert_eq!(failure.told.what, "slice 1 came out wrong");
+    assert_eq!(failure.told.remedy, "quantise the model again");
     assert_eq!(fake.script().slots.active, Some(0), "the old model runs");
 }
 
@@ -105,7 +105,7 @@ fn a_dry_run_sends_nothing_and_tells_what_the_box_would_say() {
     ));
     let failure = fake.call(&dry).expect_err("it would not");
     assert_eq!((failure.exit, failure.code), (Exit::Refused, "version"));
-    assert_eq!(failure.remedy, "raise it");
+    assert_eq!(failure.told.remedy, "raise it");
     let script = fake.script();
     assert!(script.received.is_empty());
     assert!(matches!(
@@ -142,7 +142,7 @@ fn packages_that_no_box_can_take_are_refused_here() {
         let nowhere = ["--port", "/nowhere", "--patience", "1"];
         let failure = call(&[arguments, &nowhere].concat()).expect_err(word);
         assert_eq!((failure.exit, failure.code), (Exit::Model, code));
-        assert!(failure.what.contains(word), "{failure}");
+        assert!(failure.told.what.contains(word), "{failure}");
     }
 }
 
@@ -174,7 +174,7 @@ fn a_permit_goes_with_the_package_it_is_for_and_with_no_other() {
         arguments.extend(["--verify-key", &key]);
         let failure = fake.call(&arguments).expect_err(word);
         assert_eq!((failure.exit, failure.code), (Exit::Input, "permit"));
-        assert!(failure.what.contains(word), "{failure}");
+        assert!(failure.told.what.contains(word), "{failure}");
     };
     refused(&bench.at("other.permit"), "for another package");
     refused(text(&bench.package), "no permit");

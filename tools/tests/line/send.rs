@@ -144,8 +144,8 @@ fn an_unusable_scan_ends_with_8_and_stops_no_other() {
         (Exit::Unfit, "scan_refused"),
         "{refused}"
     );
-    assert_eq!(refused.what, "no CT: all values are 0");
-    assert_eq!(refused.place, text(&a));
+    assert_eq!(refused.told.what, "no CT: all values are 0");
+    assert_eq!(refused.told.place, text(&a));
     assert_eq!(
         fs::read(out.join("a/failure.txt")).expect("an error report"),
         b"no report"
@@ -210,5 +210,5 @@ fn files_that_are_no_scans_and_folders_that_are_taken_are_refused_here() {
     let nowhere = ["--port", "/nowhere", "--patience", "1"];
     let failure = call(&[&twice[..], &nowhere].concat()).expect_err("one name, two scans");
     assert_eq!(failure.exit, Exit::Usage);
-    assert!(failure.what.contains("called sample"), "{failure}");
+    assert!(failure.told.what.contains("called sample"), "{failure}");
 }

@@ -89,9 +89,9 @@ fn of_several_series_none_is_guessed() {
         format!("(1) {} slices like {}", SHAPE[0], text(&files[0])),
         format!("(2) 4 slices like {}", text(&others[0])),
     ] {
-        assert!(failure.what.contains(&words), "{failure}");
+        assert!(failure.told.what.contains(&words), "{failure}");
     }
-    assert!(failure.remedy.contains("--series") && failure.remedy.contains("--all"));
+    assert!(failure.told.remedy.contains("--series") && failure.told.remedy.contains("--all"));
     assert!(
         !failure.to_string().contains("2.25"),
         "no identifiers: {failure}"
@@ -133,7 +133,7 @@ fn what_the_box_could_not_read_is_refused_here_with_the_files_own_names() {
     let failure = offline(&["send", text(&folder), "--series", "2"]);
     assert_eq!(failure.exit, Exit::Usage, "{failure}");
     assert!(
-        failure.what.contains("no series 2 here: (1) 6 slices"),
+        failure.told.what.contains("no series 2 here: (1) 6 slices"),
         "{failure}"
     );
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/sample/imaging.nii.gz");
@@ -144,13 +144,14 @@ fn what_the_box_could_not_read_is_refused_here_with_the_files_own_names() {
     let failure = offline(&["send", text(&folder)]);
     assert_eq!(failure.exit, Exit::Input);
     assert!(failure.to_string().contains(text(&files[1])), "{failure}");
-    assert!(failure.what.contains("1 are missing"), "{failure}");
+    assert!(failure.told.what.contains("1 are missing"), "{failure}");
 
     let empty = home.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
     let failure = offline(&["send", text(&empty)]);
     assert!(
         failure
+            .told
             .what
             .contains("neither imaging.nii.gz nor a DICOM file"),
         "{failure}"

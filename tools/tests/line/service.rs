@@ -223,8 +223,8 @@ fn every_refusal_of_the_box_ends_with_its_own_codes() {
         fake.script().refusal = Some(Refused::new(code, "not now"));
         let failure = fake.call(&["slots"]).expect_err("refused");
         assert_eq!((failure.exit, failure.code), (exit, code.name()));
-        assert_eq!(failure.what, "not now");
-        assert!(!failure.remedy.is_empty(), "{failure}");
+        assert_eq!(failure.told.what, "not now");
+        assert!(!failure.told.remedy.is_empty(), "{failure}");
     }
 }
 

@@ -119,6 +119,6 @@ fn a_box_with_another_model_is_sent_nothing() {
     let fake = Fake::start(Script::default());
     let failure = validate(&fake, &field).expect_err("another model");
     assert_eq!((failure.exit, failure.code), (Exit::Model, "other_model"));
-    assert!(failure.what.contains("0707070707070707"), "{failure}");
+    assert!(failure.told.what.contains("0707070707070707"), "{failure}");
     assert!(fake.script().announced.is_empty());
 }
