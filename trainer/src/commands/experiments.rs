@@ -11,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use nephrobox_shared::class::Class;
 
+use super::next;
 use crate::experiments::job::JobFolder;
 use crate::experiments::plan::{Choose, Job, Plan, Request, Slot};
 use crate::experiments::results::Results;
@@ -221,12 +222,12 @@ impl PlanArgs {
             } else {
                 "bash"
             };
-            println!(
-                "next, on the cluster: cd {} && {with} {name}",
+            eprintln!(
+                "\nnext, on the cluster:\n  cd {} && {with} {name}",
                 self.out.display()
             );
         } else {
-            println!("next: nephrotrain experiments run {}", self.out.display());
+            next::after_plan(&self.out).say();
         }
         Ok(())
     }
@@ -340,7 +341,7 @@ impl RunArgs {
             }
             return Err(Unfinished(format!("{}; run this again later", text.join("; "))).into());
         }
-        println!("next: nephrotrain experiments collect {folder}");
+        next::after_jobs(&self.folder).say();
         Ok(())
     }
 }

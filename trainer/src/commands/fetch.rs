@@ -8,6 +8,9 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::cases::Cases;
+use super::next;
+use crate::data::{DataError, DataErrorKind};
 use crate::fetch::{self, DEFAULT_SOURCES, Event, Item, Policy, Sources};
 
 /// Download KiTS19, or the published weights of an encoder
@@ -33,7 +36,7 @@ enum What {
         /// Folder for `case_00000`, `case_00001`, ...
         #[arg(long)]
         out: PathBuf,
-        /// Which cases, such as 0-9,42 [default: all with labels]
+        /// Which cases: numbers, names or ranges such as 0-9,42, or @FILE with such [default: all with labels]
         #[arg(long)]
         cases: Option<String>,
         /// Fetch only this kind of file
@@ -98,10 +101,7 @@ impl FetchArgs {
                 let file = out.join(&item.path);
                 run(&[item], out, how)?;
                 println!("{}", file.display());
-                eprintln!(
-                    "next: nephrotrain train --encoder {name} --weights {} --data PREPARED --out runs/{name}",
-                    file.display()
-                );
+                next::after_encoder(name, &file).say();
                 Ok(())
             }
             What::Kits19 {
@@ -112,39 +112,37 @@ impl FetchArgs {
             } => {
                 let sources = Sources::read(how.sources.as_deref())?;
                 let cases = match cases {
-                    Some(text) => list(text).map_err(|e| anyhow::anyhow!("--cases {e}"))?,
+                    Some(text) => numbers(text)?,
                     None => (0..sources.kits19_cases()).collect(),
                 };
                 let items = sources.kits19(&cases, only.as_deref())?;
                 eprintln!("{}", sources.kits19_licence());
                 run(&items, out, how)?;
                 println!("{}", out.display());
-                eprintln!(
-                    "next: nephrotrain prepare --data {} --out prepared",
-                    out.display()
-                );
+                next::after_scans(out).say();
                 Ok(())
             }
         }
     }
 }
 
-/// `0-9,42` as numbers.
-fn list(text: &str) -> Result<Vec<u32>, String> {
-    let wrong = |part: &str| format!("`{part}` is no case number and no range such as 0-9");
-    let mut all = Vec::new();
-    for part in text.split(',').map(str::trim) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| wrong(part));
-        let (first, last) = (number(first)?, number(last)?);
-        if first > last || last - first > 10_000 {
-            return Err(wrong(part));
-        }
-        all.extend(first..=last);
-    }
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
+/// Numbers of cases of KiTS19.
+fn numbers(text: &str) -> Result<Vec<u32>, DataError> {
+    let numbers = Cases::parse(text, "--cases")?
+        .all()
+        .into_iter()
+        .map(|name| {
+            let number = name.strip_prefix("case_").and_then(|n| n.parse().ok());
+            number.ok_or_else(|| {
+                DataError::new(
+                    DataErrorKind::Option,
+                    "--cases",
+                    format!("`{name}` is no case of KiTS19"),
+                    "name cases like 42, 0-9 or case_00042, with commas between",
+                )
+            })
+        });
+    numbers.collect()
 }
 
 fn run(items: &[Item], out: &Path, how: &How) -> Result<()> {
@@ -277,13 +275,13 @@ impl Console {
 
 #[cfg(test)]
 mod tests {
-    use super::list;
+    use super::numbers;
 
     #[test]
-    fn cases_are_numbers_and_ranges() {
-        assert_eq!(list("3, 0-2,2").unwrap(), [0, 1, 2, 3]);
-        for wrong in ["", "a", "5-2", "1-", "0-4000000000"] {
-            assert!(list(wrong).is_err(), "{wrong}");
+    fn cases_of_kits19_have_numbers() {
+        assert_eq!(numbers("3, 0-2,case_00002").unwrap(), [0, 1, 2, 3]);
+        for wrong in ["a", "case_x", "5-2"] {
+            assert!(numbers(wrong).is_err(), "{wrong}");
         }
     }
 }

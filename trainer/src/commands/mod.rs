@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments, and `run`.
 
 pub mod augment_preview;
+mod cases;
 pub mod check;
 pub mod evaluate;
 pub mod experiments;

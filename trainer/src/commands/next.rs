@@ -20,7 +20,11 @@ pub struct Next {
 
 impl Next {
     fn new(why: &'static str, words: &[&dyn AsWord]) -> Self {
-        let mut all = vec!["nephrotrain".to_owned()];
+        Self::of("nephrotrain", why, words)
+    }
+
+    fn of(program: &str, why: &'static str, words: &[&dyn AsWord]) -> Self {
+        let mut all = vec![program.to_owned()];
         all.extend(words.iter().map(|word| word.word()));
         Self { why, words: all }
     }
@@ -63,6 +67,33 @@ impl<T: AsRef<OsStr> + ?Sized> AsWord for &T {
     }
 }
 
+/// After `fetch kits19` into this folder.
+pub fn after_scans(out: &Path) -> Next {
+    Next::new(
+        "make the training set",
+        &[&"prepare", &"--data", &out, &"--out", &"prepared"],
+    )
+}
+
+/// After `fetch encoder` of this name to this file.
+pub fn after_encoder(name: &str, file: &Path) -> Next {
+    let run = Path::new("runs").join(name);
+    Next::new(
+        "train from these weights",
+        &[
+            &"train",
+            &"--encoder",
+            &name,
+            &"--weights",
+            &file,
+            &"--data",
+            &"prepared",
+            &"--out",
+            &run.as_path(),
+        ],
+    )
+}
+
 /// After `stats` of these folders.
 pub fn after_stats(data: &[impl AsRef<Path>]) -> Next {
     let mut next = Next::new("make the training set from scans and labels", &[&"prepare"]);
@@ -85,7 +116,8 @@ pub fn after_phantom(out: &Path) -> Next {
 /// After `phantom --procedural` of this case.
 pub fn after_invented(case: &Path) -> Next {
     let scan = case.join("imaging.nii.gz");
-    let mut next = Next::new(
+    Next::of(
+        "nephrobox",
         "let a model outline it",
         &[
             &"segment",
@@ -95,9 +127,7 @@ pub fn after_invented(case: &Path) -> Next {
             &"--out",
             &"result",
         ],
-    );
-    next.words[0] = "nephrobox".into();
-    next
+    )
 }
 
 /// After `prepare` into this folder.
@@ -212,9 +242,26 @@ pub fn after_report(run: &Path) -> Next {
 
 /// After `export` to this package.
 pub fn after_export(package: &Path) -> Next {
-    let mut next = Next::new("look into the package", &[&"info", &package]);
-    next.words[0] = "nephroctl".into();
-    next
+    Next::of("nephroctl", "look into the package", &[&"info", &package])
+}
+
+/// After `export --onnx` with values to compare.
+pub fn after_onnx(onnx: &Path, reference: &Path) -> Next {
+    Next::of(
+        "python3",
+        "compare it with another engine",
+        &[&"tools/peers/onnx_check.py", &onnx, &reference],
+    )
+}
+
+/// After `experiments plan` into this folder.
+pub fn after_plan(folder: &Path) -> Next {
+    Next::new("work on its jobs", &[&"experiments", &"run", &folder])
+}
+
+/// After `experiments run` has done all jobs of this folder.
+pub fn after_jobs(folder: &Path) -> Next {
+    Next::new("see the tables", &[&"experiments", &"collect", &folder])
 }
 
 /// After `golden`.
@@ -234,6 +281,10 @@ mod tests {
     fn every_suggestion_is_a_command_line_that_the_program_takes() {
         let odd = Path::new("runs/it's a run");
         let all = [
+            after_scans(odd),
+            after_encoder("resnet34", odd),
+            after_plan(odd),
+            after_jobs(odd),
             after_stats(&["a", "b c"]),
             after_phantom(odd),
             after_prepare(odd),
@@ -254,6 +305,7 @@ mod tests {
         // The other programs have their own tests.
         assert_eq!(after_export(odd).words[0], "nephroctl");
         assert_eq!(after_invented(odd).words[0], "nephrobox");
+        assert_eq!(after_onnx(odd, odd).words[0], "python3");
     }
 
     #[test]

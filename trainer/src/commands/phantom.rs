@@ -1,13 +1,12 @@
 //! `nephrotrain phantom`: synthetic CT, around real masks or wholly invented.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use nephrobox_shared::measure::Spacing;
 
+use super::cases::Cases;
 use super::next;
 use crate::data::progress::{Console, Progress};
 use crate::phantom::{
@@ -21,7 +20,7 @@ use crate::phantom::{
     (CC BY-NC-SA 4.0). A procedural patient is derived from nothing.\n\n\
     Examples:\n  \
     nephrotrain phantom --labels ../shared/data/kits19-labels --out phantoms --seed 1\n  \
-    nephrotrain phantom --labels ../shared/data/kits19-labels --out few --cases 0..9 --exclude case_00003\n  \
+    nephrotrain phantom --labels ../shared/data/kits19-labels --out few --cases 0-9 --exclude case_00003\n  \
     nephrotrain phantom --procedural --out models/sample --name case_sample --slices 40"
 )]
 pub struct PhantomArgs {
@@ -48,12 +47,12 @@ pub struct PhantomArgs {
     /// The most slices to paint of each case
     #[arg(long, default_value_t = 8, conflicts_with = "procedural")]
     slices_per_case: usize,
-    /// Only these cases: names, numbers or ranges such as 0..99 (both ends count), parted by commas
-    #[arg(long, value_delimiter = ',', conflicts_with = "procedural")]
-    cases: Vec<String>,
-    /// Without these cases: as for --cases, or @FILE with one to a line
-    #[arg(long, value_delimiter = ',', conflicts_with = "procedural")]
-    exclude: Vec<String>,
+    /// Only these cases: names, numbers or ranges such as 0-99 with commas between, or @FILE with such
+    #[arg(long, conflicts_with = "procedural")]
+    cases: Option<String>,
+    /// Without these cases: as for --cases
+    #[arg(long, conflicts_with = "procedural")]
+    exclude: Option<String>,
     /// Name of the invented case
     #[arg(long, default_value = "case_sample", conflicts_with = "labels")]
     name: String,
@@ -133,9 +132,13 @@ impl PhantomArgs {
 
     /// The cases to paint, and how many were left out because they are reserved.
     fn choose(&self, labels: &Path) -> Result<(Vec<LabelCase>, usize)> {
-        let wanted = Selection::parse(&self.cases, "--cases")?;
-        let unwanted = Selection::parse(&self.exclude, "--exclude")?;
-        if let Some(name) = wanted.names.iter().find(|name| is_reserved(name)) {
+        let parse = |text: &Option<String>, option| match text {
+            Some(text) => Cases::parse(text, option),
+            None => Ok(Cases::default()),
+        };
+        let wanted = parse(&self.cases, "--cases")?;
+        let unwanted = parse(&self.exclude, "--exclude")?;
+        if let Some(name) = wanted.named.iter().find(|name| is_reserved(name)) {
             bail!(
                 "{name} is reserved for evaluation, and nothing may be trained on its labels; take it out of --cases"
             );
@@ -143,7 +146,7 @@ impl PhantomArgs {
         let mut reserved = 0;
         let mut cases = Vec::new();
         for case in phantom::label_cases(labels)? {
-            if !self.cases.is_empty() && !wanted.holds(&case.name) || unwanted.holds(&case.name) {
+            if self.cases.is_some() && !wanted.hold(&case.name) || unwanted.hold(&case.name) {
                 continue;
             }
             if is_reserved(&case.name) {
@@ -153,7 +156,7 @@ impl PhantomArgs {
             cases.push(case);
         }
         if let Some(name) = wanted
-            .names
+            .named
             .iter()
             .find(|name| !cases.iter().any(|case| case.name == **name))
         {
@@ -169,62 +172,6 @@ impl PhantomArgs {
             );
         }
         Ok((cases, reserved))
-    }
-}
-
-/// Cases by name and by range of numbers.
-#[derive(Debug, Default)]
-struct Selection {
-    names: BTreeSet<String>,
-    ranges: Vec<(u32, u32)>,
-}
-
-impl Selection {
-    fn parse(items: &[String], option: &str) -> Result<Self> {
-        let mut selection = Self::default();
-        for item in items {
-            if let Some(path) = item.strip_prefix('@') {
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {path}, which {option} names"))?;
-                for line in text.lines() {
-                    let line = line.split('#').next().unwrap_or_default().trim();
-                    if !line.is_empty() {
-                        selection.add(line, option)?;
-                    }
-                }
-            } else {
-                selection.add(item.trim(), option)?;
-            }
-        }
-        Ok(selection)
-    }
-
-    fn add(&mut self, item: &str, option: &str) -> Result<()> {
-        if let Some((first, last)) = item.split_once("..") {
-            let number = |text: &str| {
-                text.parse::<u32>()
-                    .with_context(|| format!("{option} holds `{item}`; a range looks like 0..99"))
-            };
-            self.ranges
-                .push((number(first)?, number(last.trim_start_matches('='))?));
-        } else if let Ok(number) = item.parse::<u32>() {
-            self.names.insert(format!("case_{number:05}"));
-        } else {
-            self.names.insert(item.to_owned());
-        }
-        Ok(())
-    }
-
-    fn holds(&self, name: &str) -> bool {
-        let number = name
-            .strip_prefix("case_")
-            .and_then(|number| number.parse::<u32>().ok());
-        self.names.contains(name)
-            || number.is_some_and(|number| {
-                self.ranges
-                    .iter()
-                    .any(|&(first, last)| (first..=last).contains(&number))
-            })
     }
 }
 
@@ -257,28 +204,6 @@ fn describe(made: &CaseSummary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn selection(items: &[&str]) -> Result<Selection> {
-        let items: Vec<String> = items.iter().map(|&item| item.to_owned()).collect();
-        Selection::parse(&items, "--cases")
-    }
-
-    #[test]
-    fn cases_are_chosen_by_name_number_range_and_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let list = folder.path().join("list.txt");
-        fs::write(&list, "case_00150 # held back\n\n7\n20..22\n").unwrap();
-        let chosen =
-            selection(&["case_00003", "4", "10..12", &format!("@{}", list.display())]).unwrap();
-        for held in [3, 4, 7, 10, 11, 12, 20, 22, 150] {
-            assert!(chosen.holds(&format!("case_{held:05}")), "{held}");
-        }
-        for other in ["case_00005", "case_00013", "case_sample", "4"] {
-            assert!(!chosen.holds(other), "{other}");
-        }
-        assert!(selection(&["3..x"]).is_err());
-        assert!(selection(&["@/no/such/list"]).is_err());
-    }
 
     #[test]
     fn a_spacing_is_three_lengths() {

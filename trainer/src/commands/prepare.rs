@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 use nephrobox_shared::preprocess::{Interpolation, Preprocess};
 
+use super::cases::Cases;
 use super::next;
 use super::stats::{RuleArgs, thousands};
 use crate::data::error::DataError;
@@ -45,8 +45,8 @@ pub struct PrepareArgs {
     /// Take the split from this file instead of PREPARED/split.toml or chance.
     #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
-    /// Patients that must be in the test part: names with commas between, or @FILE with one a line. A
-    /// bare number stands for the KiTS case of that number. Names that the data do not have are passed over.
+    /// Patients that must be in the test part: names, numbers of KiTS19 or ranges such as 0-9 with commas between, or @FILE with
+    /// such. Names that the data do not have are passed over.
     #[arg(long, value_name = "NAMES")]
     pub test_cases: Option<String>,
     /// Accept changed sources and options, and prepare anew what they concern.
@@ -131,7 +131,9 @@ impl PrepareArgs {
             reserved: self
                 .test_cases
                 .as_deref()
-                .map_or(Ok(BTreeSet::new()), case_names)?,
+                .map_or(Ok(BTreeSet::new()), |text| {
+                    Cases::parse(text, "--test-cases").map(Cases::all)
+                })?,
             update: self.update,
             jobs: self.jobs.map_or_else(|| all_cores().min(2), usize::from),
         })
@@ -186,48 +188,5 @@ impl PrepareArgs {
         let _ = writeln!(out, "fingerprint {}", outcome.fingerprint);
         let _ = writeln!(out, "prepared in {}", self.out.display());
         out
-    }
-}
-
-/// Case names from `a,b,26` or from `@FILE`.
-fn case_names(text: &str) -> Result<BTreeSet<String>, DataError> {
-    let list = match text.strip_prefix('@') {
-        Some(path) => fs::read_to_string(path)
-            .map_err(|e| DataError::io(path, "read the list of test cases", e))?,
-        None => text.to_owned(),
-    };
-    let without_comments = list
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
-    let names = without_comments
-        .flat_map(|line| line.split([',', ' ', '\t']))
-        .filter(|name| !name.is_empty());
-    Ok(names
-        .map(|name| {
-            name.parse::<u32>()
-                .map_or_else(|_| name.to_owned(), |n| format!("case_{n:05}"))
-        })
-        .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reserved_patients_are_given_as_names_numbers_or_a_file() {
-        let expected: BTreeSet<String> = ["case_00026", "case_00199", "case_x"]
-            .map(str::to_owned)
-            .into();
-        assert_eq!(case_names("26, case_00199,case_x").unwrap(), expected);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("reserved.txt");
-        fs::write(&path, "# held back\n26\n199 # the last\n\ncase_x\n").unwrap();
-        assert_eq!(
-            case_names(&format!("@{}", path.display())).unwrap(),
-            expected
-        );
-        let missing = case_names("@nowhere.txt").unwrap_err();
-        assert_eq!(missing.place(), std::path::Path::new("nowhere.txt"));
     }
 }

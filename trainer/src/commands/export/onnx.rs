@@ -10,6 +10,7 @@ use nephrobox_engine::program::Storage;
 use nephrobox_imaging::files;
 
 use super::RunArgs;
+use crate::commands::next;
 use crate::export::unscored;
 use crate::onnx::{self, Options, Outputs, Reference};
 
@@ -93,11 +94,7 @@ impl OnnxArgs {
         if let Some(path) = &self.reference {
             drop(bytes);
             write(path, &Reference::compute(&model, &options)?.to_bytes()?)?;
-            println!(
-                "next: python3 tools/peers/onnx_check.py {} {}",
-                self.out.display(),
-                path.display()
-            );
+            next::after_onnx(&self.out, path).say();
         }
         Ok(())
     }
