@@ -11,24 +11,19 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use nephrobox_imaging::files;
+pub use nephrobox_shared::report::names::{LABELS, REPORT_JSON, REPORT_TEXT};
 use tempfile::TempDir;
 
 use crate::failure::{Exit, Failure};
 use crate::pulse::Pulse;
 use crate::remedy::Remedies;
 
-/// The machine-readable report; its presence marks a whole result.
-pub const REPORT_JSON: &str = "report.json";
-/// The report for people.
-pub const REPORT_TEXT: &str = "report.txt";
 /// The report as a picture of one page.
 pub const REPORT_PNG: &str = "report.png";
 /// The report as a document of one page.
 pub const REPORT_PDF: &str = "report.pdf";
 /// The report for programs that speak FHIR; only where it is asked for.
 pub const FHIR: &str = "fhir.json";
-/// The label map in the geometry of the scan.
-pub const LABELS: &str = "labels.nii.gz";
 /// The slice with the largest tumour area.
 pub const OVERLAY_TUMOUR: &str = "overlay-tumour.png";
 /// The middle slice of the kidney on the patient's right.

@@ -11,6 +11,7 @@ mod change;
 mod confidence;
 mod findings;
 mod model;
+pub mod names;
 mod subject;
 mod tumour;
 mod visited;

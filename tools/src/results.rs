@@ -7,19 +7,11 @@ use std::path::{Path, PathBuf};
 use nephrobox_imaging::files;
 use nephrobox_link::client::{Client, Progress};
 use nephrobox_link::message::{Item, Word, cut};
+pub use nephrobox_shared::report::names::{FAILURE_TEXT, LABELS, REPORT_JSON, REPORT_TEXT};
 use serde::Deserialize;
 
 use crate::failure::{Exit, Failure, told, unwritable};
 use crate::line;
-
-/// The machine-readable report; where it is, the results are whole (`docs/report.md`).
-pub const REPORT_JSON: &str = "report.json";
-/// The report for people.
-pub const REPORT_TEXT: &str = "report.txt";
-/// The label map in the scan's own geometry.
-pub const LABELS: &str = "labels.nii.gz";
-/// What a scan without a report has instead, for people.
-pub const FAILURE_TEXT: &str = "failure.txt";
 
 /// Most files that a scan's results have.
 const MOST_FILES: usize = 100;

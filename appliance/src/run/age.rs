@@ -304,6 +304,8 @@ mod tests {
     }
 
     proptest! {
+        // Each look is synced to the disk.
+        #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn whatever_the_clock_says_time_goes_on_as_it_passes(
             looks in proptest::collection::vec((0..10_000_000_000u64, 0..100_000u64), 1..50)

@@ -1,5 +1,6 @@
 //! The folders of the queue, and the steps between them that a power cut leaves either done or not begun.
 
+pub use nephrobox_shared::report::names::{FAILURE_JSON, FAILURE_TEXT};
 use serde::Serialize;
 
 use super::record::{self, Outcome, Record};
@@ -55,10 +56,6 @@ pub(super) const WORK: &str = "work";
 pub(super) const TRASH: &str = "trash";
 /// The highest number whose scan is gone.
 pub(super) const SEQUENCE: &str = "sequence";
-/// The error report for programs.
-pub const FAILURE_JSON: &str = "failure.json";
-/// The error report for people.
-pub const FAILURE_TEXT: &str = "failure.txt";
 
 /// What a destination gets where there is no report.
 #[derive(Serialize)]

@@ -13,6 +13,8 @@ use nephrobox_link::endpoint::Endpoint;
 
 /// How long a box may take to answer after its start, on a busy machine.
 const START: Duration = Duration::from_mins(1);
+/// The box's systemd unit.
+const UNIT: &str = include_str!("../../../appliance/packaging/nephrobox.service");
 
 /// The program that is box and tool in one: `EXE box …` is `nephrobox …`, `EXE ctl …` is `nephroctl …`.
 ///
@@ -25,7 +27,12 @@ impl Exe {
     #[must_use]
     pub fn nephrobox(&self) -> Command {
         let mut command = self.role("box");
-        command.env("MALLOC_ARENA_MAX", "1");
+        let variables = UNIT
+            .lines()
+            .filter_map(|line| line.strip_prefix("Environment="))
+            .flat_map(str::split_whitespace)
+            .filter_map(|variable| variable.split_once('='));
+        command.envs(variables);
         command
     }
 
