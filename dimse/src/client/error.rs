@@ -70,22 +70,6 @@ pub enum OpenError {
     Line(#[from] LineError),
 }
 
-impl OpenError {
-    /// Whether the same may succeed later without anybody changing a setting.
-    pub const fn may_pass(&self) -> bool {
-        match self {
-            Self::Title(_)
-            | Self::Uid(_)
-            | Self::Contexts(_)
-            | Self::MaxPdu(_)
-            | Self::Tls { .. } => false,
-            Self::Resolve { .. } | Self::Connect { .. } => true,
-            Self::Rejected(rejection) => !rejection.permanent,
-            Self::Line(error) => error.may_pass(),
-        }
-    }
-}
-
 /// The remote refused the association.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the archive refused the association: {reason}")]
@@ -153,13 +137,6 @@ pub enum LineError {
     Over,
 }
 
-impl LineError {
-    /// Whether the same may succeed later without anybody changing a setting.
-    pub const fn may_pass(&self) -> bool {
-        !matches!(self, Self::Broken(_))
-    }
-}
-
 impl From<Fault> for LineError {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -200,17 +177,6 @@ pub enum RequestError {
     /// The connection ended.
     #[error(transparent)]
     Line(#[from] LineError),
-}
-
-impl RequestError {
-    /// Whether the same may succeed later without anybody changing a setting.
-    pub const fn may_pass(&self) -> bool {
-        match self {
-            Self::NotAccepted { .. } | Self::Read(_) => false,
-            Self::Status { status, .. } => *status >> 8 == 0xa7,
-            Self::Line(error) => error.may_pass(),
-        }
-    }
 }
 
 impl From<Fault> for RequestError {
