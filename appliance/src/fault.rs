@@ -1,6 +1,7 @@
 //! What is wrong with the box at the moment, as panel, status page and link show it.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Declares the codes once, with name and whether the box takes no scans meanwhile.
 macro_rules! codes {
@@ -71,14 +72,12 @@ codes! {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Fault {
     /// What kind of fault it is.
     pub code: FaultCode,
     /// What is wrong and what to do.
     pub message: String,
-    /// Follows from the code; for whoever reads the box's state as JSON.
-    blocks: bool,
 }
 
 impl Fault {
@@ -88,7 +87,6 @@ impl Fault {
         Self {
             code,
             message: message.into(),
-            blocks: code.blocks(),
         }
     }
 
@@ -99,8 +97,21 @@ impl Fault {
     }
 }
 
+/// With `blocks`, which programs that read the box's state cannot tell from the code.
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut fault = to.serialize_struct("Fault", 3)?;
+        fault.serialize_field("code", &self.code)?;
+        fault.serialize_field("message", &self.message)?;
+        fault.serialize_field("blocks", &self.blocks())?;
+        fault.end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use nephrobox_shared::report::WarningCode;
+
     use super::*;
 
     /// The clinic's page names every code in its table of faults, and no code that there is not.
@@ -124,6 +135,15 @@ mod tests {
         told.sort_unstable();
         codes.sort_unstable();
         assert_eq!(told, codes);
+    }
+
+    /// Panel, page and report name the same thing in the same way.
+    #[test]
+    fn a_model_that_fell_back_is_called_the_same_in_a_report() {
+        assert_eq!(
+            FaultCode::ModelFellBack.name(),
+            WarningCode::ModelFellBack.name()
+        );
     }
 
     #[test]

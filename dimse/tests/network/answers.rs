@@ -97,21 +97,24 @@ fn open(answer: Vec<u8>) -> OpenError {
 }
 
 #[test]
-fn a_rejection_says_why_in_words() {
+fn a_rejection_says_why_in_words_and_whether_it_is_for_good() {
     let table = [
-        ([0, 1, 1, 1], "no reason given"),
-        ([0, 1, 1, 2], "application context"),
-        ([0, 1, 1, 3], "does not know our title \"NEPHROBOX\""),
-        ([0, 1, 1, 7], "does not go by the title \"ARCHIVE\""),
-        ([0, 1, 2, 2], "protocol version"),
-        ([0, 2, 3, 1], "congested"),
-        ([0, 2, 3, 2], "as many associations as it takes"),
-        ([0, 9, 9, 9], "the standard does not know"),
+        ([0, 1, 1, 1], "no reason given", true),
+        ([0, 1, 1, 2], "application context", true),
+        ([0, 1, 1, 3], "does not know our title \"NEPHROBOX\"", true),
+        ([0, 1, 1, 7], "does not go by the title \"ARCHIVE\"", true),
+        ([0, 1, 2, 2], "protocol version", true),
+        ([0, 2, 3, 1], "congested", false),
+        ([0, 2, 3, 2], "as many associations as it takes", false),
+        ([0, 9, 9, 9], "the standard does not know", false),
     ];
-    for (body, words) in table {
+    for (body, words, permanent) in table {
         let error = open(pdu(3, &body));
-        assert!(matches!(error, OpenError::Rejected(_)), "{error}");
         assert!(error.to_string().contains(words), "{error}");
+        let OpenError::Rejected(rejection) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(rejection.permanent, permanent, "{rejection}");
     }
 }
 

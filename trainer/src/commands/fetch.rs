@@ -126,22 +126,20 @@ impl FetchArgs {
     }
 }
 
-/// Numbers of cases of KiTS19.
+/// Numbers of cases of KiTS19, at least one.
 fn numbers(text: &str) -> Result<Vec<u32>, DataError> {
-    let numbers = Cases::parse(text, "--cases")?
-        .all()
-        .into_iter()
-        .map(|name| {
-            let number = name.strip_prefix("case_").and_then(|n| n.parse().ok());
-            number.ok_or_else(|| {
-                DataError::new(
-                    DataErrorKind::Option,
-                    "--cases",
-                    format!("`{name}` is no case of KiTS19"),
-                    "name cases like 42, 0-9 or case_00042, with commas between",
-                )
-            })
-        });
+    let wrong = |what: String| {
+        let remedy = "name cases like 42, 0-9 or case_00042, with commas between";
+        DataError::new(DataErrorKind::Option, "--cases", what, remedy)
+    };
+    let names = Cases::parse(text, "--cases")?.all();
+    if names.is_empty() {
+        return Err(wrong("no case is named".into()));
+    }
+    let number = |name: &String| name.strip_prefix("case_")?.parse().ok();
+    let numbers = names
+        .iter()
+        .map(|name| number(name).ok_or_else(|| wrong(format!("`{name}` is no case of KiTS19"))));
     numbers.collect()
 }
 
@@ -280,7 +278,7 @@ mod tests {
     #[test]
     fn cases_of_kits19_have_numbers() {
         assert_eq!(numbers("3, 0-2,case_00002").unwrap(), [0, 1, 2, 3]);
-        for wrong in ["a", "case_x", "5-2"] {
+        for wrong in ["", " ,", "a", "case_x", "5-2", "1-", "0-4000000000"] {
             assert!(numbers(wrong).is_err(), "{wrong}");
         }
     }
