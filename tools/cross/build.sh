@@ -2,7 +2,7 @@
 # Builds for aarch64 Linux (Jetson and alike), without CUDA.
 #
 #   tools/cross/build.sh             the box and the tools: nephrobox, nephroctl
-#   tools/cross/build.sh trainer     nephrotrain as well, which takes ten minutes of processor time for Burn
+#   tools/cross/build.sh trainer     nephrotrain as well, which takes twenty minutes of processor time, most of it for Burn
 #
 # Says where the programs lie, which libraries they want, and from which glibc on they run.
 source "$(dirname "$0")/common.sh"
