@@ -10,6 +10,7 @@ use blake3::Hash;
 use nephrobox_shared::moment::rfc3339;
 use serde::{Deserialize, Serialize};
 
+use crate::config::NAME;
 use crate::spool::ScanId;
 use crate::storage::Storage;
 
@@ -294,9 +295,9 @@ fn tame(who: &Who) -> Who {
     }
 }
 
-/// A name as it stands in a line.
+/// A name as it stands in a line: whole, if the configuration has it.
 pub(crate) fn short(name: &str) -> String {
-    name.chars().take(64).collect()
+    crate::record::tame(name, NAME)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use nephrobox_imaging::files;
 use nephrobox_shared::package::PublicKey;
 use serde::{Serialize, Serializer};
 
-pub(crate) use network::{AE_TITLE, LINE};
+pub(crate) use network::{AE_TITLE, LINE, NAME, RECIPIENTS};
 pub use network::{Archive, Destination, Dicom, DicomWeb, Object, Peer, Recipient, Results, Tls};
 pub use reader::Problem;
 

@@ -114,6 +114,10 @@ pub enum Recipient<'a> {
     DicomWeb(&'a DicomWeb),
 }
 
+/// The most recipients of results; each that has them stands on a scan's record.
+pub(crate) const RECIPIENTS: usize = 16;
+/// The longest name of a recipient, in bytes: it stands whole on records and in lines of the audit log.
+pub(crate) const NAME: usize = 250;
 /// The name of tools on any line, as destination.
 pub(crate) const LINE: &str = "line";
 

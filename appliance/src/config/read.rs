@@ -11,8 +11,8 @@ use toml::de::DeTable;
 use super::network::{archive, destination, dicom, folder_of, results, web};
 use super::reader::{Problem, Problems, Table, overlap};
 use super::{
-    Compute, Config, Folder, Identity, Log, LogFormat, Model, Panel, PanelTarget, Privacy, Serial,
-    Spool, Status, Tcp, TrustedKey,
+    Compute, Config, Folder, Identity, Log, LogFormat, Model, NAME, Panel, PanelTarget, Privacy,
+    RECIPIENTS, Serial, Spool, Status, Tcp, TrustedKey,
 };
 
 const GB: u64 = 1_000_000_000;
@@ -86,7 +86,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
             privacy,
             log,
         };
-        match twice(&config) {
+        match recipients(&config) {
             None => return Ok(config),
             Some(problem) => found.push(problem),
         }
@@ -115,18 +115,42 @@ fn ports(listens: &[(&str, Option<SocketAddr>)], p: &mut Problems<'_>) {
     }
 }
 
-/// Two recipients of one name, whom nobody could tell apart.
-fn twice(config: &Config) -> Option<Problem> {
+/// What is wrong with those who get results, taken together: two of one name, whom nobody could tell apart, and names beyond what queue and
+/// audit log hold of them.
+fn recipients(config: &Config) -> Option<Problem> {
+    let problem = |what, remedy: &str| {
+        Some(Problem {
+            line: None,
+            what,
+            remedy: remedy.into(),
+        })
+    };
     let mut names = BTreeSet::new();
-    let name = config
-        .recipients()
-        .map(|to| to.name())
-        .find(|name| !names.insert(name.clone()))?;
-    Some(Problem {
-        line: None,
-        what: format!("results go to {name} twice"),
-        remedy: "remove one".into(),
-    })
+    for name in config.recipients().map(|to| to.name()) {
+        if name.len() > NAME {
+            let what = format!(
+                "the name of a recipient has {} bytes, and {NAME} are the most: {name}",
+                name.len()
+            );
+            return problem(what, "give a shorter path or address");
+        }
+        if name.chars().any(char::is_control) {
+            let what = format!("the name of a recipient has control characters: {name:?}");
+            return problem(what, "remove them");
+        }
+        if names.contains(&name) {
+            return problem(format!("results go to {name} twice"), "remove one");
+        }
+        names.insert(name);
+    }
+    if names.len() > RECIPIENTS {
+        let what = format!(
+            "results go to {} recipients, and {RECIPIENTS} are the most",
+            names.len()
+        );
+        return problem(what, "let an archive pass them on");
+    }
+    None
 }
 
 /// A section that has defaults for everything.

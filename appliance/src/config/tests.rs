@@ -114,6 +114,29 @@ fn contradictions_are_found() {
     }
 }
 
+/// Each of them stands on the record of a scan that it has the results of, and in a line of the audit log.
+#[test]
+fn recipients_are_few_and_their_names_are_short_and_plain() {
+    let folder = |path: &str| format!("[[destination]]\nkind = \"folder\"\npath = \"{path}\"\n");
+    let folders =
+        |count: usize| -> String { (0..count).map(|at| folder(&format!("/srv/{at}"))).collect() };
+    let long = |bytes: usize| folder(&format!("/{}", "a".repeat(bytes - 1)));
+    for fine in [folders(RECIPIENTS), long(NAME)] {
+        assert!(Config::parse(&fine).is_ok(), "{fine}");
+    }
+    for (text, told) in [
+        (
+            folders(RECIPIENTS + 1),
+            "17 recipients, and 16 are the most",
+        ),
+        (long(NAME + 1), "has 251 bytes, and 250 are the most"),
+        (folder("/srv/a\\nb"), "control characters: \"/srv/a\\nb\""),
+    ] {
+        let found = problems(&text);
+        assert!(found.len() == 1 && found[0].contains(told), "{found:?}");
+    }
+}
+
 #[test]
 fn the_same_port_twice_is_refused_whichever_sections_listen_there() {
     let tcp = |address: &str| {

@@ -235,3 +235,69 @@ impl Ledger {
         added.map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::spool::{Begin, Incoming, Settings};
+    use crate::storage::faulty::Faulty;
+
+    /// Two archives of one server, whose addresses differ only behind its long name.
+    #[test]
+    fn everyone_who_has_the_results_has_a_line() {
+        let to = ["RESEARCH", "WARD-3"].map(|title| {
+            format!(
+                "dicomweb https://images.hospital.example/a/server/with/a/long/path/aets/{title}/rs"
+            )
+        });
+        let settings = Settings {
+            floor_bytes: 0,
+            destinations: to.clone().into(),
+            ..Settings::default()
+        };
+        let (spool, _) = Spool::open(Faulty::new(), settings).expect("a queue");
+        let scan = b"a scan that is none";
+        let incoming = Incoming {
+            bytes: scan.len() as u64,
+            blake3: blake3::hash(scan),
+            file_name: "a.nii".into(),
+            source: "folder".into(),
+            fast: false,
+        };
+        let Ok(Begin::Receive { id, offset: 0 }) = spool.begin(&incoming) else {
+            panic!("not taken");
+        };
+        spool.write(id, 0, scan).expect("written");
+        spool.finish(id).expect("accepted");
+        spool.next().expect("a disk").expect("work");
+        spool.failed(id, "It is no scan.").expect("ended");
+        for name in &to {
+            spool.confirm(id, name).expect("confirmed");
+        }
+
+        let home = TempDir::new().expect("a folder");
+        let folder = Folder::open(home.path()).expect("a folder");
+        let open = || {
+            let shared = Shared::new(Snapshot::default());
+            Ledger::open(folder.clone(), shared, &held(&spool).expect("a list")).expect("a log")
+        };
+        let listed = spool.listed(id).expect("a disk").expect("a scan");
+        let ledger = open();
+        for _ in 0..2 {
+            ledger.settle(&spool, &listed).expect("written");
+        }
+        // A start reads what is there.
+        open().settle(&spool, &listed).expect("written");
+        let mut have = Vec::new();
+        audit::walk(&folder, &mut |line| {
+            if let (What::Confirmed, Who::Destination(name)) = (line.what, line.who) {
+                have.push(name);
+            }
+        })
+        .expect("a whole log");
+        assert_eq!(have, to);
+    }
+}

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Kind;
 
-/// Longest record in bytes.
-pub(super) const LONGEST: u64 = 8 << 10;
+/// Longest record that is read, in bytes. One that is written has at most 12 KiB, and 9 more for every configuration that had other
+/// recipients while the scan was here.
+pub(super) const LONGEST: u64 = 64 << 10;
 
 /// The record of a scan.
 pub(super) const SCAN: Kind = Kind {
@@ -89,5 +90,39 @@ impl Outcome {
             Self::Finished => None,
             Self::Refused { reason } | Self::SetAside { reason } => Some(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{NAME, RECIPIENTS};
+    use crate::record::tame_reason;
+    use crate::spool::RECORD_BYTES;
+
+    /// A record that is too long to be read counts as damaged, and with it go the names of those who have the results.
+    #[test]
+    fn the_longest_record_fits_into_its_room_and_is_read() {
+        let quotes = |bytes| "\"".repeat(bytes);
+        let reason = tame_reason(&quotes(9_999));
+        let recipients = (0..RECIPIENTS).map(|at| format!("{}{at:02}", quotes(NAME - 2)));
+        let record = Record {
+            bytes: u64::MAX,
+            blake3: "f".repeat(64),
+            file_name: quotes(255),
+            source: quotes(200),
+            kept: u64::MAX,
+            attempts: u32::MAX,
+            trouble: Some(reason.clone()),
+            outcome: Some(Outcome::SetAside { reason }),
+            confirmed: recipients.collect(),
+            age_from_s: Some(u64::MAX),
+            erased_by: Some(ErasedBy::Line(quotes(200))),
+            ..Record::default()
+        };
+        let sealed = SCAN.seal(&record).expect("a record");
+        assert!(sealed.len() as u64 <= 12 << 10, "{}", sealed.len());
+        assert!(sealed.len() as u64 <= RECORD_BYTES.min(LONGEST));
+        assert_eq!(SCAN.unseal(&sealed), Ok(record));
     }
 }
