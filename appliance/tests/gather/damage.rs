@@ -5,7 +5,7 @@ use std::fs;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use crate::{Bench, objects, slices};
+use crate::{Bench, Refused, objects, slices};
 
 type Damage = fn(&mut Vec<u8>);
 
@@ -104,4 +104,28 @@ fn a_series_that_cannot_be_read_holds_up_no_other_and_waits_until_it_is_sent_aga
     );
     bench.store("CT1", &slice.encode()).expect("stored");
     assert_eq!(objects(&bench.later(61)), [6]);
+}
+
+/// The sender of a late slice hears that the disk refused, sends it again, and hears that it is stored: then it has to become a part of a scan.
+#[test]
+fn a_late_slice_becomes_part_of_a_scan_though_the_disk_refused_it_at_first() {
+    for cut in [false, true] {
+        let mut bench = Bench::new();
+        let slices = slices();
+        bench.store_all(&slices[..5]);
+        assert_eq!(objects(&bench.later(61)), [5]);
+        // A folder in the way of the note that the series is open again.
+        let in_the_way = bench.lies(&slices[0]).with_file_name("about.new");
+        fs::create_dir(&in_the_way).expect("a folder");
+        let late = slices[5].encode();
+        let refused = bench.store("CT1", &late);
+        assert!(matches!(refused, Err(Refused::Disk(_))), "{refused:?}");
+        fs::remove_dir(&in_the_way).expect("removed");
+        bench.store("CT1", &late).expect("stored");
+        if cut {
+            bench.restart();
+        }
+        assert_eq!(objects(&bench.later(61)), [6]);
+        assert_eq!(bench.scans(), 2);
+    }
 }

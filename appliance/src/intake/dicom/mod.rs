@@ -222,9 +222,8 @@ impl Gatherer {
         }
         // Before the object: a series that grew is not the scan that it became.
         series.again |= copy && series.taken.is_some();
-        if !copy && series.about.scan.take().is_some() {
-            series.taken = None;
-            series.about.save(&folder)?;
+        if !copy {
+            series.reopen(&folder)?;
         }
         fs::rename(&path, folder.join(&hash))?;
         sync_folder(&folder)?;
@@ -392,9 +391,8 @@ impl Gatherer {
             return Ok(());
         };
         if anew {
-            (series.about.scan, series.taken) = (None, None);
-            let saved = series.about.save(&self.folder.join(SERIES).join(key));
-            saved.map_err(|error| self.here(error))?;
+            let reopened = series.reopen(&self.folder.join(SERIES).join(key));
+            reopened.map_err(|error| self.here(error))?;
         }
         series.again = false;
         Ok(())

@@ -157,6 +157,21 @@ impl Series {
         Ok((!series.objects.is_empty()).then_some(series))
     }
 
+    /// Forgets that it is in the queue, so that it goes there again. Noted on the disk first: if that refuses, whoever asked is told so, and asks
+    /// again.
+    pub(super) fn reopen(&mut self, folder: &Path) -> io::Result<()> {
+        if self.taken.is_none() {
+            return Ok(());
+        }
+        let about = About {
+            scan: None,
+            ..self.about.clone()
+        };
+        about.save(folder)?;
+        (self.about, self.taken) = (about, None);
+        Ok(())
+    }
+
     /// Bytes of its objects that count against the limit.
     pub(super) fn charge(&self) -> u64 {
         self.objects.values().map(Object::charge).sum()
