@@ -63,6 +63,8 @@ codes! {
     DestinationFailed "destination_failed" false,
     /// After a start that found damaged records of scans.
     RecordsMended "records_mended" false,
+    /// After a start at which the disk did not give scans back.
+    ScansUnread "scans_unread" false,
     /// While the worker cannot go on.
     WorkerTrouble "worker_trouble" false,
     /// While scans are kept longer than they should be.

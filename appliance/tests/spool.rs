@@ -5,6 +5,9 @@
 #[path = "spool/silent.rs"]
 mod silent;
 
+#[path = "spool/spoilt.rs"]
+mod spoilt;
+
 use nephrobox::spool::{
     Begin, FAILURE_JSON, Incoming, Outcome, RECORD_BYTES, Refusal, ScanId, Settings, Spool,
     SpoolError, State, Work,

@@ -65,7 +65,10 @@ pub(super) fn admission(refusal: Refusal) -> Refused {
 
 pub(super) fn spool(error: &SpoolError) -> Refused {
     let code = match error {
-        SpoolError::Storage { .. } | SpoolError::Newer { .. } | SpoolError::Numbers => Code::Disk,
+        SpoolError::Storage { .. }
+        | SpoolError::Newer { .. }
+        | SpoolError::Unread(_)
+        | SpoolError::Numbers => Code::Disk,
         SpoolError::Unknown(_) | SpoolError::Lost(_) => Code::Unknown,
         SpoolError::State { .. }
         | SpoolError::Order { .. }

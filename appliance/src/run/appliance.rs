@@ -229,7 +229,7 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     let opened = Spool::open(folder(SPOOL)?, spool_settings(&config));
     let (spool, recovery) = opened.map_err(|error| broken(&error, &state.join(SPOOL)))?;
     recovered(&recovery);
-    let mended = mended(&recovery.mended);
+    let (mended, unread) = (mended(&recovery.mended), unread(&recovery.unread));
     let listing = spool.listing();
     let listing = listing.map_err(|error| broken(&error, &state.join(SPOOL)))?;
 
@@ -272,6 +272,9 @@ fn core(config: Config, logs: Logs, shared: &Shared) -> Result<Core, Failure> {
     }
     if let Some(message) = mended {
         core.raise(FaultCode::RecordsMended, message);
+    }
+    if let Some(message) = unread {
+        core.raise(FaultCode::ScansUnread, message);
     }
     upkeep::turn(&core);
     Ok(core)
@@ -327,18 +330,36 @@ fn recovered(recovery: &Recovery) {
             "what had not been accepted and may not have survived was dropped"
         );
     }
+    for (id, why) in &recovery.unread {
+        tracing::error!(scan = %id, why, "the disk does not give it back; it stays as it lies until the next start");
+    }
     for id in &recovery.mended {
         tracing::error!(scan = %id, "its record was damaged and was made again; no destination gets its results");
     }
 }
 
+/// What follows the first of some scans.
+fn more<T>(others: &[T]) -> String {
+    match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more, see the log"),
+    }
+}
+
+/// What to do about scans that the disk does not give back; `None` if there are none.
+fn unread(scans: &[(ScanId, String)]) -> Option<String> {
+    let ((first, why), others) = scans.split_first()?;
+    let more = more(others);
+    Some(format!(
+        "the disk does not give back scan {first} ({why}){more}: nothing is done with what lies there until the next start; \
+         have the disk looked at and start the box again, or send the scan again"
+    ))
+}
+
 /// What to do about scans whose records were made again; `None` if there are none.
 fn mended(ids: &[ScanId]) -> Option<String> {
     let (first, others) = ids.split_first()?;
-    let more = match others.len() {
-        0 => String::new(),
-        more => format!(" and {more} more, see the log"),
-    };
+    let more = more(others);
     Some(format!(
         "the disk damaged the record of scan {first}{more}: whether it came in silent mode is lost, so that no destination gets its results; \
          fetch them with nephroctl fetch, or send the scan again"

@@ -61,19 +61,20 @@ pub(super) fn forget(shared: &Shared, id: ScanId) {
 /// Goes on with what was begun to be erased, and erases what is due. Called with every look at the queue.
 ///
 /// # Errors
-/// When a disk refuses.
+/// When a disk refuses: the first that failed. It holds up none of the others.
 pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
+    let mut trouble = Ok(());
     for (id, record) in core.spool.condemned()? {
         if let Some(by) = &record.erased_by {
             match core.erase(id, by) {
                 // Whoever asked for it has just come to its end.
-                Err(EraseError::Spool(SpoolError::Unknown(_))) => {}
-                other => other?,
+                Ok(()) | Err(EraseError::Spool(SpoolError::Unknown(_))) => {}
+                Err(error) => trouble = trouble.and(Err(error)),
             }
         }
     }
     let Some(age) = &core.age else {
-        return Ok(());
+        return trouble;
     };
     let now_s = age
         .now_s(Clocks::now())
@@ -90,9 +91,10 @@ pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
         let Some(from_s) = listed.record.age_from_s else {
             match core.spool.note_age(listed.id, now_s) {
                 // It gave way to another in the meantime.
-                Ok(()) | Err(SpoolError::Unknown(_)) => continue,
-                Err(error) => return Err(error.into()),
+                Ok(()) | Err(SpoolError::Unknown(_)) => {}
+                Err(error) => trouble = trouble.and(Err(error.into())),
             }
+            continue;
         };
         if !age.is_due(from_s) {
             continue;
@@ -103,8 +105,8 @@ pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
         }
         match core.erase(listed.id, &ErasedBy::Age) {
             // Somebody goes on sending it.
-            Err(EraseError::Spool(SpoolError::Held { .. } | SpoolError::Unknown(_))) => {}
-            other => other?,
+            Ok(()) | Err(EraseError::Spool(SpoolError::Held { .. } | SpoolError::Unknown(_))) => {}
+            Err(error) => trouble = trouble.and(Err(error)),
         }
     }
     if waiting == 0 {
@@ -117,7 +119,7 @@ pub(super) fn turn(core: &Core) -> Result<(), EraseError> {
         );
         core.raise(FaultCode::RetentionWaits, message);
     }
-    Ok(())
+    trouble
 }
 
 impl Core {

@@ -28,7 +28,9 @@ pub(super) fn turn(core: &Core) {
         Ok(()) | Err(EraseError::Audit(_)) => Ok(()),
         Err(EraseError::Spool(error)) => Err(error),
     };
-    match erased.and_then(|()| queue(core)) {
+    // What cannot be erased keeps nothing else from being shown and noted.
+    let looked = queue(core);
+    match erased.and(looked) {
         Ok(()) => core.clear(FaultCode::SpoolDisk),
         Err(error) => core.raise(FaultCode::SpoolDisk, sentence(&error)),
     }

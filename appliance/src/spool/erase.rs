@@ -27,10 +27,11 @@ impl<S: Storage> Spool<S> {
     /// Condemns a scan, to stay: from now on it is not in lists, not worked on and not delivered. Fine to repeat; who did it first remains.
     ///
     /// # Errors
-    /// [`SpoolError::Held`] while the worker has it or it is being received, [`SpoolError::Unknown`], a disk that refuses.
+    /// [`SpoolError::Held`] while the worker has it or it is being received, [`SpoolError::Unknown`], [`SpoolError::Unread`], a disk that refuses.
     pub fn condemn(&self, id: ScanId, by: &ErasedBy) -> Result<Record, SpoolError> {
         self.with(|disk, inner| {
-            let scan = inner.scans.get_mut(&id).ok_or(SpoolError::Unknown(id))?;
+            let missing = inner.missing(id);
+            let scan = inner.scans.get_mut(&id).ok_or(missing)?;
             if scan.working || scan.live || scan.sealing {
                 let state = scan.state_name();
                 return Err(SpoolError::Held { id, state });

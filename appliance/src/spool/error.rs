@@ -27,6 +27,11 @@ pub enum SpoolError {
         "{0}: there is no such scan on the box; look for its id with nephroctl scans or on the page of studies"
     )]
     Unknown(ScanId),
+    /// The scan is there, and the disk does not give it back.
+    #[error(
+        "{0}: the disk of the queue did not give this scan back when the box started; have the disk looked at and start the box again, or send the scan again"
+    )]
+    Unread(ScanId),
     /// The scan that was being received has given way to another, or was erased.
     #[error("{0}: the scan that was being received is not on the box any more; send it again")]
     Lost(ScanId),

@@ -23,7 +23,7 @@ mod room;
 mod types;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use blake3::Hash;
@@ -35,6 +35,7 @@ pub use error::SpoolError;
 pub use id::{NoScanId, ScanId};
 pub use record::{ErasedBy, Outcome, Record};
 pub use recover::Recovery;
+use recover::When;
 pub use room::{RECORD_BYTES, Usage};
 pub use types::{ATTEMPTS, Begin, Incoming, Listed, Refusal, Settings, State, Work};
 
@@ -84,6 +85,8 @@ struct Inner {
     scans: BTreeMap<ScanId, Scan>,
     /// The highest number whose scan is gone.
     mark: u32,
+    /// Scans that the disk did not give back at the start.
+    unread: BTreeSet<ScanId>,
     /// A step failed halfway: the disk must be read again.
     stale: bool,
 }
@@ -91,9 +94,19 @@ struct Inner {
 impl Inner {
     /// The scan, unless it is condemned: to all but who erases, that one is gone.
     fn get(&mut self, id: ScanId) -> Result<&mut Scan, SpoolError> {
+        let missing = self.missing(id);
         let scan = self.scans.get_mut(&id);
         scan.filter(|scan| scan.record.erased_by.is_none())
-            .ok_or(SpoolError::Unknown(id))
+            .ok_or(missing)
+    }
+
+    /// Why a scan is not to be had.
+    fn missing(&self, id: ScanId) -> SpoolError {
+        if self.unread.contains(&id) {
+            SpoolError::Unread(id)
+        } else {
+            SpoolError::Unknown(id)
+        }
     }
 
     /// The same, to look at.
@@ -145,10 +158,11 @@ impl<S: Storage> Spool<S> {
     /// # Errors
     /// When the disk refuses or a newer program wrote what lies there.
     pub fn open(storage: S, settings: Settings) -> Result<(Self, Recovery), SpoolError> {
-        let found = recover::recover(Disk(&storage), true)?;
+        let found = recover::recover(Disk(&storage), When::Start)?;
         let inner = Inner {
             scans: found.scans,
             mark: found.mark,
+            unread: found.unread,
             stale: false,
         };
         let spool = Self {
@@ -209,11 +223,12 @@ impl<S: Storage> Spool<S> {
     /// What became of a scan; `None` if the box does not know it (any more).
     ///
     /// # Errors
-    /// When a step failed before and the disk cannot be read again.
+    /// [`SpoolError::Unread`]; when a step failed before and the disk cannot be read again.
     pub fn state(&self, id: ScanId) -> Result<Option<State>, SpoolError> {
-        self.with(|_, inner| {
-            let scan = inner.look(id);
-            Ok(scan.map(|scan| state(inner, id, scan)))
+        self.with(|_, inner| match inner.look(id) {
+            Some(scan) => Ok(Some(state(inner, id, scan))),
+            None if inner.unread.contains(&id) => Err(SpoolError::Unread(id)),
+            None => Ok(None),
         })
     }
 
@@ -317,7 +332,7 @@ impl<S: Storage> Spool<S> {
         let disk = Disk(&self.storage);
         let mut inner = self.lock();
         if inner.stale {
-            let mut found = recover::recover(disk, false)?;
+            let mut found = recover::recover(disk, When::Later(&inner.unread))?;
             for (id, scan) in &mut found.scans {
                 if let Some(before) = inner.scans.get(id) {
                     scan.live = before.live;
@@ -328,6 +343,7 @@ impl<S: Storage> Spool<S> {
             *inner = Inner {
                 scans: found.scans,
                 mark: found.mark.max(inner.mark),
+                unread: found.unread,
                 stale: false,
             };
             self.inner.clear_poison();

@@ -1,6 +1,6 @@
 //! What a start finds, and how it puts it right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nephrobox_shared::report::Report;
 
@@ -23,6 +23,8 @@ pub struct Recovery {
     pub settled: Vec<ScanId>,
     /// Scans whose record was damaged and made again: names and confirmations are lost, and no destination gets their results.
     pub mended: Vec<ScanId>,
+    /// Scans that the disk does not give back, and what it says. They are left as they lie, and the next start tries again.
+    pub unread: Vec<(ScanId, String)>,
     /// Scans whose reception had hardly begun, and second sightings of scans that a cut left in two folders.
     pub dropped: Vec<ScanId>,
 }
@@ -31,20 +33,35 @@ pub struct Recovery {
 pub(super) struct Found {
     pub(super) scans: BTreeMap<ScanId, Scan>,
     pub(super) mark: u32,
+    pub(super) unread: BTreeSet<ScanId>,
     pub(super) recovery: Recovery,
 }
 
-/// Reads the folders and finishes what was begun. With `first`, nobody works on a scan yet and `work/` is emptied.
-pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Found, SpoolError> {
+/// When the folders are read.
+#[derive(Clone, Copy)]
+pub(super) enum When<'a> {
+    /// At a start: nobody works on a scan yet, and `work/` is emptied. One scan that the disk does not give back keeps neither the others nor the
+    /// box from starting.
+    Start,
+    /// After a step that the disk refused. These scans it had not given back at the start; any other one has to be found again, since it may be
+    /// the whole disk that is away for a while.
+    Later(&'a BTreeSet<ScanId>),
+}
+
+/// Reads the folders and finishes what was begun.
+pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, when: When<'_>) -> Result<Found, SpoolError> {
     let places = Place::LAST_FIRST.map(Place::folder);
     for folder in places.into_iter().chain([WORK, TRASH]) {
         disk.make_folder(folder)?;
     }
     disk.sync_folder("")?;
-    let emptied: &[&str] = if first { &[TRASH, WORK] } else { &[TRASH] };
-    for folder in emptied {
-        for name in disk.list(folder)? {
-            disk.remove(&format!("{folder}/{name}"))?;
+    for name in disk.list(TRASH)? {
+        // What does not go now may go at the next look; nothing waits for it.
+        let _ = disk.remove(&format!("{TRASH}/{name}"));
+    }
+    if let When::Start = when {
+        for name in disk.list(WORK)? {
+            disk.remove(&format!("{WORK}/{name}"))?;
         }
     }
     // A rename may be there and not yet survive the next cut.
@@ -54,6 +71,7 @@ pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Foun
     let mut found = Found {
         scans: BTreeMap::new(),
         mark: disk.load(SEQUENCE, record::NUMBER)?.unwrap_or(0),
+        unread: BTreeSet::new(),
         recovery: Recovery::default(),
     };
     for place in Place::LAST_FIRST {
@@ -67,11 +85,21 @@ pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Foun
                 found.recovery.dropped.push(id);
                 continue;
             }
-            if let Some(scan) = take(disk, id, place, &mut found.recovery)? {
-                found.scans.insert(id, scan);
-            } else {
-                found.mark = found.mark.max(id.sequence());
-                found.recovery.dropped.push(id);
+            let known = matches!(when, When::Later(unread) if unread.contains(&id));
+            if known || found.unread.contains(&id) {
+                found.set_apart(id);
+                continue;
+            }
+            match found.take(disk, id, place, when) {
+                Ok(()) => {}
+                Err(SpoolError::Storage { place, source }) if matches!(when, When::Start) => {
+                    found
+                        .recovery
+                        .unread
+                        .push((id, format!("{place}: {source}")));
+                    found.set_apart(id);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -82,6 +110,36 @@ pub(super) fn recover<S: Storage>(disk: Disk<'_, S>, first: bool) -> Result<Foun
     found.recovery.waiting = now_at(Place::Queue);
     found.recovery.partial = now_at(Place::Incoming);
     Ok(found)
+}
+
+impl Found {
+    /// Takes up one scan, if there is something worth keeping.
+    fn take<S: Storage>(
+        &mut self,
+        disk: Disk<'_, S>,
+        id: ScanId,
+        place: Place,
+        when: When<'_>,
+    ) -> Result<(), SpoolError> {
+        let mut taken = take(disk, id, place, &mut self.recovery);
+        // A disk may refuse once.
+        if let (Err(SpoolError::Storage { .. }), When::Start) = (&taken, when) {
+            taken = take(disk, id, place, &mut self.recovery);
+        }
+        if let Some(scan) = taken? {
+            self.scans.insert(id, scan);
+        } else {
+            self.mark = self.mark.max(id.sequence());
+            self.recovery.dropped.push(id);
+        }
+        Ok(())
+    }
+
+    /// Leaves a scan as it lies; its number is not given out again.
+    fn set_apart(&mut self, id: ScanId) {
+        self.mark = self.mark.max(id.sequence());
+        self.unread.insert(id);
+    }
 }
 
 /// One scan as it lies there; `None` if there was nothing worth keeping.

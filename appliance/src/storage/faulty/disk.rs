@@ -138,6 +138,8 @@ pub(super) struct Disk {
     pub(super) changes: Vec<Change>,
     pub(super) next: u64,
     pub(super) capacity: u64,
+    /// What refuses whatever is asked of it.
+    pub(super) spoilt: Option<String>,
     pub(super) power: Power,
 }
 
@@ -151,6 +153,7 @@ impl Disk {
             changes: Vec::new(),
             next: ROOT + 1,
             capacity,
+            spoilt: None,
             power: Power::default(),
         }
     }
@@ -307,6 +310,7 @@ impl Disk {
             names,
             changes: Vec::new(),
             power: Power::default(),
+            spoilt: self.spoilt.clone(),
             ..*self
         }
     }

@@ -99,6 +99,16 @@ impl Faulty {
         Self(Arc::new(Mutex::new(self.lock().survivor(luck))))
     }
 
+    /// Refuses from now on whatever is asked of a path, or of what lies below it: a bad sector. There is one at a time.
+    pub fn spoil(&self, path: &str) {
+        self.lock().spoilt = Some(path.into());
+    }
+
+    /// Makes good what was spoilt.
+    pub fn mend(&self) {
+        self.lock().spoilt = None;
+    }
+
     /// Room for this many bytes in all files together.
     pub fn set_capacity(&self, bytes: u64) {
         self.lock().capacity = bytes;
@@ -149,13 +159,27 @@ impl Faulty {
         Ok(disk)
     }
 
+    /// The same for a path that is not spoilt.
+    fn at(&self, path: &str) -> io::Result<MutexGuard<'_, Disk>> {
+        let disk = self.on()?;
+        let below = |spoilt: &String| {
+            let rest = path.strip_prefix(spoilt.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if disk.spoilt.as_ref().is_some_and(below) {
+            return Err(io::Error::other("a bad sector"));
+        }
+        Ok(disk)
+    }
+
     /// Counts an operation and does it: whole, or as the fault has it. With `half` it does what a full disk lets it do.
     fn operate(
         &self,
+        path: &str,
         whole: impl FnOnce(&mut Disk) -> io::Result<()>,
         half: impl FnOnce(&mut Disk) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut disk = self.on()?;
+        let mut disk = self.at(path)?;
         disk.power.operations += 1;
         let before = disk.power.left;
         disk.power.left = before.saturating_sub(1);
@@ -171,14 +195,18 @@ impl Faulty {
         }
     }
 
-    fn operate_or_not(&self, whole: impl FnOnce(&mut Disk) -> io::Result<()>) -> io::Result<()> {
-        self.operate(whole, |_| Ok(()))
+    fn operate_or_not(
+        &self,
+        path: &str,
+        whole: impl FnOnce(&mut Disk) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.operate(path, whole, |_| Ok(()))
     }
 }
 
 impl Storage for Faulty {
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let disk = self.on()?;
+        let disk = self.at(folder)?;
         let Some(folder) = disk.find(folder) else {
             return Ok(Vec::new());
         };
@@ -189,7 +217,7 @@ impl Storage for Faulty {
     }
 
     fn len(&self, path: &str) -> io::Result<Option<u64>> {
-        let disk = self.on()?;
+        let disk = self.at(path)?;
         let node = disk.find(path).and_then(|node| disk.nodes.get(&node));
         Ok(match node {
             Some(Node::File(file)) => Some(file.bytes.len() as u64),
@@ -198,7 +226,7 @@ impl Storage for Faulty {
     }
 
     fn read_at(&self, path: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let mut disk = self.on()?;
+        let mut disk = self.at(path)?;
         let bytes = &disk.file(path)?.bytes;
         let rest = bytes.get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(into.len());
@@ -208,13 +236,14 @@ impl Storage for Faulty {
 
     fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         self.operate(
+            path,
             |disk| disk.append(path, bytes),
             |disk| disk.append(path, &bytes[..bytes.len() / 2]),
         )
     }
 
     fn truncate(&self, path: &str, len: u64) -> io::Result<()> {
-        self.operate_or_not(|disk| {
+        self.operate_or_not(path, |disk| {
             let file = disk.file(path)?;
             file.bytes.truncate(len as usize);
             file.safe = file.safe.min(file.bytes.len());
@@ -223,7 +252,7 @@ impl Storage for Faulty {
     }
 
     fn sync(&self, path: &str) -> io::Result<()> {
-        self.operate_or_not(|disk| {
+        self.operate_or_not(path, |disk| {
             // Of a sync that the power cut, everything may have survived, and nothing: as without it.
             if !disk.power.out {
                 disk.file(path)?.sync();
@@ -233,11 +262,11 @@ impl Storage for Faulty {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.operate_or_not(|disk| disk.rename(from, to))
+        self.operate_or_not(from, |disk| disk.rename(from, to))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
-        self.operate_or_not(|disk| {
+        self.operate_or_not(path, |disk| {
             if let Some(node) = disk.find(path) {
                 let at = disk.place(path)?;
                 disk.remove(at, node);
@@ -247,14 +276,14 @@ impl Storage for Faulty {
     }
 
     fn make_folder(&self, path: &str) -> io::Result<()> {
-        self.operate_or_not(|disk| {
+        self.operate_or_not(path, |disk| {
             disk.make_folders(path);
             Ok(())
         })
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
-        self.operate_or_not(|disk| {
+        self.operate_or_not(folder, |disk| {
             let folder = disk.find(folder).ok_or(ErrorKind::NotFound)?;
             if !disk.power.out {
                 disk.sync_folder(folder);
