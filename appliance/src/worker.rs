@@ -7,9 +7,9 @@
 //! | --- | --- |
 //! | a report | finished |
 //! | the scan cannot be read | refused, with an error report |
-//! | a panic, or a contradiction within the program | the attempt counts; after two it is set aside |
+//! | a panic, a contradiction within the program, or a model that makes no numbers of it | the attempt counts; after two it is set aside |
 //! | the process is killed | as above, seen at the next start |
-//! | device, model or disk fail | the attempt does not count; the worker waits and tries again |
+//! | device or disk fail | the attempt does not count; the worker waits and tries again |
 //! | somebody asks the worker to stop | the attempt does not count |
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -313,11 +313,12 @@ impl<S: Storage, M: Models, O: Observer> Turns<S, M, O> {
                 self.observer.hear(Event::Refused { id, reason });
                 Ok(Turn::Again)
             }
-            Exit::Device | Exit::Model | Exit::Output => {
+            Exit::Device | Exit::Output => {
                 self.spool.give_back(id)?;
                 Ok(self.trouble(&reason, failure.exit != Exit::Device))
             }
-            Exit::Internal | Exit::Usage | Exit::Service => self.died(id, &reason),
+            // The model proved itself before it came into use, so that this scan may be all that it fails at.
+            Exit::Model | Exit::Internal | Exit::Usage | Exit::Service => self.died(id, &reason),
         }
     }
 

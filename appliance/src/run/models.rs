@@ -91,11 +91,13 @@ impl worker::Models for ForWorker {
 pub(super) fn run(core: &Core) {
     let bell = &core.bells.models;
     let tester = tester(core);
-    bring_up(core, &tester);
+    let mut brought = bring_up(core, &tester);
     core.shared.change(|state| state.started = true);
     core.bells.worker();
     while !bell.stops() {
-        match try_all(core, &tester) {
+        let tried = brought.and_then(|()| try_all(core, &tester));
+        brought = Ok(());
+        match tried {
             Ok(()) => {
                 core.clear(FaultCode::SlotsDisk);
                 bell.sleep(IDLE);
@@ -103,6 +105,10 @@ pub(super) fn run(core: &Core) {
             Err(error) => {
                 refused(core, &error);
                 bell.sleep(AGAIN);
+                // A disk that refused at the start must not leave the box without the model that it has.
+                if core.models.current().is_none() && !bell.stops() {
+                    brought = bring_up(core, &tester);
+                }
             }
         }
     }
@@ -130,39 +136,35 @@ fn settings(compute: &Compute, state: &std::path::Path) -> Settings {
     }
 }
 
-fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) {
-    match core.slots.notice() {
-        Ok(Some(notice)) => core.raise(FaultCode::ModelFellBack, notice),
-        Ok(None) => {}
-        Err(error) => refused(core, &error),
+/// Brings the box to the model that it has, if it has one.
+fn bring_up<H: Fn(Event)>(core: &Core, tester: &SelfTester<H>) -> Result<(), SlotsError> {
+    if let Some(notice) = core.slots.notice()? {
+        core.raise(FaultCode::ModelFellBack, notice);
     }
     core.doing.trial(Some("getting the model ready".into()));
     let brought = core.slots.bring_up(tester);
     core.doing.trial(None);
-    match brought {
-        Ok(brought) => {
-            for verdict in brought.verdicts {
-                judged(core, verdict);
-            }
-            for fault in &brought.faults {
-                tracing::error!("{fault}");
-            }
-            if !brought.faults.is_empty() {
-                core.raise(FaultCode::ModelUnusable, brought.faults.join("; "));
-            }
-            if let Some((current, model)) = brought.model {
-                take(core, &current, model);
-                // The box works, and with an older model than whoever reads its results expects.
-                if let Some(stand_in) = brought.stand_in {
-                    tracing::error!("{stand_in}");
-                    core.raise(FaultCode::ModelFellBack, stand_in);
-                }
-            } else {
-                tracing::warn!("the box has no model; scans are not taken until one is installed");
-            }
-        }
-        Err(error) => refused(core, &error),
+    let brought = brought?;
+    for verdict in brought.verdicts {
+        judged(core, verdict);
     }
+    for fault in &brought.faults {
+        tracing::error!("{fault}");
+    }
+    if !brought.faults.is_empty() {
+        core.raise(FaultCode::ModelUnusable, brought.faults.join("; "));
+    }
+    let Some((current, model)) = brought.model else {
+        tracing::warn!("the box has no model; scans are not taken until one is installed");
+        return Ok(());
+    };
+    take(core, &current, model);
+    // The box works, and with an older model than whoever reads its results expects.
+    if let Some(stand_in) = brought.stand_in {
+        tracing::error!("{stand_in}");
+        core.raise(FaultCode::ModelFellBack, stand_in);
+    }
+    Ok(())
 }
 
 /// Tries what waits for it, one after the other.
