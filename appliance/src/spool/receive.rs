@@ -75,8 +75,9 @@ impl<S: Storage> Spool<S> {
     /// When a step failed before and the disk cannot be read again.
     pub fn is_taken_anew(&self, id: ScanId) -> Result<bool, SpoolError> {
         self.with(|_, inner| {
-            let scan = inner.look(id);
-            Ok(scan.is_some_and(|scan| scan.is_taken_anew(self.settings.silent)))
+            let anew = |scan: &Scan| scan.is_taken_anew(self.settings.silent);
+            // One that the disk does not give back stands for nothing.
+            Ok(inner.unread.contains(&id) || inner.look(id).is_some_and(anew))
         })
     }
 

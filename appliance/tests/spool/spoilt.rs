@@ -25,6 +25,7 @@ fn a_scan_that_the_disk_does_not_give_back_stays_and_keeps_the_others_from_nothi
         assert!(*id == bad && why.contains("a bad sector"), "{why}");
         let state = spool.state(bad);
         assert!(matches!(state, Err(SpoolError::Unread(_))), "{state:?}");
+        assert!(spool.is_taken_anew(bad).expect("a disk"));
         // The others go their way, and a disk that refuses once on it changes nothing of that.
         let work = spool.next().expect("a disk").expect("work");
         assert_eq!(work.id, good);
