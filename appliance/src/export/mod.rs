@@ -8,12 +8,13 @@ pub mod command;
 mod key;
 mod report;
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::path::Path;
 
 use image::ImageFormat;
 use nephrobox_imaging::{ImagingError, LabelReader, write_labels};
 use nephrobox_objects::{ObjectsError, deidentify};
+use nephrobox_shared::measure::{LabelMap, MeasureError};
 use nephrobox_shared::report::Report;
 
 pub(crate) use key::Key;
@@ -85,7 +86,7 @@ pub(crate) enum ExportError {
         /// The file.
         name: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The report is not one of this program.
     #[error(
@@ -204,19 +205,26 @@ impl<'a> Exporter<'a> {
             .storage()
             .real_path(&format!("{folder}/{LABELS}"));
         let path = path.ok_or(ExportError::Name(self.id))?;
+        let damaged = |error| refused(io::Error::other::<MeasureError>(error));
         let mut reader = LabelReader::open(path)?;
         let geometry = reader.geometry().clone();
-        let mut slices = Vec::with_capacity(geometry.slices());
+        let [slices, rows, cols] = geometry.shape();
+        let mut labels = LabelMap::new(rows, cols).map_err(damaged)?;
         let mut slice = vec![0; geometry.slice_len()];
-        for index in 0..geometry.slices() {
+        for index in 0..slices {
             reader.read_slice(index, &mut slice)?;
-            slices.push(slice.clone());
+            labels.push(&slice).map_err(damaged)?;
         }
+        drop(reader);
         let home = tempfile::tempdir().map_err(refused)?;
         let path = home.path().join(LABELS);
+        let mut missing = Ok(());
         write_labels(&path, &geometry, &mut |index, out| {
-            out.copy_from_slice(&slices[index]);
+            if let Err(error) = labels.read(index, out) {
+                missing = Err(error);
+            }
         })?;
+        missing.map_err(damaged)?;
         std::fs::read(path).map_err(refused)
     }
 
